@@ -1,0 +1,169 @@
+"""Attention: each position reads from the residual stream of others and adds what it read.
+
+    q = x W_Q + b_Q    k = x W_K + b_K    v = x W_V + b_V        for each head
+    pattern = softmax(mask(q k^T / sqrt(d_head)))                  over key_pos
+    out = sum over heads of (pattern v) W_O, + b_O
+
+Vaswani et al. 2017, sections 3.2.1 (equation 1) and 3.2.2. Heads are kept as an axis of
+their own and summed at the end, which equals the paper's concatenation followed by W^O
+(Elhage et al. 2021, "Attention heads are independent and additive"); the biases are
+GPT-2's. `n_heads * d_head` need not be d_model.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import Module, Parameter
+from torch.nn.functional import scaled_dot_product_attention
+
+from transformer.components.dropout import Dropout
+from transformer.components.mask import causal_mask, combine_masks
+from transformer.components.softmax import softmax
+from transformer.components.validation import require_positive
+
+AttentionPath = Literal["explicit", "fused"]
+
+
+def project(
+    x: Float[Tensor, "batch pos d_model"],
+    W: Float[Tensor, "n_heads d_model d_head"],
+    b: Float[Tensor, "n_heads d_head"] | None,
+) -> Float[Tensor, "batch pos n_heads d_head"]:
+    """Return x W + b for every head: the queries, keys or values."""
+    y = einsum(x, W, "batch pos d_model, n_heads d_model d_head -> batch pos n_heads d_head")
+    return y if b is None else y + b
+
+
+def attention_scores(
+    q: Float[Tensor, "batch query_pos n_heads d_head"],
+    k: Float[Tensor, "batch key_pos n_heads d_head"],
+    mask: Bool[Tensor, "#batch #n_heads #query_pos key_pos"] | None,
+) -> Float[Tensor, "batch n_heads query_pos key_pos"]:
+    """Return q k^T / sqrt(d_head), minus infinity where the mask is False."""
+    scores = einsum(
+        q,
+        k,
+        "batch query_pos n_heads d_head, batch key_pos n_heads d_head"
+        " -> batch n_heads query_pos key_pos",
+    ) / math.sqrt(q.shape[-1])
+    return scores if mask is None else scores.masked_fill(~mask, -torch.inf)
+
+
+def mix_values(
+    pattern: Float[Tensor, "batch n_heads query_pos key_pos"],
+    v: Float[Tensor, "batch key_pos n_heads d_head"],
+) -> Float[Tensor, "batch query_pos n_heads d_head"]:
+    """Return z: for each query, the average of the values weighted by its pattern's row."""
+    return einsum(
+        pattern,
+        v,
+        "batch n_heads query_pos key_pos, batch key_pos n_heads d_head"
+        " -> batch query_pos n_heads d_head",
+    )
+
+
+def fused_attention(
+    q: Float[Tensor, "batch query_pos n_heads d_head"],
+    k: Float[Tensor, "batch key_pos n_heads d_head"],
+    v: Float[Tensor, "batch key_pos n_heads d_head"],
+    mask: Bool[Tensor, "#batch #n_heads #query_pos key_pos"] | None,
+    causal: bool,
+    dropout_p: float,
+) -> Float[Tensor, "batch query_pos n_heads d_head"]:
+    """Return the same z from torch's fused kernel, which never stores the pattern.
+
+    The kernel is fastest when it makes the causal mask itself, which it does only where no
+    other mask is given.
+    """
+    q, k, v = (rearrange(x, "batch pos heads d -> batch heads pos d") for x in (q, k, v))
+    if causal and mask is not None:
+        mask, causal = combine_masks(mask, causal_mask(q.shape[2], k.shape[2], q.device)), False
+    z = scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout_p, is_causal=causal)
+    return rearrange(z, "batch heads pos d -> batch pos heads d")
+
+
+def merge_heads(
+    z: Float[Tensor, "batch pos n_heads d_head"],
+    W_O: Float[Tensor, "n_heads d_head d_model"],
+    b_O: Float[Tensor, " d_model"] | None,
+) -> Float[Tensor, "batch pos d_model"]:
+    """Return the sum over heads of z W_O, plus b_O."""
+    out = einsum(z, W_O, "batch pos n_heads d_head, n_heads d_head d_model -> batch pos d_model")
+    return out if b_O is None else out + b_O
+
+
+class Attention(Module):
+    """Multi-head self-attention.
+
+    Parameters: `W_Q W_K W_V: n_heads d_model d_head`, `W_O: n_heads d_head d_model` from
+    N(0, init_std^2); `b_Q b_K b_V: n_heads d_head`, `b_O: d_model` from zeros.
+
+    `path="explicit"` computes the equation and holds the pattern; `path="fused"` hands the
+    middle to torch's kernel. They agree in value and in gradient; with dropout they draw
+    different random numbers. `rotary`, if given, turns the queries and keys.
+    """
+
+    def __init__(
+        self,
+        *,
+        d_model: int,
+        n_heads: int,
+        d_head: int,
+        causal: bool = True,
+        bias: bool = True,
+        rotary: Module | None = None,
+        dropout: float = 0.0,
+        path: AttentionPath = "explicit",
+        init_std: float = 0.02,
+    ) -> None:
+        super().__init__()
+        require_positive(d_model=d_model, n_heads=n_heads, d_head=d_head)
+        if path not in ("explicit", "fused"):
+            raise ValueError(f"path must be 'explicit' or 'fused', got {path!r}")
+        self.causal = causal
+        self.path = path
+        self.rotary = rotary
+        self.dropout = Dropout(p=dropout)
+        self.W_Q = Parameter(torch.randn(n_heads, d_model, d_head) * init_std)
+        self.W_K = Parameter(torch.randn(n_heads, d_model, d_head) * init_std)
+        self.W_V = Parameter(torch.randn(n_heads, d_model, d_head) * init_std)
+        self.W_O = Parameter(torch.randn(n_heads, d_head, d_model) * init_std)
+        self.b_Q = Parameter(torch.zeros(n_heads, d_head)) if bias else None
+        self.b_K = Parameter(torch.zeros(n_heads, d_head)) if bias else None
+        self.b_V = Parameter(torch.zeros(n_heads, d_head)) if bias else None
+        self.b_O = Parameter(torch.zeros(d_model)) if bias else None
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch pos d_model"],
+        mask: Bool[Tensor, "#batch #n_heads #pos pos"] | None = None,
+        positions: Int[Tensor, "batch pos"] | None = None,
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """Return what the heads add to the residual stream.
+
+        `mask` is True where a query may look at a key; a causal attention looks at nothing
+        later in any case. `positions` are needed with rotary only.
+        """
+        q = project(x, self.W_Q, self.b_Q)
+        k = project(x, self.W_K, self.b_K)
+        v = project(x, self.W_V, self.b_V)
+        if self.rotary is not None:
+            if positions is None:
+                raise ValueError("attention with rotary needs `positions`, batch x pos, got None")
+            q, k = self.rotary(q, positions), self.rotary(k, positions)
+
+        if self.path == "fused":
+            dropout_p = self.dropout.p if self.training else 0.0
+            z = fused_attention(q, k, v, mask, self.causal, dropout_p)
+        else:
+            if self.causal:
+                earlier = causal_mask(x.shape[1], x.shape[1], x.device)
+                mask = earlier if mask is None else combine_masks(mask, earlier)
+            scores = attention_scores(q, k, mask)
+            pattern = softmax(scores)
+            z = mix_values(self.dropout(pattern), v)
+        return merge_heads(z, self.W_O, self.b_O)

@@ -1,0 +1,51 @@
+"""Next-token cross-entropy, in nats.
+
+The logits at position t are a forecast of the token at t + 1, so the loss compares
+logits[0 .. pos-2] with tokens[1 .. pos-1]: this shift is made here and nowhere else.
+
+    loss = mean over targets of -log softmax(logits)[target]
+
+Its floor is the entropy of the source; uniform guesses cost ln(d_vocab). Jurafsky and
+Martin, Speech and Language Processing, 3rd edition, sections 3.7 (perplexity is exp(loss))
+and 9.5.
+"""
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from transformer.components.softmax import at_least_float32, log_softmax
+
+
+def cross_entropy(
+    logits: Float[Tensor, "*batch d_vocab"],
+    targets: Int[Tensor, "*batch"],
+    counted: Bool[Tensor, "*batch"] | None = None,
+) -> Float[Tensor, ""]:
+    """Return the mean of -log softmax(logits)[target] over the counted places, in nats.
+
+    Computed in float32 at least. One mean over all counted places: a row with fewer of
+    them weighs less. With nothing counted the mean is of nothing, and the result is NaN.
+    """
+    log_probs = log_softmax(at_least_float32(logits))
+    surprise = -log_probs.gather(-1, targets[..., None])[..., 0]
+    if counted is None:
+        return surprise.mean()
+    return surprise.masked_fill(~counted, 0.0).sum() / counted.sum()
+
+
+def next_token_loss(
+    logits: Float[Tensor, "batch pos d_vocab"],
+    tokens: Int[Tensor, "batch pos"],
+    real: Bool[Tensor, "batch pos"] | None = None,
+) -> Float[Tensor, ""]:
+    """Return the cross-entropy of each token given the ones before it, in nats.
+
+    The first token of a row is never a target and the last logits of a row are never
+    used. Targets at which `real` is False (padding) are not counted.
+    """
+    if tokens.shape[1] < 2:
+        raise ValueError(
+            f"the next-token loss needs at least 2 positions, got {tokens.shape[1]}: "
+            "the first token has nothing before it to be forecast from"
+        )
+    return cross_entropy(logits[:, :-1], tokens[:, 1:], None if real is None else real[:, 1:])

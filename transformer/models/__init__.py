@@ -1,0 +1,1 @@
+"""Models: embed -> blocks -> norm -> unembed, each a page made of the components."""

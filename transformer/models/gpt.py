@@ -1,0 +1,77 @@
+"""GPT: a causal transformer that forecasts the next token at every position.
+
+    resid = embed(tokens) + position
+    resid = block(resid)                  n_layers times
+    logits = unembed(norm(resid))
+
+Radford et al. 2019, section 2.3, with GPT-2's choices as the config's defaults. With
+`norm_position="post"` there is no final norm, the last block having normalised.
+"""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import Module, ModuleList
+
+from transformer.components.initialisation import scale_residual_projections
+from transformer.components.mask import padding_mask
+from transformer.config import TransformerConfig
+from transformer.models.parts import (
+    Parts,
+    build_block,
+    build_norm,
+    build_position,
+    build_unembedding,
+)
+
+
+class GPT(Module):
+    """The decoder-only transformer; `parts` may name classes of the caller's own."""
+
+    def __init__(self, config: TransformerConfig, parts: Parts = Parts()) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = parts.embedding(
+            d_vocab=config.d_vocab, d_model=config.d_model, init_std=config.init_std
+        )
+        self.position = build_position(config, parts)
+        self.dropout = parts.dropout(p=config.dropout)
+        self.blocks = ModuleList(
+            build_block(config, parts, causal=True) for _ in range(config.n_layers)
+        )
+        self.norm_final = build_norm(config, parts) if config.norm_position == "pre" else None
+        self.unembedding = build_unembedding(config, parts, self.embedding)
+        scale_residual_projections(self.blocks, n_layers=config.n_layers)
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch pos"],
+        real: Bool[Tensor, "batch pos"] | None = None,
+        positions: Int[Tensor, "batch pos"] | None = None,
+    ) -> Float[Tensor, "batch pos d_vocab"]:
+        """Return the logits; those at position t forecast the token at t + 1.
+
+        `real` is False at padding, which no token then reads; the logits at padding mean
+        nothing. `positions` count from 0 by default: left-padded rows give their own.
+        More than n_ctx positions are a ValueError.
+        """
+        if tokens.shape[1] > self.config.n_ctx:
+            raise ValueError(
+                f"the model is made for n_ctx = {self.config.n_ctx} positions, got "
+                f"{tokens.shape[1]}: pass the last {self.config.n_ctx} tokens, or a config "
+                "with a larger n_ctx"
+            )
+        if positions is None:
+            positions = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape)
+        mask = None if real is None else padding_mask(real)
+
+        resid = self.embedding(tokens)
+        if self.position is not None:
+            resid = resid + self.position(positions)
+        resid = self.dropout(resid)
+        for block in self.blocks:
+            resid = block(resid, mask, positions)
+        if self.norm_final is not None:
+            resid = self.norm_final(resid)
+        logits: Tensor = self.unembedding(resid)
+        return logits

@@ -1,0 +1,108 @@
+"""Which class stands for each component of a model, and how a config becomes a block.
+
+Any class can be the caller's own: it is called with our component's keywords and used
+through its `forward`.
+
+    model = GPT(config, Parts(attention=MyAttention))
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch.nn import Module
+
+from transformer.components.activations import ACTIVATIONS
+from transformer.components.attention import Attention
+from transformer.components.block import PostNormBlock, PreNormBlock
+from transformer.components.dropout import Dropout
+from transformer.components.embedding import Embedding, TiedUnembedding, Unembedding
+from transformer.components.mlp import MLP, GatedMLP
+from transformer.components.norm import LayerNorm, RMSNorm
+from transformer.components.position import LearnedPosition, Rotary, SinusoidalPosition
+from transformer.config import TransformerConfig
+
+Part = Callable[..., Module]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The class of every component; those that a config does not ask for go unused."""
+
+    embedding: Part = Embedding
+    learned_position: Part = LearnedPosition
+    sinusoidal_position: Part = SinusoidalPosition
+    rotary: Part = Rotary
+    attention: Part = Attention
+    mlp: Part = MLP
+    gated_mlp: Part = GatedMLP
+    layer_norm: Part = LayerNorm
+    rms_norm: Part = RMSNorm
+    dropout: Part = Dropout
+    pre_norm_block: Part = PreNormBlock
+    post_norm_block: Part = PostNormBlock
+    unembedding: Part = Unembedding
+    tied_unembedding: Part = TiedUnembedding
+
+
+def build_position(config: TransformerConfig, parts: Parts) -> Module | None:
+    """Return what is added to the embedding, or None where nothing is (rotary, none)."""
+    if config.position == "learned":
+        return parts.learned_position(
+            n_ctx=config.n_ctx, d_model=config.d_model, init_std=config.init_std
+        )
+    if config.position == "sinusoidal":
+        return parts.sinusoidal_position(d_model=config.d_model, base=config.position_base)
+    return None
+
+
+def build_norm(config: TransformerConfig, parts: Parts) -> Module:
+    """Return one norm over d_model."""
+    if config.norm == "rms":
+        return parts.rms_norm(d_model=config.d_model, eps=config.norm_eps)
+    return parts.layer_norm(d_model=config.d_model, bias=config.bias, eps=config.norm_eps)
+
+
+def build_block(config: TransformerConfig, parts: Parts, *, causal: bool) -> Module:
+    """Return one block with its own attention, MLP and norms."""
+    rotary = None
+    if config.position == "rotary":
+        rotary = parts.rotary(d_head=config.d_head, base=config.position_base)
+    attention = parts.attention(
+        d_model=config.d_model,
+        n_heads=config.n_heads,
+        d_head=config.d_head,
+        causal=causal,
+        bias=config.bias,
+        rotary=rotary,
+        dropout=config.dropout,
+        path=config.attention_path,
+        init_std=config.init_std,
+    )
+    mlp_part = parts.gated_mlp if config.mlp == "gated" else parts.mlp
+    mlp = mlp_part(
+        d_model=config.d_model,
+        d_mlp=config.d_mlp,
+        activation=ACTIVATIONS[config.activation],
+        bias=config.bias,
+        init_std=config.init_std,
+    )
+    block = parts.pre_norm_block if config.norm_position == "pre" else parts.post_norm_block
+    return block(
+        attention=attention,
+        mlp=mlp,
+        norm_attention=build_norm(config, parts),
+        norm_mlp=build_norm(config, parts),
+        dropout=parts.dropout(p=config.dropout),
+    )
+
+
+def build_unembedding(config: TransformerConfig, parts: Parts, embedding: Module) -> Module:
+    """Return the unembedding; a tied one shares the parameter `embedding.W_E`."""
+    if config.tied:
+        return parts.tied_unembedding(W_E=embedding.W_E, bias=config.unembedding_bias)
+    return parts.unembedding(
+        d_model=config.d_model,
+        d_vocab=config.d_vocab,
+        bias=config.unembedding_bias,
+        init_std=config.init_std,
+    )
