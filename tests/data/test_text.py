@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from transformer.data.text import read_text
+
+
+def test_line_ends_and_accents_stay_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "text.txt"
+    file.write_bytes("à\r\nb\n".encode())
+    assert read_text(file) == "à\r\nb\n"
+
+
+def test_a_path_that_is_no_file_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.txt", tmp_path):
+        with pytest.raises(FileNotFoundError, match=f"no text file at .*{path.name}"):
+            read_text(path)
+
+
+def test_bytes_that_are_no_utf8_are_refused_with_their_place(tmp_path: Path) -> None:
+    file = tmp_path / "latin1.txt"
+    file.write_bytes("caf\u00e9 noir".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"not UTF-8 text \(byte 3\)"):
+        read_text(file)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "empty.txt"
+    file.touch()
+    with pytest.raises(ValueError, match="is empty"):
+        read_text(file)

@@ -1,0 +1,90 @@
+"""One update: it zeroes old gradients, forecasts the next token, and goes downhill."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from transformer.config import TransformerConfig
+from transformer.models.gpt import GPT
+from transformer.training.optimizer import make_adamw
+from transformer.training.step import train_step
+
+CONFIG = TransformerConfig(
+    d_vocab=13, n_ctx=7, d_model=10, n_layers=2, n_heads=3, d_head=2, d_mlp=11
+)
+
+
+def make_run(**changes: float) -> tuple[GPT, torch.optim.Optimizer, torch.Tensor]:
+    model = GPT(TransformerConfig(**(vars(CONFIG) | changes)))
+    optimizer = make_adamw(model, learning_rate=0.01, weight_decay=0.0, betas=(0.9, 0.99))
+    return model, optimizer, torch.randint(CONFIG.d_vocab, (5, CONFIG.n_ctx))
+
+
+def test_the_loss_is_that_of_the_next_token_before_the_update() -> None:
+    model, optimizer, tokens = make_run()
+    logits = model(tokens).detach()
+    expected = cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    metrics = train_step(model, optimizer, tokens, clip_norm=1.0)
+    torch.testing.assert_close(metrics.loss, expected)
+    assert not metrics.loss.requires_grad
+
+
+def test_gradients_of_the_step_before_do_not_add_up() -> None:
+    model, optimizer, tokens = make_run()
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    first = train_step(model, optimizer, tokens, clip_norm=1e9).gradient_norm
+    second = train_step(model, optimizer, tokens, clip_norm=1e9).gradient_norm
+    torch.testing.assert_close(first, second, msg="old gradients were not zeroed")
+
+
+def test_what_the_optimizer_steps_on_is_clipped_and_what_is_reported_is_not() -> None:
+    model, optimizer, tokens = make_run()
+    reported = train_step(model, optimizer, tokens, clip_norm=1e-3).gradient_norm
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    left = torch.stack([g.square().sum() for g in gradients]).sum().sqrt()
+    assert reported > 1e-2
+    assert left.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_it_trains_in_train_mode_whatever_mode_the_model_was_in() -> None:
+    model, optimizer, tokens = make_run(dropout=0.5)
+    model.eval()
+    train_step(model, optimizer, tokens, clip_norm=1.0)
+    assert model.training
+
+
+def test_bf16_computes_in_bf16_and_keeps_the_weights_in_float32() -> None:
+    model, optimizer, tokens = make_run()
+    metrics = train_step(
+        model, optimizer, tokens, clip_norm=1.0, precision=torch.bfloat16
+    )
+    assert metrics.loss.dtype == torch.float32
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    # At the first step the logits are near 0, so the loss is ln(13) to two digits of bf16.
+    assert metrics.loss.item() == pytest.approx(math.log(13), abs=0.05)
+
+
+def test_repeated_on_one_batch_it_learns_the_batch() -> None:
+    model, optimizer, _ = make_run()
+    # A counting sequence: each token follows from the one before, so the floor is 0.
+    tokens = (torch.arange(CONFIG.n_ctx) + torch.arange(5)[:, None]) % CONFIG.d_vocab
+    losses = [train_step(model, optimizer, tokens, clip_norm=1.0).loss.item() for _ in range(150)]
+    assert losses[-1] < 0.02 < math.log(13) - 0.1 < losses[0]
+
+
+@pytest.mark.gpu
+def test_a_step_on_cuda_equals_one_on_the_cpu() -> None:
+    model, optimizer, tokens = make_run()
+    on_cpu = train_step(model, optimizer, tokens, clip_norm=1e9)
+    torch.manual_seed(0)
+    model, optimizer, tokens = make_run()
+    model.cuda()
+    optimizer = make_adamw(model, learning_rate=0.01, weight_decay=0.0, betas=(0.9, 0.99))
+    on_cuda = train_step(model, optimizer, tokens.cuda(), clip_norm=1e9)
+    torch.testing.assert_close(on_cuda.loss.cpu(), on_cpu.loss, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        on_cuda.gradient_norm.cpu(), on_cpu.gradient_norm, rtol=1e-3, atol=1e-4
+    )

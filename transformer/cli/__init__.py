@@ -1,0 +1,33 @@
+"""The command line, `transformer COMMAND`; one file a command.
+
+Whatever is wrong with a call is said in one line, with exit code 2 and no traceback.
+torch is imported by the command that needs it, when it runs: help and a mistyped name
+answer at once.
+"""
+
+import sys
+
+from transformer.cli import config, sample, train
+from transformer.cli.parser import Parser, UsageError
+
+COMMANDS = {"train": train, "sample": sample, "config": config}
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line (`sys.argv` by default); SystemExit when something went wrong."""
+    parser = Parser(prog="transformer", description="A transformer library to learn from.")
+    subcommands = parser.add_subcommands(metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        subcommands.add_subcommand(name, command.make_parser(), help=command.HELP)
+    try:
+        options = parser.instantiate(parser.parse_args(arguments))
+        COMMANDS[options.subcommand].run(options[options.subcommand])
+    except (UsageError, ValueError, OSError, FloatingPointError) as error:
+        print(f"transformer: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(EXIT_USAGE) from None
+    except KeyboardInterrupt as interrupt:
+        saved = f"; the model so far is saved in {interrupt.args[0]}" if interrupt.args else ""
+        print(f"\ntransformer: interrupted{saved}", file=sys.stderr)
+        raise SystemExit(EXIT_INTERRUPTED) from None

@@ -1,0 +1,98 @@
+"""`transformer train`: train a model on a text, draw its loss curve, print a sample."""
+
+from dataclasses import fields
+from pathlib import Path
+
+from jsonargparse import Namespace
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from transformer.cli.parser import Parser
+from transformer.cli.sample import continue_prompt
+from transformer.training.config import TrainConfig
+
+HELP = "train a model, by default on Shakespeare, then print a sample"
+SAMPLE_TOKENS = 400
+
+
+def make_parser() -> Parser:
+    """Return the parser of this command's arguments: the fields of TrainConfig."""
+    parser = Parser(description=HELP)
+    parser.add_argument("--config", action="config", help="a YAML file with any of the options")
+    parser.add_class_arguments(TrainConfig)
+    return parser
+
+
+def run(options: Namespace) -> None:
+    """Train, and say on the way what is done and where it is kept."""
+    from transformer.training.job import execute, prepare
+
+    console = Console(highlight=False, soft_wrap=True)
+    config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
+    job = prepare(config)
+    n_parameters = sum(parameter.numel() for parameter in job.model.parameters())
+    precision = str(job.precision).removeprefix("torch.")
+    console.print(
+        f"{len(job.windows.tokens):,} tokens to train on, {len(job.validation.tokens):,} to "
+        f"validate on, {job.tokenizer.d_vocab} symbols; "
+        f"{n_parameters:,} parameters; {job.device.type}, {precision}"
+    )
+
+    records: list[dict[str, float]] = []
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    with progress:
+        task = progress.add_task("starting", total=job.config.steps)
+
+        def observe(record: dict[str, float]) -> None:
+            records.append(record)
+            if "loss" in record:
+                speed = f"{record['tokens_per_second']:,.0f} tokens/s"
+                progress.update(
+                    task,
+                    completed=record["step"],
+                    description=f"loss {record['loss']:.3f}  {speed}",
+                )
+            else:
+                console.print(
+                    f"step {record['step']:>6,}   validation loss "
+                    f"{record['validation_loss']:.4f} nats per token"
+                )
+
+        folder = execute(job, observe)
+
+    draw_loss_curve(folder, records, job.tokenizer.d_vocab)
+    console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
+    for text in continue_prompt(
+        job.model.eval(),
+        job.tokenizer,
+        "\n" if "\n" in job.tokenizer.vocabulary else job.tokenizer.vocabulary[0],
+        device=job.device,
+        n_new=SAMPLE_TOKENS,
+        temperature=0.8,
+        seed=config.seed,
+    ):
+        print(text, end="", flush=True)
+    console.print(f"\n\nModel, metrics and loss curve are in {folder}")
+
+
+def draw_loss_curve(folder: Path, records: list[dict[str, float]], d_vocab: int) -> None:
+    """Draw the loss curve of a run into its folder."""
+    from transformer.visualisation.loss_curve import plot_loss_curve
+
+    plot_loss_curve(records, folder / "loss.png", d_vocab=d_vocab)

@@ -1,0 +1,79 @@
+"""What a model costs, before it is made: parameters, bytes to train, FLOPs a token.
+
+Parameters and activations are counted on the model itself, built on torch's meta device,
+where tensors have shapes and no data: nothing here can drift from the code.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from transformer.components.loss import next_token_loss
+from transformer.config import TransformerConfig
+from transformer.models.gpt import GPT
+
+EMBEDDINGS = ("W_E", "W_pos", "W_U")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a model costs to hold and to train.
+
+    Attributes:
+        parameters: all of them, a tied matrix once.
+        parameters_without_embeddings: without W_E, W_pos and W_U, as scaling laws count
+            (Kaplan et al. 2020, section 2.1).
+        state_bytes: weights, gradients and AdamW's two moments in float32.
+        activation_bytes: what the backward pass of one sequence of n_ctx tokens keeps, in
+            float32 with the explicit attention.
+        flops_per_token: multiplications and additions to train on one token at full
+            context: 6 N + 12 n_layers (n_heads d_head) n_ctx, N without the looked-up
+            embeddings (Chowdhery et al. 2022, PaLM, appendix B). A third is the forward pass.
+    """
+
+    parameters: int
+    parameters_without_embeddings: int
+    state_bytes: int
+    activation_bytes: int
+    flops_per_token: int
+
+
+def model_cost(config: TransformerConfig) -> Cost:
+    """Return what GPT with this config costs; no weight is ever allocated."""
+    with torch.device("meta"):
+        model = GPT(config)
+        tokens = torch.zeros(1, config.n_ctx, dtype=torch.long)
+    sizes = {name.rpartition(".")[2]: 0 for name in EMBEDDINGS}
+    total = 0
+    for name, parameter in model.named_parameters():
+        total += parameter.numel()
+        if (last := name.rpartition(".")[2]) in sizes:
+            sizes[last] += parameter.numel()
+    looked_up = sizes["W_pos"] + (0 if config.tied else sizes["W_E"])
+    attended = config.n_layers * config.n_heads * config.d_head * config.n_ctx
+    return Cost(
+        parameters=total,
+        parameters_without_embeddings=total - sum(sizes.values()),
+        state_bytes=4 * 4 * total,
+        activation_bytes=_saved_bytes(model, tokens),
+        flops_per_token=6 * (total - looked_up) + 12 * attended,
+    )
+
+
+def _saved_bytes(model: GPT, tokens: Tensor) -> int:
+    """Return the bytes autograd keeps for the backward pass, the parameters left out."""
+    saved: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage._cdata] = storage.nbytes()  # views of one storage count once
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = next_token_loss(model(tokens), tokens)
+    for parameter in model.parameters():
+        saved.pop(parameter.untyped_storage()._cdata, None)
+    del loss
+    return sum(saved.values())

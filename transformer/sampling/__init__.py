@@ -1,0 +1,1 @@
+"""Sampling: filters turn logits into logits, `generate` draws from them."""

@@ -1,0 +1,70 @@
+"""What a training run is asked to do."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from transformer.config import PRESETS, TransformerConfig
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+PrecisionName = Literal["auto", "float32", "bf16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training run; the defaults are the Shakespeare run on a laptop's CPU.
+
+    Attributes:
+        text: the file to train on; Shakespeare, fetched once, if none is named.
+        model: sizes and choices of the model; d_vocab is set to the text's own.
+        steps: optimizer updates.
+        batch_size: windows of n_ctx tokens in one update.
+        learning_rate: the highest, reached after the warm-up.
+        min_lr_factor: the last learning rate, as a part of the highest.
+        warmup_steps: updates over which the learning rate rises from zero.
+        weight_decay: decoupled decay of the weight matrices, per unit of learning rate.
+        beta1: decay of AdamW's mean of gradients.
+        beta2: decay of AdamW's mean of squared gradients.
+        clip_norm: largest global norm of the gradient.
+        eval_every: updates between two evaluations on the validation split.
+        eval_tokens: how many of the split's first tokens these read; the last reads all.
+        log_every: updates between two lines of metrics.
+        seed: of the initial weights and the batches.
+        device: where to train; "auto" takes CUDA, else MPS, else the CPU.
+        precision: "auto" takes bf16 where the hardware is fast at it, else float32.
+        runs: the folder that gets this run's folder.
+    """
+
+    text: Path | None = None
+    model: TransformerConfig = field(default_factory=lambda: PRESETS["shakespeare-cpu"])
+    steps: int = 2000
+    batch_size: int = 12
+    learning_rate: float = 1e-3
+    min_lr_factor: float = 0.1
+    warmup_steps: int = 100
+    weight_decay: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.99
+    clip_norm: float = 1.0
+    eval_every: int = 250
+    eval_tokens: int = 20_000
+    log_every: int = 10
+    seed: int = 0
+    device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
+    runs: Path = Path("runs")
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "eval_every", "eval_tokens", "log_every"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        self._require("warmup_steps", self.warmup_steps >= 0, "at least 0")
+        self._require("learning_rate", self.learning_rate > 0, "above 0")
+        self._require("min_lr_factor", 0 <= self.min_lr_factor <= 1, "from 0 to 1")
+        self._require("weight_decay", self.weight_decay >= 0, "at least 0")
+        for name in ("beta1", "beta2"):
+            self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        self._require("clip_norm", self.clip_norm > 0, "above 0")
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            raise ValueError(f"{name} must be {allowed}; got {getattr(self, name)!r}")

@@ -1,0 +1,1 @@
+"""Pictures of what a run did and what a model computes."""

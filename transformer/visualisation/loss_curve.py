@@ -1,0 +1,45 @@
+"""The loss curve of a run."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+
+def plot_loss_curve(
+    records: Sequence[Mapping[str, float]], path: str | Path, *, d_vocab: int
+) -> None:
+    """Draw training and validation loss, in nats per token, over the tokens seen.
+
+    `records` are those of a training run. The dashed line is ln(d_vocab), the loss of a
+    model that knows nothing. The ending of `path` chooses the format (png, svg, pdf).
+    """
+    training = [(r["tokens"], r["loss"]) for r in records if "loss" in r]
+    validation = [(r["tokens"], r["validation_loss"]) for r in records if "validation_loss" in r]
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    if training:
+        axes.plot(*zip(*training, strict=True), color="#9bb7d4", linewidth=1, label="training")
+    if validation:
+        axes.plot(*zip(*validation, strict=True), color="#c0392b", marker="o", label="validation")
+        last_tokens, last_loss = validation[-1]
+        axes.annotate(
+            f"{last_loss:.3f}",
+            (last_tokens, last_loss),
+            textcoords="offset points",
+            xytext=(0, 8),
+            ha="right",
+            color="#c0392b",
+        )
+    uniform = math.log(d_vocab)
+    axes.axhline(
+        uniform, color="grey", linestyle="--", linewidth=1, label=f"ln({d_vocab}): any token"
+    )
+    axes.set(xlabel="tokens seen", ylabel="loss (nats per token)", xlim=(0, None))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(Path(path), dpi=150)
