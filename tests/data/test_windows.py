@@ -33,9 +33,7 @@ def test_the_same_seed_draws_the_same_batches_and_another_seed_others() -> None:
     assert not torch.equal(first, other)
 
 
-@given(
-    n_tokens=st.integers(2, 60), n_ctx=st.integers(2, 13), batch_size=st.integers(1, 5)
-)
+@given(n_tokens=st.integers(2, 60), n_ctx=st.integers(2, 13), batch_size=st.integers(1, 5))
 def test_in_order_every_token_but_the_first_is_a_target_once(
     n_tokens: int, n_ctx: int, batch_size: int
 ) -> None:

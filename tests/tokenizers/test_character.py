@@ -63,9 +63,7 @@ def test_saving_and_loading_keep_the_ids(tmp_path: Path) -> None:
         ('{"format": "transformer.character", "vocabulary": ["a", "a"]}', "damaged"),
     ],
 )
-def test_a_damaged_or_foreign_file_is_refused(
-    tmp_path: Path, content: str, complaint: str
-) -> None:
+def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path, content: str, complaint: str) -> None:
     file = tmp_path / "tokenizer.json"
     file.write_text(content)
     with pytest.raises(ValueError, match=complaint):

@@ -58,9 +58,7 @@ def test_it_trains_in_train_mode_whatever_mode_the_model_was_in() -> None:
 
 def test_bf16_computes_in_bf16_and_keeps_the_weights_in_float32() -> None:
     model, optimizer, tokens = make_run()
-    metrics = train_step(
-        model, optimizer, tokens, clip_norm=1.0, precision=torch.bfloat16
-    )
+    metrics = train_step(model, optimizer, tokens, clip_norm=1.0, precision=torch.bfloat16)
     assert metrics.loss.dtype == torch.float32
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     # At the first step the logits are near 0, so the loss is ln(13) to two digits of bf16.

@@ -1,0 +1,174 @@
+"""The command line as a user meets it: what it prints, what it leaves, how it complains."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from transformer.cli import main
+
+SMALL = [
+    *("--steps", "12", "--batch_size", "2", "--eval_every", "6", "--log_every", "2"),
+    *("--model.n_ctx", "7", "--model.d_model", "10", "--model.n_layers", "1"),
+    *("--model.n_heads", "3", "--model.d_head", "2", "--model.d_mlp", "13"),
+    *("--device", "cpu"),
+]
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    file = tmp_path / "text.txt"
+    file.write_text("the cat sat on the mat.\n" * 20)
+    return file
+
+
+@pytest.fixture
+def run(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    main(["train", "--text", str(text), "--runs", str(tmp_path / "runs"), *SMALL])
+    capsys.readouterr()
+    [folder] = (tmp_path / "runs").iterdir()
+    return folder
+
+
+def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What a call that must fail prints: one line, with exit code 2."""
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    captured = capsys.readouterr()
+    assert exit_info.value.code == 2
+    [line] = captured.err.splitlines()
+    assert "Traceback" not in captured.err
+    return str(line)
+
+
+def test_training_reports_and_samples_and_says_where_all_is_kept(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["train", "--text", str(text), "--runs", str(tmp_path / "runs"), *SMALL])
+    printed = capsys.readouterr().out
+    [folder] = (tmp_path / "runs").iterdir()
+    assert "step     12   validation loss" in printed
+    assert f"transformer sample {folder}" in printed
+    files = {file.name for file in folder.iterdir()}
+    assert files == {
+        *("train.yaml", "model.yaml", "model.safetensors"),
+        *("tokenizer.json", "metrics.jsonl", "loss.png"),
+    }
+
+
+def test_a_run_is_repeated_from_the_config_in_its_folder(run: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    main(["train", "--config", str(run / "train.yaml"), "--runs", str(again)])
+    [second] = again.iterdir()
+
+    def losses(folder: Path) -> list[float]:
+        records = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+        return [r.get("loss", r.get("validation_loss")) for r in records]
+
+    assert losses(second) == losses(run)
+
+
+def test_a_sample_begins_with_the_prompt_and_its_seed_repeats_it(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = []
+    for seed in ("1", "1", "2"):
+        options = ["--prompt", "the cat", "--tokens", "60", "--seed", seed, "--top-k", "9"]
+        main(["sample", str(run), *options])
+        printed.append(capsys.readouterr().out)
+    assert printed[0].startswith("the cat")
+    assert len(printed[0]) == len("the cat") + 60 + len("\n")
+    assert printed[0] == printed[1] != printed[2]
+
+
+def test_the_cost_of_gpt2_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["config", "gpt2"])
+    printed = capsys.readouterr().out
+    for figure in ("124,439,808", "85,056,000", "855,166,464", "1.85 GiB"):
+        assert figure in printed
+
+
+def test_the_cost_of_a_trained_model_is_read_from_its_file(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["config", str(run / "model.yaml")])
+    assert "1 x 3 x 10" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "train,sample,config"),
+        (["trian"], "invalid choice: 'trian'"),
+        (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
+        (["config", "gpt5.yaml"], "gpt5.yaml"),
+        (["sample", "nowhere"], "there is no run at nowhere"),
+        (["sample"], "run"),
+        (["train", "--text", "nowhere.txt"], "there is no text file at nowhere.txt"),
+        (["train", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["train", "--steps", "many"], "steps"),
+        (["train", "--steps", "0"], "steps must be at least 1; got 0"),
+        (["train", "--stepz", "1"], "stepz"),
+        (["train", "--model.n_layers", "-1"], "n_layers must be an integer of at least 0"),
+        (["train", "--model.norm", "batch"], "norm"),
+        (["train", "--device", "tpu"], "device"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in complaint(arguments, capsys)
+    assert list(tmp_path.iterdir()) == [], "a call that failed left something behind"
+
+
+def test_a_damaged_checkpoint_and_a_foreign_character_are_one_line_too(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = complaint(["sample", str(run), "--prompt", "Ω"], capsys)
+    assert "the vocabulary has no 'Ω'" in said
+    weights = run / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    assert "model.safetensors cannot be loaded" in complaint(["sample", str(run)], capsys)
+    weights.unlink()
+    assert "model.safetensors is missing" in complaint(["sample", str(run)], capsys)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT, which Windows has no kill for")
+def test_ctrl_c_saves_the_model_and_says_where(text: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    command = [sys.executable, "-m", "transformer", "train", "--text", str(text)]
+    options = [*SMALL, "--steps", "1000000", "--runs", str(runs)]
+    process = subprocess.Popen(
+        command + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "validation loss" in line:  # it is well under way
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    [folder] = runs.iterdir()
+    assert process.returncode == 130
+    assert errors.strip() == (f"transformer: interrupted; the model so far is saved in {folder}")
+    main(["sample", str(folder), "--tokens", "1"])
+
+
+def test_help_and_a_mistyped_name_do_not_wait_for_torch() -> None:
+    code = (
+        "import sys; from transformer.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules, 'help imported torch'"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "train" in run.stdout

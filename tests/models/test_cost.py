@@ -1,0 +1,53 @@
+"""Costs against published counts, and against arithmetic done by hand."""
+
+import dataclasses
+
+import pytest
+
+from transformer.config import PRESETS, TransformerConfig
+from transformer.models.cost import model_cost
+from transformer.models.gpt import GPT
+
+TINY = TransformerConfig(d_vocab=13, n_ctx=7, d_model=10, n_layers=2, n_heads=3, d_head=2, d_mlp=11)
+
+
+def test_gpt2_has_the_published_number_of_parameters() -> None:
+    cost = model_cost(PRESETS["gpt2"])
+    assert cost.parameters == 124_439_808
+    # Without W_E (50,257 x 768) and W_pos (1,024 x 768).
+    assert cost.parameters_without_embeddings == 124_439_808 - 38_597_376 - 786_432
+
+
+def test_gpt3_is_as_large_as_its_name_says() -> None:
+    # Brown et al. 2020, table 2.1: 175.0 B, rounded there from 174.6.
+    assert model_cost(PRESETS["gpt3"]).parameters == pytest.approx(175e9, rel=0.003)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_parts_of_a_small_model_add_up(tied: bool) -> None:
+    cost = model_cost(dataclasses.replace(TINY, tied=tied))
+    attention = 3 * 3 * (10 * 2 + 2) + 3 * 2 * 10 + 10  # W_Q W_K W_V with biases, W_O, b_O
+    mlp = 10 * 11 + 11 + 11 * 10 + 10
+    blocks = 2 * (attention + mlp + 2 * (10 + 10))
+    embedding, position, unembedding = 13 * 10, 7 * 10, 0 if tied else 10 * 13
+    assert cost.parameters_without_embeddings == blocks + 20
+    assert cost.parameters == blocks + 20 + embedding + position + unembedding
+    assert cost.state_bytes == 16 * cost.parameters
+    # Every product but the look-ups, tied or not: W_U is multiplied once either way.
+    assert cost.flops_per_token == 6 * (blocks + 20 + 130) + 12 * 2 * (3 * 2) * 7
+
+
+def test_counting_on_the_meta_device_equals_counting_a_real_model() -> None:
+    assert model_cost(TINY).parameters == sum(p.numel() for p in GPT(TINY).parameters())
+
+
+def test_activations_grow_with_layers_in_equal_steps_and_faster_with_the_context() -> None:
+    def activation_bytes(**changes: int) -> int:
+        return model_cost(dataclasses.replace(TINY, **changes)).activation_bytes
+
+    two, three, four = (activation_bytes(n_layers=n) for n in (2, 3, 4))
+    assert two < three
+    assert four - three == three - two
+    # A layer's patterns alone are n_heads * n_ctx^2 floats.
+    assert three - two > 4 * 3 * 7 * 7
+    assert activation_bytes(n_ctx=70) > 10 * activation_bytes(n_ctx=7)

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+import pytest
+
+from transformer.visualisation.loss_curve import plot_loss_curve
+
+RECORDS = [
+    {"step": 1, "tokens": 10, "loss": 2.0},
+    {"step": 2, "tokens": 20, "loss": 1.5},
+    {"step": 2, "tokens": 20, "validation_loss": 1.625},
+]
+
+
+@pytest.mark.parametrize("records", [RECORDS, RECORDS[:2], []])
+def test_a_picture_is_drawn_of_a_run_of_any_length(
+    tmp_path: Path, records: list[dict[str, float]]
+) -> None:
+    plot_loss_curve(records, tmp_path / "loss.png", d_vocab=7)
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_says_the_final_loss_the_axes_and_the_uniform_guess(tmp_path: Path) -> None:
+    # An SVG whose text is kept as text can be read.
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        plot_loss_curve(RECORDS, tmp_path / "loss.svg", d_vocab=7)
+    svg = (tmp_path / "loss.svg").read_text()
+    for text in ("1.625", "ln(7)", "tokens seen", "loss (nats per token)", "validation"):
+        assert text in svg
