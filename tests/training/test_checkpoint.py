@@ -53,7 +53,7 @@ def test_nothing_half_written_stays(run: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="there is no run at .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"there is no run at .*nowhere"):
         load_checkpoint(tmp_path / "nowhere")
 
 
@@ -75,7 +75,7 @@ def test_a_truncated_weight_file_is_refused(run: Path, keep: float) -> None:
 
 def test_weights_of_another_model_are_refused(run: Path) -> None:
     TransformerConfig(**(vars(CONFIG) | {"d_mlp": 12})).to_yaml(run / "model.yaml")
-    with pytest.raises(ValueError, match="cannot be loaded.*W_in"):
+    with pytest.raises(ValueError, match=r"cannot be loaded.*W_in"):
         load_checkpoint(run)
     TransformerConfig(**(vars(CONFIG) | {"n_layers": 3})).to_yaml(run / "model.yaml")
     with pytest.raises(ValueError, match=r"cannot be loaded.*blocks\.2"):

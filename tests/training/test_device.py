@@ -9,7 +9,7 @@ CPU = torch.device("cpu")
 def test_a_device_that_is_not_there_is_an_error_that_names_those_that_are() -> None:
     if torch.backends.mps.is_available():
         pytest.skip("this machine has MPS, so asking for it is no error")
-    with pytest.raises(ValueError, match="finds no mps device here; it finds: .*cpu"):
+    with pytest.raises(ValueError, match=r"finds no mps device here; it finds: .*cpu"):
         pick_device("mps")
 
 

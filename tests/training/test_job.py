@@ -44,7 +44,9 @@ def test_the_folder_holds_the_trained_model_and_every_record(config: TrainConfig
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == seen
     model, _ = load_checkpoint(folder)
-    assert torch.equal(model.embedding.W_E, job.model.embedding.W_E)
+    assert torch.equal(
+        model.embedding.get_parameter("W_E"), job.model.embedding.get_parameter("W_E")
+    )
 
 
 def test_an_interrupted_run_keeps_the_model_as_it_is_and_says_where(config: TrainConfig) -> None:
@@ -58,7 +60,9 @@ def test_an_interrupted_run_keeps_the_model_as_it_is_and_says_where(config: Trai
         execute(job, interrupt_at_step_3)
     [folder] = interrupt.value.args
     model, _ = load_checkpoint(folder)
-    assert torch.equal(model.embedding.W_E, job.model.embedding.W_E)
+    assert torch.equal(
+        model.embedding.get_parameter("W_E"), job.model.embedding.get_parameter("W_E")
+    )
 
 
 def test_a_text_too_short_for_the_context_is_refused_before_a_folder_is_made(

@@ -1,6 +1,7 @@
 """The schedule's values, from the formula worked by hand."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_it_rises_then_falls_and_never_jumps() -> None:
     assert rates[:20] == sorted(rates[:20])
     assert rates[20:] == sorted(rates[20:], reverse=True)
     # The steepest part is the warm-up, 1/20 of the highest an update.
-    assert max(abs(a - b) for a, b in zip(rates, rates[1:], strict=False)) <= 6e-4 / 20 + 1e-12
+    assert max(abs(a - b) for a, b in pairwise(rates)) <= 6e-4 / 20 + 1e-12
 
 
 def test_without_warm_up_it_begins_at_the_highest() -> None:
