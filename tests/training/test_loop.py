@@ -73,7 +73,8 @@ def test_the_last_evaluation_reads_the_whole_split_and_the_others_its_beginning(
 def test_the_same_seed_trains_to_the_same_weights_and_another_to_others() -> None:
     text, _ = noisy_counting(100, 0.5)
     first, same, other = (
-        records_of(replace(CONFIG, seed=seed), text)[0].embedding.W_E for seed in (1, 1, 2)
+        records_of(replace(CONFIG, seed=seed), text)[0].get_parameter("embedding.W_E")
+        for seed in (1, 1, 2)
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
