@@ -28,7 +28,7 @@ CONFIG = TrainConfig(
 
 
 def records_of(config: TrainConfig, text: torch.Tensor) -> tuple[GPT, list[Record]]:
-    torch.manual_seed(config.seed)
+    torch.manual_seed(0)  # the same initial weights in every run
     model = GPT(config.model)
     windows = TokenWindows(text, n_ctx=config.model.n_ctx)
     cpu = torch.device("cpu")
@@ -70,7 +70,7 @@ def test_the_last_evaluation_reads_the_whole_split_and_the_others_its_beginning(
     assert whole > beginning + 0.1
 
 
-def test_the_same_seed_trains_to_the_same_weights_and_another_to_others() -> None:
+def test_the_seed_decides_the_batches() -> None:
     text, _ = noisy_counting(100, 0.5)
     first, same, other = (
         records_of(replace(CONFIG, seed=seed), text)[0].get_parameter("embedding.W_E")
@@ -78,6 +78,19 @@ def test_the_same_seed_trains_to_the_same_weights_and_another_to_others() -> Non
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def test_the_optimizer_gets_the_learning_rate_of_the_schedule() -> None:
+    text, _ = noisy_counting(100, 0.5)
+    one_step = replace(CONFIG, steps=1, weight_decay=0.0)
+    # The first of 8 warm-up steps has an eighth of the highest rate.
+    warming, constant = (
+        records_of(replace(one_step, warmup_steps=steps, learning_rate=rate), text)
+        for steps, rate in ((8, 0.08), (0, 0.01))
+    )
+    for name, parameter in warming[0].named_parameters():
+        torch.testing.assert_close(parameter, constant[0].get_parameter(name))
+    assert warming[1][0]["learning_rate"] == pytest.approx(0.01)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_what_to_try() -> None:
