@@ -1,7 +1,7 @@
 """The affine map y = x W + b.
 
-`W` is stored as `d_in d_out`, so that the code reads like the equation; `torch.nn.Linear`
-stores the transpose. This is the order of the circuits papers, where a weight acts on
+`W` is stored as `d_in d_out`, so that the code reads like the equation; torch's own
+layer stores the transpose. This is the order of the circuits papers, where a weight acts on
 the residual stream from the right.
 """
 
