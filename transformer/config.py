@@ -150,7 +150,19 @@ def _gpt2(n_layers: int, n_heads: int, d_model: int) -> TransformerConfig:
 
 PRESETS: dict[str, TransformerConfig] = {
     "shakespeare-cpu": TransformerConfig(
-        d_vocab=65, n_ctx=64, d_model=128, n_layers=4, n_heads=4, d_head=32, d_mlp=512
+        d_vocab=65,
+        n_ctx=128,
+        d_model=160,
+        n_layers=4,
+        n_heads=5,
+        d_head=32,
+        d_mlp=432,
+        activation="silu",
+        mlp="gated",
+        norm="rms",
+        position="rotary",
+        bias=False,
+        init_std=0.05,
     ),
     "gpt-mini": _gpt2(n_layers=6, n_heads=6, d_model=192),
     "gpt2": _gpt2(n_layers=12, n_heads=12, d_model=768),
