@@ -58,13 +58,20 @@ def test_a_position_past_the_context_is_an_error() -> None:
 
 @pytest.mark.parametrize("base", [10_000.0, 50.0])
 def test_sinusoids_follow_the_formula_of_the_paper(base: float) -> None:
-    out = SinusoidalPosition(d_model=D_MODEL, base=base)(some_positions())
+    out = SinusoidalPosition(d_model=D_MODEL, base=base).double()(some_positions())
     for row, positions in enumerate(some_positions().tolist()):
         for i, place in enumerate(positions):
             for column in range(D_MODEL):
                 angle = place / base ** (2 * (column // 2) / D_MODEL)
                 expected = math.cos(angle) if column % 2 else math.sin(angle)
-                assert out[row, i, column].item() == pytest.approx(expected, abs=1e-5)
+                assert out[row, i, column].item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_sinusoids_come_in_the_dtype_of_the_model_and_are_computed_in_more() -> None:
+    exact = SinusoidalPosition(d_model=2).double()(torch.tensor([[1000, 1001]]))
+    half = SinusoidalPosition(d_model=2).bfloat16()(torch.tensor([[1000, 1001]]))
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.double(), exact, rtol=0.01, atol=0.01)
 
 
 def test_position_0_is_zeros_and_ones() -> None:
@@ -74,7 +81,7 @@ def test_position_0_is_zeros_and_ones() -> None:
 
 def test_the_inner_product_of_two_positions_depends_on_their_distance_alone() -> None:
     # Vaswani et al. 2017, section 3.5: a fixed offset is a linear map, here a rotation.
-    encode = SinusoidalPosition(d_model=D_MODEL)
+    encode = SinusoidalPosition(d_model=D_MODEL).double()
     here = encode(torch.arange(20)[None])[0]
     products = here @ here.T
     for offset in range(20):
@@ -104,15 +111,14 @@ def test_rotation_is_a_product_of_complex_numbers(base: float) -> None:
                     one, other = x[row, i, head, pair], x[row, i, head, pair + half]
                     turned = complex(one, other) * cmath.exp(1j * angle)
                     got = complex(out[row, i, head, pair], out[row, i, head, pair + half])
-                    # Angles are float32, so a turn by 30 radians is right to 1e-6 or so.
-                    assert abs(got - turned) < 1e-5
+                    assert abs(got - turned) < 1e-12
 
 
 def test_position_0_leaves_a_vector_and_every_position_its_length() -> None:
     x, rotary = some_heads(), Rotary(d_head=D_HEAD)
     assert torch.equal(rotary(x, torch.zeros(BATCH, POS, dtype=torch.long)), x)
     turned = rotary(x, some_positions())
-    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1), rtol=1e-6, atol=0.0)
+    torch.testing.assert_close(turned.norm(dim=-1), x.norm(dim=-1))
     assert (turned - x).abs().max() > 0.5
 
 
@@ -122,7 +128,7 @@ def test_scores_depend_on_the_distance_of_query_and_key_alone() -> None:
     near = attention_scores(rotary(q, positions), rotary(k, positions), None)
     far = attention_scores(rotary(q, positions + 17), rotary(k, positions + 17), None)
     moved = attention_scores(rotary(q, positions), rotary(k, positions + 1), None)
-    torch.testing.assert_close(near, far, rtol=0.0, atol=1e-4)
+    torch.testing.assert_close(near, far)
     assert (near - moved).abs().max() > 0.1
 
 

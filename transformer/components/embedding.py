@@ -69,7 +69,7 @@ class TiedUnembedding(Module):
     bias. One difference from the 2017 paper: the embedding is not scaled by sqrt(d_model).
     """
 
-    def __init__(self, *, W_E: Parameter, bias: bool = False) -> None:
+    def __init__(self, *, W_E: Float[Parameter, "d_vocab d_model"], bias: bool = False) -> None:
         super().__init__()
         self.W_E = W_E
         self.b_U = Parameter(torch.zeros(W_E.shape[0])) if bias else None

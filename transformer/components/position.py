@@ -16,7 +16,10 @@ from transformer.components.validation import require_positive
 def angles(
     positions: Int[Tensor, "batch pos"], n_pairs: int, base: float, dtype: torch.dtype
 ) -> Float[Tensor, "batch pos n_pairs"]:
-    """Return position * base^(-i / n_pairs) in radians, for pair i = 0 .. n_pairs - 1."""
+    """Return position * base^(-i / n_pairs) in radians, for pair i = 0 .. n_pairs - 1.
+
+    `dtype` should be float32 or wider: in bfloat16 neighbouring positions past 256 are one.
+    """
     pair = torch.arange(n_pairs, device=positions.device, dtype=dtype)
     return positions[..., None] * base ** (-pair / n_pairs)
 
@@ -24,12 +27,12 @@ def angles(
 def sinusoidal(
     positions: Int[Tensor, "batch pos"], d_model: int, base: float, dtype: torch.dtype
 ) -> Float[Tensor, "batch pos d_model"]:
-    """Return sin of angle i in column 2i and cos of it in column 2i + 1.
+    """Return sin of angle i in column 2i and cos of it in column 2i + 1, in `dtype`.
 
     Vaswani et al. 2017, section 3.5: PE(pos, 2i) = sin(pos / base^(2i / d_model)).
     """
-    angle = angles(positions, d_model // 2, base, dtype)
-    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
+    angle = angles(positions, d_model // 2, base, torch.promote_types(dtype, torch.float32))
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2).to(dtype)
 
 
 def rotate(
@@ -41,8 +44,7 @@ def rotate(
 
     Su et al. 2021, section 3.2.2, equation 15. One difference: coordinate i is paired with
     i + d_head/2, as in GPT-NeoX and LLaMA, not 2i with 2i + 1. The two orders are the same
-    up to a fixed permutation of the columns of W_Q and W_K. Angles are computed in float32
-    at least: in bfloat16 neighbouring positions past 256 would be one.
+    up to a fixed permutation of the columns of W_Q and W_K.
     """
     n_pairs = x.shape[-1] // 2
     dtype = torch.promote_types(x.dtype, torch.float32)
@@ -67,8 +69,9 @@ class LearnedPosition(Module):
 class SinusoidalPosition(Module):
     """The fixed sinusoids of Vaswani et al. 2017, section 3.5; has no parameters.
 
-    They are made anew for the positions asked for, in float32, so that no table limits
-    the context. `d_model` must be even: columns come in pairs of sine and cosine.
+    They are made anew for the positions asked for, so that no table limits the context, and
+    in the dtype that the module was moved to. `d_model` must be even: columns come in pairs
+    of sine and cosine.
     """
 
     def __init__(self, *, d_model: int, base: float = 10_000.0) -> None:
@@ -78,9 +81,11 @@ class SinusoidalPosition(Module):
             raise ValueError(f"sinusoidal positions need an even d_model, got {d_model}")
         self.d_model = d_model
         self.base = base
+        self.register_buffer("of_my_dtype", torch.empty(0), persistent=False)
 
     def forward(self, positions: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
-        return sinusoidal(positions, self.d_model, self.base, torch.float32)
+        dtype = self.get_buffer("of_my_dtype").dtype
+        return sinusoidal(positions, self.d_model, self.base, dtype)
 
 
 class Rotary(Module):

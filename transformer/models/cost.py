@@ -7,6 +7,7 @@ where tensors have shapes and no data: nothing here can drift from the code.
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int, Shaped
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -62,11 +63,11 @@ def model_cost(config: TransformerConfig) -> Cost:
     )
 
 
-def _saved_bytes(model: GPT, tokens: Tensor) -> int:
+def _saved_bytes(model: GPT, tokens: Int[Tensor, "batch pos"]) -> int:
     """Return the bytes autograd keeps for the backward pass, the parameters left out."""
     saved: dict[int, int] = {}
 
-    def keep(tensor: Tensor) -> Tensor:
+    def keep(tensor: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
         storage = tensor.untyped_storage()
         saved[storage._cdata] = storage.nbytes()  # views of one storage count once
         return tensor

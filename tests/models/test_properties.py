@@ -1,0 +1,125 @@
+"""What holds for every model that a config can ask for, whatever its sizes and choices.
+
+The configs are drawn by hypothesis, weights and biases are random near scale 1, and all is in
+float64: what must not change may not change in the last bit where the shapes are the same.
+"""
+
+from typing import get_args
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.support import randomise
+from transformer.config import (
+    ActivationName,
+    AttentionPath,
+    MLPKind,
+    NormKind,
+    NormPosition,
+    PositionKind,
+    TransformerConfig,
+)
+from transformer.models.gpt import GPT
+
+BATCH, POS = 3, 7
+
+drawn = settings(max_examples=80, deadline=None, derandomize=True)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> TransformerConfig:
+    position = draw(st.sampled_from(get_args(PositionKind)))
+    d_model = draw(st.sampled_from([6, 10] if position == "sinusoidal" else [3, 5, 10]))
+    d_head = draw(st.sampled_from([2, 4] if position == "rotary" else [1, 2, 3]))
+    return TransformerConfig(
+        d_vocab=draw(st.sampled_from([2, 13])),
+        n_ctx=draw(st.sampled_from([POS, 11])),
+        d_model=d_model,
+        n_layers=draw(st.integers(0, 3)),
+        n_heads=draw(st.integers(1, 3)),
+        d_head=d_head,
+        d_mlp=draw(st.sampled_from([1, 7])),
+        activation=draw(st.sampled_from(get_args(ActivationName))),
+        mlp=draw(st.sampled_from(get_args(MLPKind))),
+        norm=draw(st.sampled_from(get_args(NormKind))),
+        norm_position=draw(st.sampled_from(get_args(NormPosition))),
+        position=position,
+        bias=draw(st.booleans()),
+        unembedding_bias=draw(st.booleans()),
+        tied=draw(st.booleans()),
+        dropout=draw(st.sampled_from([0.0, 0.3])),
+        attention_path=draw(st.sampled_from(get_args(AttentionPath))),
+    )
+
+
+def random_model(config: TransformerConfig) -> tuple[GPT, Tensor]:
+    """Return a GPT in eval mode with random parameters, and random tokens for it."""
+    torch.manual_seed(0)  # an example must be the same when hypothesis tries it again
+    model = GPT(config).double().eval()
+    randomise(model)
+    return model, torch.randint(config.d_vocab, (BATCH, POS))
+
+
+def all_changed(tokens: Tensor, config: TransformerConfig) -> Tensor:
+    """Return tokens that differ from `tokens` at every place."""
+    return (tokens + torch.randint(1, config.d_vocab, tokens.shape)) % config.d_vocab
+
+
+# Contract
+
+
+@drawn
+@given(config=configs())
+def test_a_later_token_never_changes_an_earlier_logit(config: TransformerConfig) -> None:
+    model, tokens = random_model(config)
+    logits = model(tokens)
+    for pos in range(POS):
+        changed = tokens.clone()
+        changed[:, pos] = all_changed(tokens, config)[:, pos]
+        changed_logits = model(changed)
+        assert torch.equal(changed_logits[:, :pos], logits[:, :pos]), f"{pos} is seen before it"
+        assert not torch.equal(changed_logits[:, pos], logits[:, pos]), f"{pos} is not seen at all"
+
+
+@drawn
+@given(config=configs())
+def test_a_row_does_not_depend_on_the_others_in_its_batch(config: TransformerConfig) -> None:
+    model, tokens = random_model(config)
+    logits = model(tokens)
+    for row in range(BATCH):
+        torch.testing.assert_close(model(tokens[row : row + 1])[0], logits[row])
+        others = all_changed(tokens, config)
+        others[row] = tokens[row]
+        assert torch.equal(model(others)[row], logits[row]), "another row's content leaks in"
+
+
+left = st.integers(0, POS).map(lambda n: [False] * n + [True] * (POS - n))
+right = left.map(lambda real: real[::-1])
+anywhere = st.lists(st.booleans(), min_size=POS, max_size=POS)
+
+
+@drawn
+@given(
+    config=configs(),
+    rows=st.lists(st.one_of(left, right, anywhere), min_size=BATCH, max_size=BATCH),
+)
+def test_padding_anywhere_and_of_any_content_never_changes_a_real_logit(
+    config: TransformerConfig, rows: list[list[bool]]
+) -> None:
+    (model, tokens), real = random_model(config), torch.tensor(rows)
+    positions = (real.cumsum(dim=1) - 1).clamp(min=0)  # real tokens count from 0
+    logits = model(tokens, real, positions)
+    refilled = torch.where(real, tokens, all_changed(tokens, config))
+    assert torch.equal(model(refilled, real, positions)[real], logits[real]), "padding is read"
+    for row in real.any(dim=1).nonzero()[:, 0]:
+        alone = model(tokens[row, real[row]][None])
+        torch.testing.assert_close(logits[row, real[row]], alone[0])
+
+
+@drawn
+@given(config=configs())
+def test_the_same_call_twice_gives_the_same_logits_in_eval_mode(config: TransformerConfig) -> None:
+    model, tokens = random_model(config)
+    assert torch.equal(model(tokens), model(tokens))
