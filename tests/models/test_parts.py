@@ -3,7 +3,8 @@
 import itertools
 import math
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from torch import Tensor
 from torch.nn import Module, ModuleList, Parameter
 
 from tests.support import randomise
+from transformer.components.activations import relu
+from transformer.components.position import Rotary
 from transformer.config import PositionKind, TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.models.parts import Parts
+from transformer.models.parts import Parts, build_block
 
 BATCH, POS = 3, 11
 CONFIG = TransformerConfig(
@@ -24,16 +27,24 @@ CONFIG = TransformerConfig(
 
 # Contract
 
+Calls = list[tuple[str, dict[str, Any]]]
 
-def recording(part: Any, calls: list[str], name: str) -> Any:
-    """Return a stand-in for `part` that makes the same component and notes its name."""
 
-    def make(**keywords: Any) -> Module:
-        calls.append(name)
-        component: Module = part(**keywords)
-        return component
+def calls_of(config: TransformerConfig) -> Calls:
+    """Return the slot and the keywords of each call that making a model makes of its parts."""
+    calls: Calls = []
 
-    return make
+    def recorded(slot: str, part: Any) -> Any:
+        def make(**keywords: Any) -> Module:
+            calls.append((slot, keywords))
+            component: Module = part(**keywords)
+            return component
+
+        return make
+
+    slots = {field.name: recorded(field.name, field.default) for field in fields(Parts)}
+    GPT(config, Parts(**slots))
+    return calls
 
 
 # Configs, and how many components of each slot their models are made of.
@@ -43,7 +54,7 @@ USES = [
         Counter(
             embedding=1,
             learned_position=1,
-            dropout=3,  # embeddings, and one a layer; attention owns one more
+            dropout=3,  # the embeddings', and one a block: the pattern's is attention's own
             attention=2,
             mlp=2,
             layer_norm=5,
@@ -77,14 +88,56 @@ USES = [
 def test_a_model_is_made_of_the_parts_that_its_config_asks_for_and_of_no_others(
     config: TransformerConfig, uses: Counter[str]
 ) -> None:
-    calls: list[str] = []
-    slots = {f.name: recording(getattr(Parts(), f.name), calls, f.name) for f in fields(Parts)}
-    GPT(config, Parts(**slots))
-    assert Counter(calls) == uses
+    assert Counter(slot for slot, _ in calls_of(config)) == uses
+
+
+@pytest.mark.parametrize("config", [config for config, _ in USES])
+def test_each_part_is_given_all_its_keywords_and_the_configs_values(
+    config: TransformerConfig,
+) -> None:
+    # Values that no component has by default, and that differ from one another.
+    config = replace(
+        config,
+        activation="relu",
+        position_base=500.0,
+        bias=not config.tied,
+        unembedding_bias=config.tied,
+        dropout=0.3,
+        norm_eps=0.1,
+        init_std=0.05,
+        attention_path="fused",
+    )
+    values = asdict(config) | {
+        "causal": True,
+        "activation": relu,
+        "base": 500.0,
+        "p": 0.3,
+        "eps": 0.1,
+        "path": "fused",
+    }
+    for slot, keywords in calls_of(config):
+        expected = dict(values)
+        if "unembedding" in slot:
+            expected["bias"] = config.unembedding_bias
+        for name in signature(getattr(Parts, slot)).parameters:
+            assert name in keywords, f"{slot} is left to its own default of {name}"
+            if name in expected and not isinstance(keywords[name], Module):
+                assert keywords[name] == expected[name], f"{name} of {slot}"
+        if slot == "attention":
+            assert isinstance(keywords["rotary"], Rotary) == (config.position == "rotary")
 
 
 def test_every_slot_of_parts_is_used_by_some_config() -> None:
     assert set().union(*(uses for _, uses in USES)) == {field.name for field in fields(Parts)}
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_block_looks_back_only_or_both_ways_as_its_model_says(causal: bool) -> None:
+    block = build_block(CONFIG, Parts(), causal=causal)
+    x = torch.randn(BATCH, POS, CONFIG.d_model)
+    changed = x.clone()
+    changed[:, -1] = torch.randn(CONFIG.d_model)
+    assert torch.equal(block(x)[:, 0], block(changed)[:, 0]) == causal
 
 
 # Oracle: classes as a learner may write them, by other ways and under other names

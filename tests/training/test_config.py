@@ -11,6 +11,7 @@ from transformer.training.config import TrainConfig
         ("eval_every", 0),
         ("eval_tokens", 0),
         ("log_every", 0),
+        ("threads", 0),
         ("warmup_steps", -1),
         ("learning_rate", 0.0),
         ("min_lr_factor", 1.5),

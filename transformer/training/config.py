@@ -35,6 +35,8 @@ class TrainConfig:
         seed: of the initial weights and the batches.
         device: where to train; "auto" takes CUDA, else MPS, else the CPU.
         precision: "auto" takes bf16 where the hardware is fast at it, else float32.
+        threads: CPU threads for torch. A small model gains little from a second one, and a
+            busy machine then slows it many times: each operation waits for both.
         runs: the folder that gets this run's folder.
     """
 
@@ -55,10 +57,11 @@ class TrainConfig:
     seed: int = 0
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
+    threads: int = 1
     runs: Path = Path("runs")
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "eval_every", "eval_tokens", "log_every"):
+        for name in ("steps", "batch_size", "eval_every", "eval_tokens", "log_every", "threads"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("warmup_steps", self.warmup_steps >= 0, "at least 0")
         self._require("learning_rate", self.learning_rate > 0, "above 0")

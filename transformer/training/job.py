@@ -42,6 +42,7 @@ def prepare(config: TrainConfig) -> Job:
     too short for the model's context.
     """
     device = pick_device(config.device)
+    torch.set_num_threads(config.threads)
     text = shakespeare() if config.text is None else read_text(config.text)
     tokenizer = CharacterTokenizer.train(text)
     model_config = replace(config.model, d_vocab=tokenizer.d_vocab)

@@ -24,7 +24,12 @@ def plot_loss_curve(
     if training:
         axes.plot(*zip(*training, strict=True), color="#9bb7d4", linewidth=1, label="training")
     if validation:
-        axes.plot(*zip(*validation, strict=True), color="#c0392b", marker="o", label="validation")
+        axes.plot(
+            *zip(*validation, strict=True),
+            color="#c0392b",
+            marker="o",
+            label="validation (last: its whole)",
+        )
         last_tokens, last_loss = validation[-1]
         axes.annotate(
             f"{last_loss:.3f}",
