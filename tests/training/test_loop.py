@@ -102,11 +102,11 @@ def test_a_loss_that_is_no_number_stops_the_run_with_what_to_try() -> None:
 
 def test_it_learns_a_source_down_to_its_entropy_rate_and_no_lower() -> None:
     text, entropy = noisy_counting(20_000, 0.3)
-    config = replace(CONFIG, steps=300, batch_size=29, eval_every=300, log_every=300)
+    config = replace(CONFIG, steps=500, batch_size=29, eval_every=500, log_every=500)
     _, records = records_of(config, text)
     loss = records[-1]["validation_loss"]
-    # Standard error of the mean over 20,000 tokens whose surprise has a spread of about
-    # ln(n/p): 0.03 nats; the first token of each text window is not forecast from nothing.
+    # Standard error of the mean over 20,000 tokens whose surprise has a spread of 1.5 nats:
+    # 0.01. Above that, 500 short updates leave the model a little short of the source.
     assert entropy - 0.03 < loss < entropy + 0.05
 
 
