@@ -27,7 +27,7 @@ from transformer.models.gpt import GPT
 
 BATCH, POS = 3, 7
 
-drawn = settings(max_examples=60, deadline=None, derandomize=True)
+drawn = settings(max_examples=80, deadline=None, derandomize=True)
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "activation": get_args(ActivationName),
@@ -83,13 +83,13 @@ def all_changed(tokens: Tensor, config: TransformerConfig) -> Tensor:
 @given(config=configs())
 def test_a_later_token_never_changes_an_earlier_logit(config: TransformerConfig) -> None:
     model, tokens = random_model(config)
-    logits = model(tokens)
-    for pos in range(POS):
-        changed = tokens.clone()
-        changed[:, pos] = all_changed(tokens, config)[:, pos]
-        changed_logits = model(changed)
-        assert torch.equal(changed_logits[:, :pos], logits[:, :pos]), f"{pos} is seen before it"
-        assert not torch.equal(changed_logits[:, pos], logits[:, pos]), f"{pos} is not seen at all"
+    rows = tokens[:1].expand(POS, POS)
+    changed = torch.where(torch.eye(POS).bool(), all_changed(rows, config), rows)
+    logits, changed_logits = model(rows), model(changed)
+    for pos in range(POS):  # row `pos` is changed at position `pos` alone
+        same = (logits[pos] == changed_logits[pos]).all(dim=-1)
+        assert same[:pos].all(), f"position {pos} is seen by an earlier one"
+        assert not same[pos], f"position {pos} is not even seen by itself"
 
 
 @drawn
@@ -98,31 +98,25 @@ def test_a_row_does_not_depend_on_the_others_in_its_batch(config: TransformerCon
     model, tokens = random_model(config)
     logits = model(tokens)
     for row in range(BATCH):
-        torch.testing.assert_close(model(tokens[row : row + 1])[0], logits[row])
-        others = all_changed(tokens, config)
-        others[row] = tokens[row]
-        assert torch.equal(model(others)[row], logits[row]), "another row's content leaks in"
+        alone = model(tokens[row : row + 1])
+        torch.testing.assert_close(logits[row], alone[0])
 
 
-left = st.integers(0, POS).map(lambda n: [False] * n + [True] * (POS - n))
-right = left.map(lambda real: real[::-1])
-anywhere = st.lists(st.booleans(), min_size=POS, max_size=POS)
+REAL = ["...xxxx", "xxxxx..", ".xx.x.x"]  # padding on the left, on the right, and anywhere
 
 
 @drawn
-@given(
-    config=configs(),
-    rows=st.lists(st.one_of(left, right, anywhere), min_size=BATCH, max_size=BATCH),
-)
+@given(config=configs())
 def test_padding_anywhere_and_of_any_content_never_changes_a_real_logit(
-    config: TransformerConfig, rows: list[list[bool]]
+    config: TransformerConfig,
 ) -> None:
-    (model, tokens), real = random_model(config), torch.tensor(rows)
+    model, tokens = random_model(config)
+    real = torch.tensor([[mark == "x" for mark in row] for row in REAL])
     positions = (real.cumsum(dim=1) - 1).clamp(min=0)  # real tokens count from 0
     logits = model(tokens, real, positions)
     refilled = torch.where(real, tokens, all_changed(tokens, config))
     assert torch.equal(model(refilled, real, positions)[real], logits[real]), "padding is read"
-    for row in real.any(dim=1).nonzero()[:, 0]:
+    for row in range(BATCH):
         alone = model(tokens[row, real[row]][None])
         torch.testing.assert_close(logits[row, real[row]], alone[0])
 
