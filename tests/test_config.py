@@ -52,7 +52,7 @@ UncheckedConfig: type[TransformerConfig] = runpy.run_path(transformer.config.__f
         *(
             ({name: value}, f"{name} must be a number; got {value!r}")
             for name in ("position_base", "dropout", "norm_eps", "init_std")
-            for value in ("1e-5", None, True)
+            for value in ("1e-5", None, True, float("inf"))
         ),
         (
             {"activation": "tanh"},
@@ -69,7 +69,7 @@ UncheckedConfig: type[TransformerConfig] = runpy.run_path(transformer.config.__f
         ({"position_base": 1}, "position_base must be above 1; got 1"),
         ({"dropout": -0.1}, "dropout must be at least 0 and below 1; got -0.1"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1; got 1.0"),
-        ({"dropout": float("nan")}, "dropout must be at least 0 and below 1; got nan"),
+        ({"dropout": float("nan")}, "dropout must be a number; got nan"),
         ({"norm_eps": 0.0}, "norm_eps must be above 0: it keeps the root from 0; got 0.0"),
         ({"init_std": 0}, "init_std must be above 0: heads from zeros stay alike; got 0"),
         (

@@ -3,6 +3,7 @@
 Only models and what stands above them read a config; components take plain keywords.
 """
 
+import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -85,7 +86,7 @@ class TransformerConfig:
         for name in ("position_base", "dropout", "norm_eps", "init_std"):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            self._require(name, number, "a number")
+            self._require(name, number and math.isfinite(value), "a number")
         self._require("position_base", self.position_base > 1, "above 1")
         self._require("dropout", 0 <= self.dropout < 1, "at least 0 and below 1")
         self._require("norm_eps", self.norm_eps > 0, "above 0: it keeps the root from 0")

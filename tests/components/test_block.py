@@ -5,11 +5,10 @@ from typing import Literal
 
 import pytest
 import torch
-from einops import rearrange
 from torch import Tensor
 from torch.nn import TransformerEncoderLayer
 
-from tests.support import randomise
+from tests.support import gradient, in_our_layout, randomise
 from transformer.components.activations import ACTIVATIONS
 from transformer.components.attention import Attention
 from transformer.components.block import PostNormBlock, PreNormBlock
@@ -76,11 +75,6 @@ def assert_is(actual: Tensor, expected: Tensor, mistakes: dict[str, Tensor]) -> 
         assert not torch.allclose(value, expected), f"this test cannot see that {mistake}"
         assert not torch.allclose(actual, value), mistake
     torch.testing.assert_close(actual, expected)
-
-
-def gradient(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad
 
 
 # Contract
@@ -230,46 +224,6 @@ def test_shape_and_dtype_are_kept_and_a_gradient_reaches_every_parameter(
 
 
 # Oracle
-
-
-def in_our_layout(
-    theirs: TransformerEncoderLayer, of: Callable[[Tensor], Tensor]
-) -> dict[str, Tensor]:
-    """Return `of` each parameter of torch's encoder layer, under our names and in our shapes.
-
-    torch stores the transpose of every weight and joins Q, K, V and the heads in one axis.
-    """
-    attention, n_heads = theirs.self_attn, theirs.self_attn.num_heads
-    in_proj_weight, in_proj_bias = attention.in_proj_weight, attention.in_proj_bias
-    W_Q, W_K, W_V = rearrange(
-        of(in_proj_weight), "(three heads d_head) d_model -> three heads d_model d_head",
-        three=3, heads=n_heads,
-    )  # fmt: skip
-    b_Q, b_K, b_V = rearrange(
-        of(in_proj_bias), "(three heads d_head) -> three heads d_head", three=3, heads=n_heads
-    )
-    W_O = rearrange(
-        of(attention.out_proj.weight), "d_model (heads d_head) -> heads d_head d_model",
-        heads=n_heads,
-    )  # fmt: skip
-    return {
-        "attention.W_Q": W_Q,
-        "attention.W_K": W_K,
-        "attention.W_V": W_V,
-        "attention.W_O": W_O,
-        "attention.b_Q": b_Q,
-        "attention.b_K": b_K,
-        "attention.b_V": b_V,
-        "attention.b_O": of(attention.out_proj.bias),
-        "mlp.W_in": of(theirs.linear1.weight).T,
-        "mlp.b_in": of(theirs.linear1.bias),
-        "mlp.W_out": of(theirs.linear2.weight).T,
-        "mlp.b_out": of(theirs.linear2.bias),
-        "norm_attention.scale": of(theirs.norm1.weight),
-        "norm_attention.bias": of(theirs.norm1.bias),
-        "norm_mlp.scale": of(theirs.norm2.weight),
-        "norm_mlp.bias": of(theirs.norm2.bias),
-    }
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])

@@ -15,11 +15,10 @@ from torch.nn import Module
 from torch.nn.functional import layer_norm
 
 import transformer
-from tests.components.test_block import gradient, in_our_layout
-from tests.support import minimise, randomise
+from tests.support import gradient, in_our_layout, minimise, randomise
 from transformer.components.dropout import Dropout
 from transformer.components.loss import next_token_loss
-from transformer.config import NormPosition, PositionKind, TransformerConfig, preset
+from transformer.config import AttentionPath, NormPosition, PositionKind, TransformerConfig, preset
 from transformer.models.gpt import GPT
 
 BATCH, POS = 3, 11
@@ -63,6 +62,12 @@ def test_more_than_n_ctx_tokens_are_refused_with_both_numbers_and_a_way_out(
 ) -> None:
     with pytest.raises(ValueError, match=r"n_ctx = 13 positions, got 14: pass the last 13 tokens"):
         make_gpt(position=position)(torch.zeros(BATCH, 14, dtype=torch.long))
+
+
+@pytest.mark.parametrize("attention_path", ["explicit", "fused"])
+def test_no_token_at_all_is_refused_on_both_paths(attention_path: AttentionPath) -> None:
+    with pytest.raises(ValueError, match=r"made for 1 to n_ctx = 13 positions, got 0"):
+        make_gpt(attention_path=attention_path)(torch.zeros(BATCH, 0, dtype=torch.long))
 
 
 def zero_layers_by_hand(model: GPT, tokens: Tensor, positions: Tensor) -> Tensor:

@@ -53,11 +53,11 @@ class GPT(Module):
 
         `real` is False at padding, which no token then reads; the logits at padding mean
         nothing. `positions` count from 0 by default: left-padded rows give their own.
-        More than n_ctx positions are a ValueError.
+        No position, or more than n_ctx, is a ValueError.
         """
-        if tokens.shape[1] > self.config.n_ctx:
+        if not 1 <= tokens.shape[1] <= self.config.n_ctx:
             raise ValueError(
-                f"the model is made for n_ctx = {self.config.n_ctx} positions, got "
+                f"the model is made for 1 to n_ctx = {self.config.n_ctx} positions, got "
                 f"{tokens.shape[1]}: pass the last {self.config.n_ctx} tokens, or a config "
                 "with a larger n_ctx"
             )

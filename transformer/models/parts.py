@@ -4,6 +4,9 @@ Any class can be the caller's own: it is called with our component's keywords an
 through its `forward`.
 
     model = GPT(config, Parts(attention=MyAttention))
+
+Two things go by the names of parameters: a tied unembedding takes `W_E` of the embedding, and
+GPT-2's initialisation scales down every `W_O` and `W_out`.
 """
 
 from collections.abc import Callable
