@@ -1,0 +1,84 @@
+"""What a probe returns, and whether two of them are the same."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Of float64 results whose operations may come in another order.
+RELATIVE, ABSOLUTE = 1e-7, 1e-9
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A probe that ended in an exception."""
+
+    kind: str
+    message: str = ""
+
+
+def same(left: Any, right: Any) -> bool:
+    """Return whether two outcomes are equal: structure, shapes, dtypes, values, NaN as NaN."""
+    if isinstance(left, Raised) or isinstance(right, Raised):
+        return isinstance(left, Raised) and isinstance(right, Raised) and left.kind == right.kind
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return _same_tensor(left, right)
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, bool | str | bytes | None) or isinstance(right, bool | str | bytes | None):
+        return type(left) is type(right) and bool(left == right)
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        if math.isnan(left) or math.isnan(right):
+            return math.isnan(left) and math.isnan(right)
+        return math.isclose(left, right, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    if isinstance(left, Sequence) and isinstance(right, Sequence):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+def _same_tensor(left: Tensor, right: Tensor) -> bool:
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    if not left.is_floating_point():
+        return torch.equal(left, right)
+    relative, absolute = (
+        (RELATIVE, ABSOLUTE) if left.dtype == torch.float64 else (1e-4, 1e-5)
+        if left.dtype == torch.float32 else (2e-2, 1e-2)
+    )  # fmt: skip
+    return torch.allclose(left, right, rtol=relative, atol=absolute, equal_nan=True)
+
+
+def first_difference(theirs: Any, ours: Any) -> str:
+    """Return in a few words where two outcomes differ, with both figures."""
+    if isinstance(theirs, Raised):
+        return f"yours stops with {theirs.kind}: {theirs.message}".rstrip(": ")
+    if isinstance(ours, Raised):
+        return f"yours gives {_short(theirs)} where {ours.kind} should be raised"
+    if isinstance(theirs, Tensor) and isinstance(ours, Tensor):
+        return _tensor_difference(theirs, ours)
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        for key in ours:
+            if key not in theirs or not same(theirs[key], ours[key]):
+                return f"{key}: {first_difference(theirs.get(key), ours[key])}"
+    return f"yours gives {_short(theirs)}, expected {_short(ours)}"
+
+
+def _tensor_difference(theirs: Tensor, ours: Tensor) -> str:
+    if theirs.shape != ours.shape:
+        return f"yours has the shape {tuple(theirs.shape)}, expected {tuple(ours.shape)}"
+    if theirs.dtype != ours.dtype:
+        return f"yours is {theirs.dtype}, expected {ours.dtype}"
+    gap = (theirs.double() - ours.double()).abs()
+    gap = torch.where(theirs.isnan() & ours.isnan(), 0.0, gap).nan_to_num(torch.inf)
+    place = tuple(int(i) for i in torch.unravel_index(gap.flatten().argmax(), gap.shape))
+    where = f" at {list(place)}" if place else ""
+    return f"yours gives {theirs[place].item():.6g}{where}, expected {ours[place].item():.6g}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.item():.6g}" if value.numel() == 1 else f"a tensor {tuple(value.shape)}"
+    return f"{value!r:.60}"
