@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ class Raised:
 
     kind: str
     message: str = ""
+    at: str = field(default="", compare=False)  # the learner's line
 
 
 def same(left: Any, right: Any) -> bool:
@@ -54,7 +55,8 @@ def _same_tensor(left: Tensor, right: Tensor) -> bool:
 def first_difference(theirs: Any, ours: Any) -> str:
     """Return in a few words where two outcomes differ, with both figures."""
     if isinstance(theirs, Raised):
-        return f"yours stops with {theirs.kind}: {theirs.message}".rstrip(": ")
+        where = f" ({theirs.at})" if theirs.at else ""
+        return f"yours stops with {theirs.kind}: {theirs.message}".rstrip(": ") + where
     if isinstance(ours, Raised):
         return f"yours gives {_short(theirs)} where {ours.kind} should be raised"
     if isinstance(theirs, Tensor) and isinstance(ours, Tensor):
@@ -63,6 +65,10 @@ def first_difference(theirs: Any, ours: Any) -> str:
         for key in ours:
             if key not in theirs or not same(theirs[key], ours[key]):
                 return f"{key}: {first_difference(theirs.get(key), ours[key])}"
+    if isinstance(theirs, list | tuple) and isinstance(ours, list | tuple):
+        for i, (left, right) in enumerate(zip(theirs, ours, strict=False)):
+            if not same(left, right):
+                return f"number {i}: {first_difference(left, right)}"
     return f"yours gives {_short(theirs)}, expected {_short(ours)}"
 
 

@@ -1,7 +1,9 @@
 """The register of probes, and what they are made with."""
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +11,9 @@ from torch import Tensor
 from torch.nn import Module
 
 from transformer.learning.implementation import Namespace, NotWrittenError
+from transformer.learning.layout import LayoutError
 from transformer.learning.outcome import Raised
+from transformer.learning.source import PACKAGE
 
 Run = Callable[[Namespace], Any]
 
@@ -31,17 +35,33 @@ class Probe:
     sizes: dict[str, int] = field(default_factory=dict)
 
     def outcome(self, names: Namespace) -> Any:
-        """Run the probe; an exception is an outcome too, but for what is not written yet."""
+        """Run the probe; an exception is an outcome too.
+
+        NotWrittenError and LayoutError go on: they are about the whole exercise.
+        """
         torch.manual_seed(0)
         try:
             return self.run(names)
-        except NotWrittenError:
+        except (NotWrittenError, LayoutError):
             raise
         except NotImplementedError as error:
             raise NotWrittenError(f"{', '.join(self.needs)}: not written yet") from error
         except Exception as error:
             text = str(error).strip()
-            return Raised(type(error).__name__, text.splitlines()[0][:200] if text else "")
+            first_line = text.splitlines()[0][:200] if text else ""
+            return Raised(type(error).__name__, first_line, raised_at(error))
+
+
+def raised_at(error: BaseException) -> str:
+    """Return the last line of the learner's own that an exception passed, or nothing."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not Path(frame.filename).is_relative_to(PACKAGE)
+        and "site-packages" not in frame.filename
+        and not frame.filename.startswith("<")
+    ]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else ""
 
 
 PROBES: dict[str, list[Probe]] = {}

@@ -27,6 +27,11 @@ def _linear_square(n: Namespace) -> Any:
     return filled(n.Linear(d_in=5, d_out=5))(normal(5, 5))
 
 
+@probe("linear", "the function linear", "linear", pos=3, d_out=7)
+def _linear_function(n: Namespace) -> Any:
+    return n.linear(normal(3, 5), normal(5, 7, seed=2), normal(7, seed=3))
+
+
 @probe("linear", "on a single vector", "Linear")
 def _linear_vector(n: Namespace) -> Any:
     return filled(n.Linear(d_in=5, d_out=7))(normal(5))

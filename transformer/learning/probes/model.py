@@ -49,6 +49,7 @@ for _title, _changes in {
     "one block, no positions": {"n_layers": 1, "position": "none"},
     "one block": {"n_layers": 1},
     "two blocks": {},
+    "three blocks": {"n_layers": 3},
     "two blocks, post-norm": {"norm_position": "post"},
     "two blocks, rotary positions": {"position": "rotary"},
     "two blocks, tied": {"tied": True},

@@ -95,7 +95,7 @@ def _tied_shared(n: Namespace) -> Any:
 
 
 def _positions() -> Tensor:
-    return torch.tensor([[0, 1, 2], [11, 5, 7]])
+    return torch.tensor([[4, 0, 9], [11, 5, 7]])
 
 
 @probe("position", "learned: positions 0, 1, 2 in every row", "LearnedPosition", batch=2, pos=3)

@@ -254,6 +254,7 @@ def _stepped(
     metrics = [n.train_step(model, optimizer, *parts, clip_norm=clip_norm) for parts in batches]
     return {
         "parameters": _parameters(model),
+        "gradients": [p.grad for p in model.parameters()],
         "loss": [m.loss.detach() for m in metrics],
         "gradient norm": [round(float(m.gradient_norm), 4) for m in metrics],
     }
@@ -294,12 +295,15 @@ def _step_unequal(n: Namespace) -> Any:
     return _stepped(n, [integers(7, 3, 5), integers(7, 1, 4, seed=2)])
 
 
-@probe("step", "the model is in training mode", "train_step")
-def _step_mode(n: Namespace) -> Any:
-    model = Bigram().eval()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    n.train_step(model, optimizer, integers(7, 2, 5), clip_norm=1e9)
-    return model.modes
+for _training in (True, False):
+    _came = "training" if _training else "evaluation"
+
+    @probe("step", f"a model that comes in {_came} mode is trained in training mode", "train_step")
+    def _step_mode(n: Namespace, training: bool = _training) -> Any:
+        model = Bigram().train(training)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        n.train_step(model, optimizer, integers(7, 2, 5), clip_norm=1e9)
+        return model.modes
 
 
 @probe("step", "the returned loss holds no graph", "train_step")
