@@ -16,6 +16,7 @@ from torch.nn.functional import layer_norm
 
 import transformer
 from tests.support import gradient, in_our_layout, minimise, randomise
+from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
 from transformer.components.loss import next_token_loss
 from transformer.config import AttentionPath, NormPosition, PositionKind, TransformerConfig, preset
@@ -68,6 +69,28 @@ def test_more_than_n_ctx_tokens_are_refused_with_both_numbers_and_a_way_out(
 def test_no_token_at_all_is_refused_on_both_paths(attention_path: AttentionPath) -> None:
     with pytest.raises(ValueError, match=r"made for 1 to n_ctx = 13 positions, got 0"):
         make_gpt(attention_path=attention_path)(torch.zeros(BATCH, 0, dtype=torch.long))
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+def test_past_n_ctx_a_cache_is_refused_with_what_it_holds_and_a_way_out(
+    position: PositionKind,
+) -> None:
+    model, cache = make_gpt(position=position), [KeyValueCache(), KeyValueCache()]
+    model(torch.zeros(BATCH, 11, dtype=torch.long), cache=cache)
+    too_many = (
+        r"n_ctx = 13 positions, got 3 after 11 in the cache: pass the last 13 tokens \(to a new"
+    )
+    with pytest.raises(ValueError, match=too_many):
+        model(torch.zeros(BATCH, 3, dtype=torch.long), cache=cache)
+    assert cache[0].length == 11, "what was refused must not be in the cache"
+    model(torch.zeros(BATCH, 2, dtype=torch.long), cache=cache)
+
+
+@pytest.mark.parametrize(("n_layers", "n_caches"), [(2, 0), (2, 1), (2, 3), (0, 0)])
+def test_a_cache_for_another_number_of_blocks_is_refused(n_layers: int, n_caches: int) -> None:
+    model, cache = make_gpt(n_layers=n_layers), [KeyValueCache() for _ in range(n_caches)]
+    with pytest.raises(ValueError, match=rf"each of the {n_layers} blocks.*got {n_caches}"):
+        model(random_tokens(), cache=cache)
 
 
 def zero_layers_by_hand(model: GPT, tokens: Tensor, positions: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Drawing tokens with the right frequencies, and continuing a prompt with them."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -10,7 +11,7 @@ from torch import Tensor
 from transformers.generation import logits_process
 
 from tests.support import randomise
-from transformer.config import TransformerConfig
+from transformer.config import PositionKind, TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.sampling.filters import forbid_repeated_ngrams
 from transformer.sampling.generate import draw, filter_logits, generate
@@ -153,6 +154,49 @@ def test_without_repeated_bigrams_greedy_generation_does_not_run_in_circles(mode
 
     assert repeats() > 0, "it does not run in circles by itself, so nothing is tested"
     assert repeats(penalise=partial(forbid_repeated_ngrams, n=2)) == 0
+
+
+def computed_positions(model: GPT, **settings: Any) -> tuple[Tensor, list[int]]:
+    """The tokens that a model of n_ctx = 7 adds to 3, and how many positions each call computes."""
+    counts: list[int] = []
+    hook = model.register_forward_pre_hook(lambda _, inputs: counts.append(inputs[0].shape[1]))
+    prompt = torch.randint(CONFIG.d_vocab, (5, 3), generator=torch.Generator().manual_seed(0))
+    new = torch.stack(list(generate(model, prompt, n_new=8, **settings)), dim=1)
+    hook.remove()
+    return new, counts
+
+
+@pytest.mark.parametrize("position", ["learned", "sinusoidal", "rotary", "none"])
+def test_each_position_is_computed_once_up_to_n_ctx_and_the_tokens_are_as_without_a_cache(
+    position: PositionKind,
+) -> None:
+    model = GPT(replace(CONFIG, position=position)).double().eval()
+    randomise(model)
+    settings: dict[str, Any] = {"temperature": 2.0}
+    with_cache, few = computed_positions(
+        model, generator=torch.Generator().manual_seed(1), **settings
+    )
+    without, many = computed_positions(
+        model, generator=torch.Generator().manual_seed(1), use_cache=False, **settings
+    )
+    assert torch.equal(with_cache, without)
+    # The prompt, then each new token, until the window slides and all is computed anew.
+    assert few == [3, 1, 1, 1, 1, 7, 7, 7]
+    assert many == [3, 4, 5, 6, 7, 7, 7, 7]
+
+
+def test_a_prompt_longer_than_n_ctx_is_continued_from_its_end(model: GPT) -> None:
+    prompt = torch.randint(CONFIG.d_vocab, (31, 11))
+    (new,) = generate(model, prompt, n_new=1, temperature=0.0)
+    assert torch.equal(new, model(prompt[:, -7:])[:, -1].argmax(-1))
+
+
+def test_a_model_without_blocks_has_nothing_to_cache_and_generates() -> None:
+    bigram = GPT(replace(CONFIG, n_layers=0)).eval()
+    randomise(bigram)
+    new, counts = computed_positions(bigram, temperature=0.0)
+    assert torch.equal(new, computed_positions(bigram, temperature=0.0, use_cache=False)[0])
+    assert counts == [3, 4, 5, 6, 7, 7, 7, 7]
 
 
 def test_an_empty_prompt_is_refused(model: GPT) -> None:

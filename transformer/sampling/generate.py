@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from transformer.components.cache import KeyValueCache
 from transformer.components.softmax import softmax
 from transformer.models.gpt import GPT
 from transformer.sampling.filters import apply_temperature, keep_min_p, keep_top_k, keep_top_p
@@ -70,6 +71,7 @@ def generate(
     top_p: float | None = None,
     min_p: float | None = None,
     generator: torch.Generator | None = None,
+    use_cache: bool = True,
 ) -> Iterator[Int[Tensor, " batch"]]:
     """Yield `n_new` tokens for each row of the prompt, one at a time.
 
@@ -77,14 +79,21 @@ def generate(
     logits, for example `partial(repetition_penalty, penalty=1.2)`; the other filters follow
     in the order of `filter_logits`.
 
-    Past n_ctx the model sees the last n_ctx tokens, counted from position 0 again. The
+    Up to n_ctx the model computes each position once and keeps its keys and values; without
+    `use_cache` it computes all positions for every token. Past n_ctx it has to: it sees the
+    last n_ctx tokens, counted from position 0 again, so that nothing kept is right. The
     model is used in the mode it is in: call `model.eval()` first. The generator must be on
     the tokens' device.
     """
     if tokens.shape[1] == 0:
         raise ValueError("generation needs a prompt of at least one token, got none")
+    n_ctx = model.config.n_ctx
+    cache = [KeyValueCache() for _ in model.blocks]
     for _ in range(n_new):
-        logits = model(tokens[:, -model.config.n_ctx :])[:, -1]
+        if use_cache and cache and tokens.shape[1] <= n_ctx:
+            logits = model(tokens[:, cache[0].length :], cache=cache)[:, -1]
+        else:
+            logits = model(tokens[:, -n_ctx:])[:, -1]
         if penalise is not None:
             logits = penalise(logits, tokens)
         new = draw(
