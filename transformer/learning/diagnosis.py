@@ -5,20 +5,19 @@ and never on errors alone. With no match the probes themselves say what breaks.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from transformer.learning.bank import Misconception, misconceptions, variant
+from transformer.learning.bank import Misconception, Style, misconceptions, styles, variant
 from transformer.learning.exercises import Exercise
 from transformer.learning.implementation import Namespace, NotWrittenError, reference
 from transformer.learning.outcome import Raised, first_difference, same
-from transformer.learning.probes import PROBES, Probe
+from transformer.learning.probes import PROBES
 from transformer.learning.relations import relation
 
-Outcomes = dict[str, Any]
-MOST_PAIRS = 400
+MOST_PAIRS = 300
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ def diagnose(
     `before` is told each probe's name before it runs.
     """
     ours = right_outcomes(exercise)
-    theirs: Outcomes = {}
-    missing = {f"{name}: not written yet" for name in exercise.writes if name not in names}
+    theirs: dict[str, Any] = {}
+    missing = {f"{name}: not written yet" for name in exercise.required if name not in names}
     for probe in PROBES[exercise.name]:
         if any(name not in names for name in probe.needs):
             continue
@@ -65,7 +64,7 @@ def diagnose(
     if not wrong:
         return Diagnosis(right=right, missing=_in_order(missing, exercise))
     before("comparing with the known mistakes")
-    matches = _matches(exercise, theirs, ours, wrong)
+    matches = _matches(exercise, theirs, wrong)
     return Diagnosis(
         right=right,
         wrong=wrong,
@@ -76,71 +75,95 @@ def diagnose(
     )
 
 
+class Outcomes(Mapping[str, Any]):
+    """What the probes of an exercise give on one implementation, each run when first asked."""
+
+    def __init__(self, exercise: Exercise, names: Namespace) -> None:
+        self._probes = {probe.name: probe for probe in PROBES[exercise.name]}
+        self._names = names
+        self._known: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = self._probes[name].outcome(self._names)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._probes)
+
+    def __len__(self) -> int:
+        return len(self._probes)
+
+
 @cache
 def right_outcomes(exercise: Exercise) -> Outcomes:
-    """Return the outcome of every probe on our own solution."""
-    names = reference(exercise)
-    return {probe.name: probe.outcome(names) for probe in PROBES[exercise.name]}
+    """Return the outcomes on our own solution."""
+    return Outcomes(exercise, reference(exercise))
 
 
 @cache
-def wrong_outcomes(entry: Misconception) -> Outcomes:
-    """Return the outcome of every probe on our solution with one mistake in it."""
-    names = variant(entry.exercise, entry)
-    return {probe.name: probe.outcome(names) for probe in PROBES[entry.exercise.name]}
+def wrong_outcomes(style: Style, *entries: Misconception) -> Outcomes:
+    """Return the outcomes on our solution, written in a style, with mistakes in it.
+
+    Raises ValueError where they do not fit together.
+    """
+    return Outcomes(entries[0].exercise, variant(entries[0].exercise, *entries, style=style))
 
 
 def _matches(
-    exercise: Exercise, theirs: Outcomes, ours: Outcomes, wrong: Sequence[str]
+    exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]
 ) -> list[tuple[Misconception, ...]]:
-    singles = [
-        (entry,)
-        for entry in misconceptions(exercise)
-        if _explains(wrong_outcomes(entry), theirs, ours, wrong)
-    ]
-    return singles or list(itertools.islice(_pairs(exercise, theirs, ours, wrong), 1))
+    """Return the single mistakes that explain everything, or else one pair that does."""
+    for style in styles(exercise):
+        singles = [
+            (entry,) for entry in misconceptions(exercise) if _explains(style, theirs, wrong, entry)
+        ]
+        if singles:
+            return singles
+    for style in styles(exercise):
+        pairs = _pairs(exercise, style, theirs, wrong)
+        if found := next((pair for pair in pairs if _explains(style, theirs, wrong, *pair)), None):
+            return [found]
+    return []
 
 
-def _pairs(
-    exercise: Exercise, theirs: Outcomes, ours: Outcomes, wrong: Sequence[str]
-) -> Iterator[tuple[Misconception, ...]]:
-    """Yield pairs of mistakes that together explain everything.
-
-    Only those are tried of which each alone breaks nothing that the learner has right, and
-    which between them break all that the learner has wrong.
-    """
-    broken = {
-        entry: {name for name in theirs if not same(wrong_outcomes(entry)[name], ours[name])}
-        for entry in misconceptions(exercise)
-    }
-    fitting = [entry for entry, names in broken.items() if names and names <= set(wrong)]
-    pairs = (
-        pair
-        for pair in itertools.combinations(fitting, 2)
-        if broken[pair[0]] | broken[pair[1]] == set(wrong)
-    )
-    for pair in itertools.islice(pairs, MOST_PAIRS):
-        try:
-            both = variant(exercise, *pair)
-        except ValueError:  # the second one's place is gone with the first
-            continue
-        probes = [probe for probe in PROBES[exercise.name] if probe.name in theirs]
-        if _all_equal(probes, both, theirs) and _told(theirs, ours, wrong):
-            yield pair
-
-
-def _all_equal(probes: Sequence[Probe], names: Namespace, theirs: Outcomes) -> bool:
-    return all(same(probe.outcome(names), theirs[probe.name]) for probe in probes)
-
-
-def _explains(guess: Outcomes, theirs: Outcomes, ours: Outcomes, wrong: Sequence[str]) -> bool:
-    return all(same(guess[name], theirs[name]) for name in theirs) and any(
+def _explains(
+    style: Style, theirs: Mapping[str, Any], wrong: Sequence[str], *entries: Misconception
+) -> bool:
+    try:
+        guess = wrong_outcomes(style, *entries)
+    except ValueError:  # they do not fit together
+        return False
+    ours = right_outcomes(entries[0].exercise)
+    in_order = [*wrong, *(name for name in theirs if name not in wrong)]
+    return all(same(guess[name], theirs[name]) for name in in_order) and any(
         _tells(guess[name], theirs[name], ours[name]) for name in wrong
     )
 
 
-def _told(theirs: Outcomes, ours: Outcomes, wrong: Sequence[str]) -> bool:
-    return any(_tells(theirs[name], theirs[name], ours[name]) for name in wrong)
+def _pairs(
+    exercise: Exercise, style: Style, theirs: Mapping[str, Any], wrong: Sequence[str]
+) -> Iterator[tuple[Misconception, ...]]:
+    """Yield pairs of mistakes that may explain everything together.
+
+    Each alone must break nothing that the learner has right, and between them they must
+    break all that the learner has wrong.
+    """
+    ours = right_outcomes(exercise)
+    broken: dict[Misconception, set[str]] = {}
+    for entry in misconceptions(exercise):
+        try:
+            guess = wrong_outcomes(style, entry)
+        except ValueError:
+            continue
+        if all(same(guess[name], ours[name]) for name in theirs if name not in wrong):
+            broken[entry] = {name for name in wrong if not same(guess[name], ours[name])}
+    pairs = (
+        pair
+        for pair in itertools.permutations(broken, 2)
+        if broken[pair[0]] | broken[pair[1]] == set(wrong)
+    )
+    yield from itertools.islice(pairs, MOST_PAIRS)
 
 
 def _tells(guess: Any, theirs: Any, ours: Any) -> bool:
@@ -151,7 +174,12 @@ def _tells(guess: Any, theirs: Any, ours: Any) -> bool:
 
 
 def _evidence(
-    exercise: Exercise, theirs: Outcomes, ours: Outcomes, wrong: Sequence[str], *, matched: bool
+    exercise: Exercise,
+    theirs: Mapping[str, Any],
+    ours: Mapping[str, Any],
+    wrong: Sequence[str],
+    *,
+    matched: bool,
 ) -> Iterator[str]:
     probes = {probe.name: probe for probe in PROBES[exercise.name]}
     told = [name for name in wrong if not isinstance(theirs[name], Raised)] or list(wrong)

@@ -15,6 +15,7 @@ CHAPTERS = {
     10: "Loss and perplexity",
     11: "Training",
     12: "Sampling",
+    13: "The key-value cache",
 }
 
 
@@ -37,6 +38,12 @@ class Exercise:
     writes: tuple[str, ...]
     tests: str
     given: tuple[str, ...] = ()
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names that make it whole: a class may do without the functions beside it."""
+        classes = tuple(name for name in self.writes if name[0].isupper())
+        return classes or self.writes
 
     @property
     def file(self) -> Path:
@@ -99,6 +106,7 @@ EXERCISES: dict[str, Exercise] = {
             6,
             "project",
             "attention_scores",
+            "and_causal",
             "mix_values",
             "merge_heads",
             "Attention",
@@ -119,6 +127,7 @@ EXERCISES: dict[str, Exercise] = {
         _other("evaluate", 11, "training", "evaluate"),
         _other("windows", 11, "data", "TokenWindows", "split_tokens"),
         _other("filters", 12, "sampling", "apply_temperature", "keep_top_k", "keep_top_p"),
+        _component("cache", 13, "KeyValueCache"),
         _other("generate", 12, "sampling", "draw", "generate"),
     )
 }

@@ -142,6 +142,7 @@ def adapted(ours: Any, theirs: Any, layout: Layout) -> Any:
             raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
         if any(isinstance(value, Module) for value in keywords.values()):
             return module  # made of other parts: its parameters are theirs
+        module.register_forward_pre_hook(_refuse_more_than(theirs))
         return in_our_layout(module, ours(**keywords), layout, sizes=keywords)
 
     return _as_class(theirs, construct, inspect.signature(ours))
@@ -156,8 +157,25 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
         if name not in parameters and value != defaults.get(name, inspect.Parameter.empty):
             if name == "init_std":  # where weights begin is checked by itself
                 continue
-            raise NotWrittenError(f"{theirs.__name__} with {name}={value!r:.40}: not written yet")
+            raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
     return {name: value for name, value in keywords.items() if name in parameters}
+
+
+def _refuse_more_than(theirs: type) -> Callable[[Module, tuple[Any, ...]], tuple[Any, ...]]:
+    """Return a hook that leaves out what forward does not take, or says it is not written."""
+    parameters = inspect.signature(theirs.forward).parameters.values()  # type: ignore[attr-defined]
+    anything = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+    most = len(parameters) - 1
+
+    def check(_: Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        if anything or len(arguments) <= most:
+            return arguments
+        if any(argument is not None for argument in arguments[most:]):
+            kind = type(arguments[-1]).__name__
+            raise NotWrittenError(f"{theirs.__name__} with a {kind}: not written yet")
+        return arguments[:most]
+
+    return check
 
 
 def _as_class(

@@ -1,6 +1,7 @@
 """The verdict on one exercise: what is said, to a person and to a tool."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from transformer.learning.diagnosis import Diagnosis
@@ -91,13 +92,18 @@ def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
     )
 
 
+def with_more(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
+    """Return the verdict with more to say."""
+    return replace(verdict, explanation=(*verdict.explanation, *sentences))
+
+
 def not_written(exercise: Exercise) -> Verdict:
     """Return the verdict on an exercise of which nothing is there."""
     return Verdict(
         exercise.name,
         "not written",
         f"not written yet: transformer exercise start {exercise.name}",
-        missing=tuple(f"{name}: not written yet" for name in exercise.writes),
+        missing=tuple(f"{name}: not written yet" for name in exercise.required),
     )
 
 

@@ -50,6 +50,16 @@ class Misconception:
         return f"chapter {self.exercise.chapter}, {CHAPTERS[self.exercise.chapter]}"
 
 
+Style = tuple[Edit, ...]
+STYLES: dict[str, tuple[Style, ...]] = {
+    "attention": (
+        (),
+        (("scores.masked_fill(~mask, -torch.inf)", "scores.masked_fill(~mask, -1e9)"),),
+        (("import softmax\n", "import softmax\n\nsoftmax = torch.softmax\n"),
+         ("pattern = softmax(scores)", "pattern = softmax(scores, dim=-1)")),
+    ),
+}  # fmt: skip
+
 TEXTS = {"name", "what", "why", "symptom", "hint", "explanation"}
 
 
@@ -91,15 +101,22 @@ def find(name: str) -> Misconception:
     raise ValueError(f"the bank has no misconception {name!r}")
 
 
-def variant(exercise: Exercise, *wrong: Misconception) -> Namespace:
+def styles(exercise: Exercise) -> tuple[Style, ...]:
+    """Return the ways of writing the solution that differ once something else is wrong.
+
+    The first is ours. A mistake shows itself differently where hidden scores are a large
+    finite number, or where a row without visible keys gives NaN: neither is a mistake.
+    """
+    return STYLES.get(exercise.name, ((),))
+
+
+def variant(exercise: Exercise, *wrong: Misconception, style: Style = ()) -> Namespace:
     """Return the names of our solution with these mistakes in it, one after the other.
 
-    Raises ValueError when the second mistake's place is gone with the first.
+    Raises ValueError when the place of one is gone with another.
     """
-    source = reference_source(exercise)
+    source = edited(reference_source(exercise), style)
     for entry in wrong:
         source = edited(source, entry.edits)
     module = module_of(source, f"{exercise.dotted}", file=f"<{exercise.name} variant>")
     return Namespace({name: getattr(module, name) for name in exercise.writes})
-
-

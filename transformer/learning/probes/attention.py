@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from transformer.components.cache import KeyValueCache
 from transformer.components.position import Rotary
 from transformer.learning.implementation import Namespace
 from transformer.learning.probes.base import filled, normal, probe, with_gradients
@@ -128,6 +129,11 @@ def _merge_bias(n: Namespace) -> Any:
     return n.merge_heads(_k(), normal(3, 7, 11, seed=4), normal(11, seed=5))
 
 
+@probe("attention", "and_causal with and without another mask", "and_causal")
+def _and_causal(n: Namespace) -> Any:
+    return [n.and_causal(None, _q(), _k()), n.and_causal(_padding(), _q(), _k())]
+
+
 # The Module, from the simplest case on
 
 
@@ -222,6 +228,27 @@ def _rotary(n: Namespace) -> Any:
 @probe("attention", "rotary positions, causal, with biases", "Attention", **_SIZES)
 def _rotary_causal(n: Namespace) -> Any:
     return attention(n, d_head=4, rotary=Rotary(d_head=4))(stream(), None, later())
+
+
+def _in_chunks(n: Namespace, **changes: Any) -> dict[str, Any]:
+    """The attention over 2, 1 and 2 positions, one after the other, with a cache."""
+    module, cache = attention(n, **changes), KeyValueCache()
+    with torch.no_grad():
+        chunks = [
+            module(stream()[:, at], None, later()[:, at], cache)
+            for at in (slice(0, 2), slice(2, 3), slice(3, 5))
+        ]
+    return {"output": torch.cat(chunks, dim=1), "positions in the cache": cache.length}
+
+
+@probe("attention", "position after position, with a cache", "Attention", **_SIZES)
+def _cached(n: Namespace) -> Any:
+    return _in_chunks(n)
+
+
+@probe("attention", "with a cache and rotary positions", "Attention", **_SIZES)
+def _cached_rotary(n: Namespace) -> Any:
+    return _in_chunks(n, d_head=4, rotary=Rotary(d_head=4))
 
 
 @probe("attention", "in evaluation with dropout set", "Attention", **_SIZES)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from transformer.components.cache import KeyValueCache
 from transformer.config import TransformerConfig
 from transformer.learning.implementation import Namespace
 from transformer.learning.probes.base import filled, integers, normal, probe, with_gradients
@@ -87,6 +88,17 @@ def _positions(n: Namespace) -> Any:
 def _positions_rotary(n: Namespace) -> Any:
     given = torch.tensor([[0, 1, 2, 3, 4], [3, 4, 6, 7, 11]])
     return gpt(n, position="rotary")(tokens(), None, given)
+
+
+for _position in ("learned", "rotary"):
+
+    @probe("gpt", f"token after token, with a cache, {_position} positions", "GPT", **_SIZES)
+    def _cached(n: Namespace, position: str = _position) -> Any:
+        model = gpt(n, position=position)
+        cache = [KeyValueCache() for _ in range(2)]
+        with torch.no_grad():
+            chunks = [model(tokens()[:, at], None, None, cache) for at in (slice(3), slice(3, 5))]
+        return torch.cat(chunks, dim=1)
 
 
 @probe("gpt", "no more than n_ctx tokens are taken", "GPT")

@@ -8,6 +8,7 @@ from torch.nn import Module
 
 from transformer.components.activations import gelu, gelu_tanh, relu, silu
 from transformer.components.attention import Attention
+from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
 from transformer.components.mlp import MLP
 from transformer.components.norm import LayerNorm
@@ -275,7 +276,14 @@ for _name in ("MLP", "GatedMLP"):
 # Block
 
 
-def _block(n: Namespace, name: str, *, dropout: float = 0.0, rotary: bool = False) -> Module:
+def _block(
+    n: Namespace,
+    name: str,
+    *,
+    dropout: float = 0.0,
+    rotary: bool = False,
+    causal: bool = False,
+) -> Module:
     d_model, d_head = 5, 4
     block: Module = getattr(n, name)(
         attention=Attention(
@@ -283,7 +291,7 @@ def _block(n: Namespace, name: str, *, dropout: float = 0.0, rotary: bool = Fals
             n_heads=2,
             d_head=d_head,
             rotary=Rotary(d_head=d_head) if rotary else None,
-            causal=False,
+            causal=causal,
         ),
         mlp=MLP(d_model=d_model, d_mlp=7),
         norm_attention=LayerNorm(d_model=d_model),
@@ -323,6 +331,11 @@ for _name in ("PreNormBlock", "PostNormBlock"):
     def _block_rotary(n: Namespace, name: str = _name) -> Any:
         return _block(n, name, rotary=True)(normal(2, 3, 5), None, _positions())
 
+    @probe("block", f"{_name} with a cache", _name, batch=2, pos=3, d_model=5)
+    def _block_cache(n: Namespace, name: str = _name) -> Any:
+        block, x, cache = _block(n, name, causal=True), normal(2, 3, 5), KeyValueCache()
+        return [block(x[:, :2], None, None, cache), block(x[:, 2:], None, None, cache)]
+
     @probe("block", f"{_name} in training, dropping nearly everything", _name)
     def _block_dropout(n: Namespace, name: str = _name) -> Any:
         block, x = _block(n, name, dropout=0.999999).train(), normal(2, 3, 5)
@@ -334,3 +347,37 @@ for _name in ("PreNormBlock", "PostNormBlock"):
         return with_gradients(
             block(x), x=x, **{key: p for key, p in block.named_parameters()}
         )
+
+
+# Cache
+
+
+def _keys(n_new: int, seed: int, batch: int = 2) -> Tensor:
+    return normal(batch, n_new, 5, 7, seed=seed)
+
+
+@probe("cache", "what the first call returns", "KeyValueCache")
+def _cache_first(n: Namespace) -> Any:
+    return list(n.KeyValueCache().append(_keys(3, 1), _keys(3, 2)))
+
+
+@probe("cache", "what three calls return", "KeyValueCache")
+def _cache_three(n: Namespace) -> Any:
+    cache = n.KeyValueCache()
+    return [list(cache.append(_keys(m, m), _keys(m, 10 + m))) for m in (3, 1, 2)]
+
+
+@probe("cache", "its length", "KeyValueCache")
+def _cache_length(n: Namespace) -> Any:
+    cache, lengths = n.KeyValueCache(), []
+    for m in (3, 1):
+        lengths.append(cache.length)
+        cache.append(_keys(m, m), _keys(m, 10 + m))
+    return [*lengths, cache.length]
+
+
+@probe("cache", "keys of another batch are refused", "KeyValueCache")
+def _cache_batch(n: Namespace) -> Any:
+    cache = n.KeyValueCache()
+    cache.append(_keys(3, 1), _keys(3, 2))
+    return list(cache.append(_keys(1, 1, batch=3), _keys(1, 2, batch=3)))

@@ -1,0 +1,123 @@
+"""Checking an implementation: each exercise in a process of its own, with limits.
+
+An endless loop, a wish for all the memory or an `os._exit` costs a verdict, not the run.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformer.learning.verdict import Verdict
+
+POLL = 0.02  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a learner's code may use.
+
+    Attributes:
+        seconds: for one exercise, counted from when its code begins to run.
+        start_seconds: until Python and torch are up; slow disks need long.
+        memory_bytes: beyond what Python and torch take themselves; 0 for no limit.
+    """
+
+    seconds: float = 8.0
+    start_seconds: float = 120.0
+    memory_bytes: int = 4 * 2**30
+
+
+def check_exercises(
+    names: Sequence[str], implementation: str, limits: Limits = Limits()
+) -> Iterator[Verdict]:
+    """Yield the verdict on each exercise, in the order given."""
+    left = list(names)
+    while left:
+        for verdict in _run(tuple(left), implementation, limits):
+            left.remove(verdict.exercise)
+            yield verdict
+
+
+def _run(names: Sequence[str], implementation: str, limits: Limits) -> Iterator[Verdict]:
+    """Run one process until it is through or one exercise has stopped it."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.jsonl")
+        report.touch()
+        worker = subprocess.Popen(
+            [
+                *(sys.executable, "-P", "-m", "transformer.learning.worker", str(report)),
+                *(implementation, str(limits.memory_bytes), *names),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=(log := Path(folder, "stderr").open("wb+")),
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        try:
+            yield from _watch(worker, report, names, limits)
+        except _WorkerFailed as failed:
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip().splitlines()
+            raise ValueError(said[-1] if said else str(failed)) from None
+        finally:
+            worker.kill()
+            worker.wait()
+            log.close()
+
+
+class _WorkerFailed(Exception):
+    """The process ended before any learner's code ran."""
+
+
+def _watch(
+    worker: "subprocess.Popen[bytes]", report: Path, names: Sequence[str], limits: Limits
+) -> Iterator[Verdict]:
+    current, doing, done = "", "", 0
+    deadline = time.monotonic() + limits.start_seconds
+    with report.open(encoding="utf-8") as lines:
+        while True:
+            ended = worker.poll()
+            for event in _events(lines):
+                if event["kind"] == "verdict":
+                    done, current = done + 1, ""
+                    yield Verdict.from_json(event["verdict"])
+                elif event["kind"] == "probe":
+                    doing = event["name"]
+                elif event["kind"] == "begin":
+                    current, doing = event["exercise"], ""
+                deadline = time.monotonic() + limits.seconds if event["kind"] != "probe" else deadline
+            if done == len(names):
+                return
+            if ended is not None:
+                if not current:
+                    raise _WorkerFailed(f"the process ended with exit code {ended}")
+                yield _stopped(current, f"your code ended the process (exit code {ended})", doing)
+                return
+            if time.monotonic() > deadline:
+                if not current:
+                    raise _WorkerFailed("Python and torch did not come up in time")
+                why = f"it did not come to an end within {limits.seconds:g} seconds"
+                yield _stopped(current, why, doing)
+                return
+            time.sleep(POLL)
+
+
+def _events(lines: Any) -> Iterator[dict[str, Any]]:
+    """Yield the events that have been written whole since the last look."""
+    while True:
+        place = lines.tell()
+        line = lines.readline()
+        if not line.endswith("\n"):
+            lines.seek(place)
+            return
+        yield json.loads(line)
+
+
+def _stopped(exercise: str, why: str, doing: str) -> Verdict:
+    return Verdict(exercise, "stopped", f"{why}: {doing}" if doing else why)
