@@ -68,6 +68,7 @@ def test_a_row_with_nothing_to_choose_from_is_zeros_and_never_nan() -> None:
     assert (scores.grad[0] == 0).all()
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("function", [softmax, log_softmax])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_computed_in_float32_and_returned_as_it_came(

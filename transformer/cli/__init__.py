@@ -7,10 +7,16 @@ answer at once.
 
 import sys
 
-from transformer.cli import config, sample, train
+from transformer.cli import check, config, exercise, sample, train
 from transformer.cli.parser import Parser, UsageError
 
-COMMANDS = {"train": train, "sample": sample, "config": config}
+COMMANDS = {
+    "train": train,
+    "sample": sample,
+    "config": config,
+    "exercise": exercise,
+    "check": check,
+}
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 

@@ -19,12 +19,16 @@ from transformer.learning.verdict import Verdict
 POLL = 0.02  # seconds
 
 
+class WorkerError(Exception):
+    """The process ended before any learner's code ran."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a learner's code may use.
 
     Attributes:
-        seconds: for one exercise, counted from when its code begins to run.
+        seconds: for the experiments on one exercise, and again for its tests.
         start_seconds: until Python and torch are up; slow disks need long.
         memory_bytes: beyond what Python and torch take themselves; 0 for no limit.
     """
@@ -50,29 +54,25 @@ def _run(names: Sequence[str], implementation: str, limits: Limits) -> Iterator[
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.jsonl")
         report.touch()
-        worker = subprocess.Popen(
-            [
-                *(sys.executable, "-P", "-m", "transformer.learning.worker", str(report)),
-                *(implementation, str(limits.memory_bytes), *names),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=(log := Path(folder, "stderr").open("wb+")),
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+        log = Path(folder, "stderr")
+        with log.open("wb") as errors:
+            worker = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-m", "transformer.learning.worker", str(report)),
+                    *(implementation, str(limits.memory_bytes), *names),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
         try:
             yield from _watch(worker, report, names, limits)
-        except _WorkerFailed as failed:
-            log.seek(0)
-            said = log.read().decode(errors="replace").strip().splitlines()
+        except WorkerError as failed:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise ValueError(said[-1] if said else str(failed)) from None
         finally:
             worker.kill()
             worker.wait()
-            log.close()
-
-
-class _WorkerFailed(Exception):
-    """The process ended before any learner's code ran."""
 
 
 def _watch(
@@ -87,21 +87,23 @@ def _watch(
                 if event["kind"] == "verdict":
                     done, current = done + 1, ""
                     yield Verdict.from_json(event["verdict"])
-                elif event["kind"] == "probe":
+                elif event["kind"] in ("probe", "tests"):
                     doing = event["name"]
                 elif event["kind"] == "begin":
                     current, doing = event["exercise"], ""
-                deadline = time.monotonic() + limits.seconds if event["kind"] != "probe" else deadline
+                deadline = (
+                    time.monotonic() + limits.seconds if event["kind"] != "probe" else deadline
+                )
             if done == len(names):
                 return
             if ended is not None:
                 if not current:
-                    raise _WorkerFailed(f"the process ended with exit code {ended}")
+                    raise WorkerError(f"the process ended with exit code {ended}")
                 yield _stopped(current, f"your code ended the process (exit code {ended})", doing)
                 return
             if time.monotonic() > deadline:
                 if not current:
-                    raise _WorkerFailed("Python and torch did not come up in time")
+                    raise WorkerError("Python and torch did not come up in time")
                 why = f"it did not come to an end within {limits.seconds:g} seconds"
                 yield _stopped(current, why, doing)
                 return

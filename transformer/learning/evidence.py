@@ -20,9 +20,7 @@ def read_pattern(names: Namespace, *, causal: bool = False) -> Tensor:
     The residual stream's last coordinates say at which position it stands, W_V passes just
     them on and W_O writes them: the output of a query is then its row of the pattern.
     """
-    module = attention(
-        names, n_heads=1, d_head=POS, d_model=D_MODEL, causal=causal, bias=False
-    )
+    module = attention(names, n_heads=1, d_head=POS, d_model=D_MODEL, causal=causal, bias=False)
     one_hot = torch.zeros(D_MODEL, POS, dtype=torch.float64)
     one_hot[D_MODEL - POS :] = torch.eye(POS, dtype=torch.float64)
     x = normal(1, POS, D_MODEL, seed=31)

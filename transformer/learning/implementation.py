@@ -178,9 +178,7 @@ def _refuse_more_than(theirs: type) -> Callable[[Module, tuple[Any, ...]], tuple
     return check
 
 
-def _as_class(
-    theirs: type, construct: Callable[..., Module], signature: inspect.Signature
-) -> type:
+def _as_class(theirs: type, construct: Callable[..., Module], signature: inspect.Signature) -> type:
     """Return a class of the learner's name whose call is `construct`."""
 
     class Constructing(type(theirs)):  # type: ignore[misc]

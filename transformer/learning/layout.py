@@ -162,7 +162,9 @@ def _explained(
     same_size = _fused(wanted)
     for parameter, shape in found.items():
         if parameter not in wanted:
-            lines.append(f"  {parameter} {shape} is not one of ours" + _named(shape, same_size, sizes))
+            lines.append(
+                f"  {parameter} {shape} is not one of ours" + _named(shape, same_size, sizes)
+            )
     lines.append(
         "Give them our names and shapes, or declare yours: LAYOUT = "
         f'{{"{name}": {{"theirs": "ours: axes"}}}} (see transformer.learning.layout)'

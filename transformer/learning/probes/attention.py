@@ -187,9 +187,9 @@ def _filling(n: Namespace) -> Any:
     return filled(n.Attention(d_model=12, n_heads=3, d_head=4))(normal(2, 5, 12, seed=8))
 
 
-@probe("attention", "scores in the thousands, causal", "Attention", **_SIZES)
+@probe("attention", "scores in the hundred thousands, causal", "Attention", **_SIZES)
 def _large(n: Namespace) -> Any:
-    return attention(n)(stream(scale=60.0))
+    return attention(n)(stream(scale=300.0))
 
 
 def _padding() -> Tensor:

@@ -67,9 +67,7 @@ def raised_at(error: BaseException) -> str:
 PROBES: dict[str, list[Probe]] = {}
 
 
-def probe(
-    exercise: str, name: str, *needs: str, **sizes: int
-) -> Callable[[Run], Run]:
+def probe(exercise: str, name: str, *needs: str, **sizes: int) -> Callable[[Run], Run]:
     """Register the decorated function as a probe of an exercise."""
 
     def register(run: Run) -> Run:

@@ -135,7 +135,7 @@ def _initial(n: Namespace) -> Any:
 @probe("gpt", "its gradients", "GPT")
 def _gradients(n: Namespace) -> Any:
     model = gpt(n)
-    return with_gradients(model(tokens()), **{name: p for name, p in model.named_parameters()})
+    return with_gradients(model(tokens()), **dict(model.named_parameters()))
 
 
 # Loss
