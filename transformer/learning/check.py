@@ -28,12 +28,14 @@ class Limits:
     """What a learner's code may use.
 
     Attributes:
-        seconds: for the experiments on one exercise, and again for its tests.
+        seconds: for the experiments on one exercise.
+        test_seconds: for its tests, which run once every experiment has come out right.
         start_seconds: until Python and torch are up; slow disks need long.
         memory_bytes: beyond what Python and torch take themselves; 0 for no limit.
     """
 
     seconds: float = 8.0
+    test_seconds: float = 30.0
     start_seconds: float = 120.0
     memory_bytes: int = 4 * 2**30
 
@@ -78,8 +80,8 @@ def _run(names: Sequence[str], implementation: str, limits: Limits) -> Iterator[
 def _watch(
     worker: "subprocess.Popen[bytes]", report: Path, names: Sequence[str], limits: Limits
 ) -> Iterator[Verdict]:
-    current, doing, done = "", "", 0
-    deadline = time.monotonic() + limits.start_seconds
+    current, doing, done, allowed = "", "", 0, limits.start_seconds
+    deadline = time.monotonic() + allowed
     with report.open(encoding="utf-8") as lines:
         while True:
             ended = worker.poll()
@@ -91,9 +93,9 @@ def _watch(
                     doing = event["name"]
                 elif event["kind"] == "begin":
                     current, doing = event["exercise"], ""
-                deadline = (
-                    time.monotonic() + limits.seconds if event["kind"] != "probe" else deadline
-                )
+                if event["kind"] != "probe":
+                    allowed = limits.test_seconds if event["kind"] == "tests" else limits.seconds
+                    deadline = time.monotonic() + allowed
             if done == len(names):
                 return
             if ended is not None:
@@ -104,7 +106,7 @@ def _watch(
             if time.monotonic() > deadline:
                 if not current:
                     raise WorkerError("Python and torch did not come up in time")
-                why = f"it did not come to an end within {limits.seconds:g} seconds"
+                why = f"it did not come to an end within {allowed:g} seconds"
                 yield _stopped(current, why, doing)
                 return
             time.sleep(POLL)

@@ -69,7 +69,14 @@ def run_tests(
     """Run the tests of one exercise on an implementation, in this process."""
     sys.path.insert(0, str(folder()))
     outcome = Outcome()
-    options = ["-p", "no:cacheprovider", "-q", *(["-x"] if first_only else [])]
+    options = [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",
+        "-q",
+        *(["-x"] if first_only else []),
+    ]
     options += arguments(exercise.tests, implementation=implementation, expression=expression)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         code = pytest.main(
