@@ -7,7 +7,7 @@ answer at once.
 
 import sys
 
-from transformer.cli import check, config, exercise, sample, train
+from transformer.cli import check, config, exercise, grade, sample, score, test, train
 from transformer.cli.parser import Parser, UsageError
 
 COMMANDS = {
@@ -16,6 +16,9 @@ COMMANDS = {
     "config": config,
     "exercise": exercise,
     "check": check,
+    "grade": grade,
+    "score": score,
+    "test": test,
 }
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
