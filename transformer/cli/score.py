@@ -12,6 +12,7 @@ from rich.table import Table
 from transformer.cli.parser import Parser
 
 HELP = "put every known mistake before the tests and the diagnosis"
+EXIT_WORSE = 1
 COLUMNS = ("exercise", "mistakes", "caught", "named", "misnamed", "right ones", "false alarms")
 
 
@@ -21,6 +22,11 @@ def make_parser() -> Parser:
     parser.add_argument("--exercises", type=list[str], default=[], help="exercises; all by default")
     parser.add_argument("--json", type=Path | None, default=None, help="write every case there")
     parser.add_argument("--table", type=Path | None, default=None, help="write a Markdown table")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with 1 unless all is caught, 95%% is named, nothing misnamed, no false alarm",
+    )
     parser.add_argument("--processes", type=int, default=2, help="how many at once")
     return parser
 
@@ -28,7 +34,7 @@ def make_parser() -> Parser:
 def run(options: Namespace) -> None:
     """Print a row for each exercise, and each case that is not as it should be."""
     from transformer.learning.bank import whole_bank
-    from transformer.learning.score import as_json, score, summary
+    from transformer.learning.score import as_json, good_enough, score, summary
 
     console = Console(highlight=False)
     started = time.perf_counter()
@@ -53,3 +59,5 @@ def run(options: Namespace) -> None:
         lines = [" | ".join(row) for row in (COLUMNS, ["---"] * len(COLUMNS), *rows)]
         text = "\n".join(f"| {line} |" for line in lines) + "\n"
         options.table.write_text(text, encoding="utf-8")
+    if options.strict and not good_enough(done):
+        raise SystemExit(EXIT_WORSE)

@@ -65,8 +65,10 @@ def in_our_layout(
 
     Raises LayoutError otherwise, which says of each what it is.
     """
-    wanted = {name: tuple(p.shape) for name, p in ours.named_parameters()}
-    found = {name: tuple(p.shape) for name, p in theirs.named_parameters()}
+    wanted, found = (
+        {name: tuple(p.shape) for name, p in module.named_parameters(remove_duplicate=False)}
+        for module in (ours, theirs)
+    )
     if wanted == found:
         return theirs
     axes = {name: size for name, size in sizes.items() if isinstance(size, int)}
