@@ -53,11 +53,13 @@ def _draw_sizes(axes: Axes, sizes: Sequence[Mapping[str, Any]]) -> None:
     for tick, size in zip(axes.get_yticklabels(), sizes, strict=True):
         if not size["gradient"]:
             tick.set_color(RED)
-    axes.set(xscale="log", xlabel="root mean square", title="Each parameter")
+    axes.set_title("Each parameter", loc="left")
+    axes.set(xlabel="root mean square (zero: at the left edge)", xlim=(LEAST / 3, None))
     axes.invert_yaxis()
     axes.grid(axis="y", color="#eeeeee")
     axes.set_axisbelow(True)
     if sizes:
+        axes.set_xscale("log")
         axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
 
@@ -65,7 +67,7 @@ def _draw_rates(axes: Axes, report: Mapping[str, Any]) -> None:
     rates = report["rates"] or {"first": None, "after": []}
     tried = [(rate, loss) for rate, loss in rates["after"] if loss is not None]
     axes.plot(*_columns(tried), color=BLUE, marker="o", markersize=4)
-    axes.set(xscale="log", xlabel="learning rate", ylabel="loss after a few updates")
+    axes.set(xlabel="learning rate", ylabel="loss after a few updates", xscale="log")
     axes.set_title("Learning rates tried")
     axes.axvline(report["learning_rate"], color=RED, linewidth=1, label="the one asked about")
     if rates["first"] is not None:

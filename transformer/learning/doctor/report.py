@@ -112,7 +112,7 @@ class Report:
         return content
 
     def __rich__(self) -> Table:
-        table = Table(show_header=False, box=None, padding=(0, 2, 1, 0))
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column()
         for finding in self.findings:
