@@ -7,10 +7,10 @@ answer at once.
 
 import sys
 
-from transformer.cli import config, doctor, sample, train
+from transformer.cli import config, doctor, lab, sample, train
 from transformer.cli.parser import Parser, UsageError
 
-COMMANDS = {"train": train, "sample": sample, "config": config, "doctor": doctor}
+COMMANDS = {"train": train, "sample": sample, "config": config, "doctor": doctor, "lab": lab}
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
