@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from transformer.learning.bank import find
+from transformer.learning.check import Limits
 from transformer.learning.exercises import EXERCISES, Exercise
 from transformer.learning.implementation import Namespace, for_exercise, load
 from transformer.learning.lab import check as checking
@@ -147,7 +148,7 @@ def started(tmp_path: Path, untrained: None) -> Path:
 
 
 def give(monkeypatch: pytest.MonkeyPatch, verdict: Verdict) -> None:
-    def verdicts(names: list[str], implementation: str) -> Iterator[Verdict]:
+    def verdicts(names: list[str], implementation: str, limits: Limits) -> Iterator[Verdict]:
         assert names == ["attention"]
         assert implementation.endswith("lab-4/lab_4.py")
         yield verdict

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transformer.learning.bank import Misconception
-from transformer.learning.check import check_exercises
+from transformer.learning.check import Limits, check_exercises
 from transformer.learning.lab.catalogue import Lab
 from transformer.learning.verdict import Verdict
+
+# One exercise and no hurry; on a busy machine torch's first optimizer takes ten seconds.
+LIMITS = Limits(seconds=60.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ def check(wanted: Lab, into: Path, answer: str | None = None) -> Outcome:
             "--into where it is"
         )
     answered = None if answer is None else chosen(wanted, answer) == wanted.misconception
-    [verdict] = check_exercises([wanted.misconception.exercise.name], str(file))
+    [verdict] = check_exercises([wanted.misconception.exercise.name], str(file), LIMITS)
     mended = verdict.status == "right"
     said = [_of_the_file(wanted, verdict), _of_the_answer(answered)]
     mistake = wanted.misconception
