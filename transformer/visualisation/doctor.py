@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 BLUE, RED, GREY = "#4a7aa8", "#c0392b", "#999999"
 # Below this figure a rms is drawn at the left edge, zeros and float noise alike.
-LEAST = 1e-12
+LEAST = 1e-8
 
 
 def plot_doctor(report: Mapping[str, Any], path: str | Path) -> None:
@@ -54,12 +54,13 @@ def _draw_sizes(axes: Axes, sizes: Sequence[Mapping[str, Any]]) -> None:
         if not size["gradient"]:
             tick.set_color(RED)
     axes.set_title("Each parameter", loc="left")
-    axes.set(xlabel="root mean square (zero: at the left edge)", xlim=(LEAST / 3, None))
+    axes.set(xlabel="root mean square (1e-8 and less: at the left edge)")
     axes.invert_yaxis()
     axes.grid(axis="y", color="#eeeeee")
     axes.set_axisbelow(True)
     if sizes:
         axes.set_xscale("log")
+        axes.set_xlim(left=LEAST / 3)
         axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
 
 
