@@ -6,6 +6,7 @@ from .components.activations import silu as silu
 from .components.attention import Attention as Attention
 from .components.block import PostNormBlock as PostNormBlock
 from .components.block import PreNormBlock as PreNormBlock
+from .components.cache import KeyValueCache as KeyValueCache
 from .components.dropout import Dropout as Dropout
 from .components.embedding import Embedding as Embedding
 from .components.embedding import TiedUnembedding as TiedUnembedding
@@ -31,5 +32,15 @@ from .config import preset as preset
 from .models.cost import model_cost as model_cost
 from .models.gpt import GPT as GPT
 from .models.parts import Parts as Parts
+from .sampling.filters import apply_temperature as apply_temperature
+from .sampling.filters import forbid_repeated_ngrams as forbid_repeated_ngrams
+from .sampling.filters import keep_min_p as keep_min_p
+from .sampling.filters import keep_top_k as keep_top_k
+from .sampling.filters import keep_top_p as keep_top_p
+from .sampling.filters import (
+    presence_and_frequency_penalty as presence_and_frequency_penalty,
+)
+from .sampling.filters import repetition_penalty as repetition_penalty
 from .sampling.generate import generate as generate
 from .tokenizers.character import CharacterTokenizer as CharacterTokenizer
+from .training.adamw import AdamW as AdamW

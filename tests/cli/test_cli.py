@@ -85,6 +85,19 @@ def test_a_sample_begins_with_the_prompt_and_its_seed_repeats_it(
     assert printed[0] == printed[1] != printed[2]
 
 
+@pytest.mark.parametrize(
+    "only_the_likeliest", [("--top-k", "1"), ("--top-p", "1e-9"), ("--min-p", "1.0")]
+)
+def test_each_filter_at_its_narrowest_samples_the_likeliest_tokens(
+    run: Path, capsys: pytest.CaptureFixture[str], only_the_likeliest: tuple[str, str]
+) -> None:
+    printed = []
+    for options in (("--temperature", "0"), only_the_likeliest, ("--seed", "1")):
+        main(["sample", str(run), "--prompt", "the cat", "--tokens", "30", *options])
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] != printed[2]
+
+
 def test_the_cost_of_gpt2_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     main(["config", "gpt2"])
     printed = capsys.readouterr().out
@@ -128,6 +141,20 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     assert said in complaint(arguments, capsys)
     assert list(tmp_path.iterdir()) == [], "a call that failed left something behind"
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--top-k", "0"), "top-k must be at least 1, got 0"),
+        (("--top-p", "0"), "top-p must be above 0 and at most 1, got 0.0"),
+        (("--min-p", "2"), "min-p must be from 0 to 1, got 2.0"),
+    ],
+)
+def test_a_filter_that_cannot_be_is_one_line_too(
+    run: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str], said: str
+) -> None:
+    assert said in complaint(["sample", str(run), *option], capsys)
 
 
 def test_a_damaged_checkpoint_and_a_foreign_character_are_one_line_too(

@@ -7,7 +7,18 @@ answer at once.
 
 import sys
 
-from transformer.cli import check, config, exercise, grade, sample, score, test, train
+from transformer.cli import (
+    check,
+    config,
+    doctor,
+    exercise,
+    grade,
+    lab,
+    sample,
+    score,
+    test,
+    train,
+)
 from transformer.cli.parser import Parser, UsageError
 
 COMMANDS = {
@@ -18,6 +29,8 @@ COMMANDS = {
     "check": check,
     "grade": grade,
     "score": score,
+    "lab": lab,
+    "doctor": doctor,
     "test": test,
 }
 EXIT_USAGE = 2

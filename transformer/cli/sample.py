@@ -29,6 +29,18 @@ def make_parser() -> Parser:
         "--top-k", type=int | None, default=None, help="draw from the k likeliest tokens only"
     )
     parser.add_argument(
+        "--top-p",
+        type=float | None,
+        default=None,
+        help="draw from the likeliest tokens that have this probability in all",
+    )
+    parser.add_argument(
+        "--min-p",
+        type=float | None,
+        default=None,
+        help="draw from tokens at least this part as likely as the likeliest",
+    )
+    parser.add_argument(
         "--seed", type=int | None, default=None, help="the same seed draws the same text"
     )
     parser.add_argument("--device", type=DeviceName, default="auto", help="where to compute")
@@ -51,6 +63,8 @@ def run(options: Namespace) -> None:
         n_new=options.tokens,
         temperature=options.temperature,
         top_k=options.top_k,
+        top_p=options.top_p,
+        min_p=options.min_p,
         seed=options.seed,
     ):
         print(text, end="", flush=True)
@@ -66,6 +80,8 @@ def continue_prompt(
     n_new: int,
     temperature: float,
     top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
     seed: int | None = None,
 ) -> Iterator[str]:
     """Yield the continuation of `prompt`, a piece of text for each token."""
@@ -80,6 +96,13 @@ def continue_prompt(
         generator.manual_seed(seed)
     tokens = torch.tensor([tokenizer.encode(prompt)], device=device)
     for new in generate(
-        model, tokens, n_new=n_new, temperature=temperature, top_k=top_k, generator=generator
+        model,
+        tokens,
+        n_new=n_new,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        generator=generator,
     ):
         yield tokenizer.decode(new.tolist())

@@ -17,6 +17,7 @@ def causal_mask(
 
     The last query stands at the last key, so with fewer queries than keys (the earlier
     ones being cached) query i stands at position key_pos - query_pos + i.
+    Raises ValueError for more queries than keys.
     """
     if query_pos > key_pos:
         raise ValueError(f"query_pos must be at most key_pos, got {query_pos} over {key_pos}")

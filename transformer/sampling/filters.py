@@ -33,7 +33,7 @@ def keep_top_k(logits: Float[Tensor, "batch d_vocab"], k: int) -> Float[Tensor, 
     """Return the k largest logits of each row as they are, the others as minus infinity.
 
     Logits equal to the k-th largest are all kept. A k of d_vocab or more keeps everything.
-    Fan, Lewis and Dauphin 2018, section 5.4.
+    Raises ValueError for a k below 1. Fan, Lewis and Dauphin 2018, section 5.4.
     """
     if k < 1:
         raise ValueError(f"top-k must be at least 1, got {k}")
@@ -45,7 +45,8 @@ def keep_top_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor
     """Return the smallest set of likeliest tokens with a probability of p in all.
 
     The token that crosses p is kept, so the set is never empty. Where it ends among equal
-    logits, which of them it has is left open. Holtzman et al. 2020, section 3.1, equation 2.
+    logits, which of them it has is left open. Raises ValueError unless p is above 0 and at
+    most 1. Holtzman et al. 2020, section 3.1, equation 2.
     """
     if not 0.0 < p <= 1.0:
         raise ValueError(f"top-p must be above 0 and at most 1, got {p}")
@@ -61,8 +62,8 @@ def keep_top_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor
 def keep_min_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor, "batch d_vocab"]:
     """Return the tokens that are at least p times as likely as the likeliest.
 
-    Where the model is sure few tokens are left, where it is not many. Nguyen et al. 2024,
-    section 3.
+    Where the model is sure few tokens are left, where it is not many. Raises
+    ValueError unless p is from 0 to 1. Nguyen et al. 2024, section 3.
     """
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"min-p must be from 0 to 1, got {p}")

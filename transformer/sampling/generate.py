@@ -83,7 +83,8 @@ def generate(
     `use_cache` it computes all positions for every token. Past n_ctx it has to: it sees the
     last n_ctx tokens, counted from position 0 again, so that nothing kept is right. The
     model is used in the mode it is in: call `model.eval()` first. The generator must be on
-    the tokens' device.
+    the tokens' device. Raises ValueError for an empty prompt, when the first token is asked
+    for.
     """
     if tokens.shape[1] == 0:
         raise ValueError("generation needs a prompt of at least one token, got none")

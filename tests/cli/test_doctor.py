@@ -1,0 +1,120 @@
+"""`transformer doctor` as a user meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from transformer.cli import main
+from transformer.config import TransformerConfig
+from transformer.learning.doctor import Finding, Report
+from transformer.models.gpt import GPT
+from transformer.training.checkpoint import load_checkpoint
+
+TEXT = "the cat sat on the mat. a rat ran at the cat.\n" * 20
+
+# Attention that sees the future: what a learner may have written.
+UNMASKED = """
+from transformer.components.attention import Attention as Ours
+
+class Attention(Ours):
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        self.causal = False
+"""
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[str]:
+    """A text and a model small enough, as arguments."""
+    text, model = tmp_path / "text.txt", tmp_path / "model.yaml"
+    text.write_text(TEXT)
+    TransformerConfig(
+        d_vocab=2, n_ctx=11, d_model=23, n_layers=1, n_heads=2, d_head=7, d_mlp=29
+    ).to_yaml(model)
+    return ["--text", str(text), "--preset", str(model)]
+
+
+def test_a_sound_model_is_reported_drawn_and_written_down(
+    sources: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, file = tmp_path / "doctor.png", tmp_path / "doctor.json"
+    main(["doctor", *sources, "--picture", str(picture), "--json", str(file)])
+    printed = capsys.readouterr().out
+    assert "problem" not in printed
+    assert "The picture is in" in printed
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    severities = [finding["severity"] for finding in json.loads(file.read_text())["findings"]]
+    assert not {"warning", "problem"} & {*severities}
+
+
+def test_a_run_is_examined_with_its_own_model_text_and_learning_rate(
+    sources: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main(
+        [
+            *("train", *sources[:2], "--runs", str(tmp_path / "runs"), "--device", "cpu"),
+            *("--steps", "2", "--batch_size", "2", "--learning_rate", "7", "--log_every", "1"),
+            *("--model.n_ctx", "11", "--model.d_model", "10", "--model.n_layers", "1"),
+            *("--model.n_heads", "1", "--model.d_head", "2", "--model.d_mlp", "13"),
+        ]
+    )
+    [run] = (tmp_path / "runs").iterdir()
+    seen: dict[str, Any] = {}
+
+    def spy(model: GPT, batches: list[Tensor], **options: Any) -> Report:
+        seen.update(model=model, batches=batches, **options)
+        bad = Finding(check="spied", severity="problem", measured="m", expected="e", look_at="l")
+        return Report(findings=(bad,), d_vocab=2, learning_rate=7.0)
+
+    monkeypatch.setattr("transformer.learning.doctor.doctor", spy)
+    with pytest.raises(SystemExit) as exit_info:
+        main(["doctor", "--run", str(run), "--picture", str(tmp_path / "doctor.png")])
+    assert exit_info.value.code == 1
+    assert "spied: m. Expected: e. Look at l." in " ".join(capsys.readouterr().out.split())
+    W_E = "embedding.W_E"
+    trained, tokenizer = load_checkpoint(run)
+    assert torch.equal(seen["model"].get_parameter(W_E), trained.get_parameter(W_E))
+    assert tokenizer.decode(seen["batches"][0][0].tolist()) in TEXT
+    assert seen["learning_rate"] == 7.0
+
+
+def test_a_learners_part_stands_in_the_model(sources: list[str], tmp_path: Path) -> None:
+    part = tmp_path / "mine.py"
+    part.write_text(UNMASKED)
+    options = ["--implementation", str(part), "--picture", str(tmp_path / "doctor.png")]
+    run = subprocess.run(
+        [sys.executable, "-m", "transformer", "doctor", *sources, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1, run.stderr
+    printed = " ".join(run.stdout.split())
+    assert "problem no logits see a later token: changing token" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--preset", "gpt5"], "no preset 'gpt5'"),
+        (["--run", "nowhere"], "there is no run at nowhere"),
+        (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(
+    arguments: list[str], said: str, sources: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["doctor", *sources, *arguments])
+    [line] = capsys.readouterr().err.splitlines()
+    assert exit_info.value.code == 2
+    assert said in line

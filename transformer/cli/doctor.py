@@ -1,0 +1,131 @@
+"""`transformer doctor`: why a model does not learn, before hours are spent on training it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+from rich.console import Console
+
+from transformer.cli.parser import Parser
+
+if TYPE_CHECKING:
+    from transformer.data.windows import TokenWindows
+    from transformer.models.gpt import GPT
+
+HELP = "examine a model that does not learn"
+N_BATCHES = 4
+
+
+def make_parser() -> Parser:
+    """Return the parser of this command's arguments."""
+    parser = Parser(description=HELP)
+    parser.add_argument(
+        "--preset", type=str, default="shakespeare-cpu", help="a preset, or a YAML file of a model"
+    )
+    parser.add_argument(
+        "--run",
+        type=Path | None,
+        default=None,
+        help="the folder of a run, in place of a preset: its model, text and learning rate",
+    )
+    parser.add_argument(
+        "--implementation",
+        type=str | None,
+        default=None,
+        help="a module, file or folder whose components stand in for ours",
+    )
+    parser.add_argument(
+        "--text", type=Path | None, default=None, help="the text to train on (Shakespeare)"
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=float | None,
+        default=None,
+        help="the one to train with (that of the run, or 0.003)",
+    )
+    parser.add_argument("--batch-size", type=int, default=4, help="rows of a batch")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights and the batches")
+    parser.add_argument(
+        "--picture", type=Path, default=Path("doctor.png"), help="where to draw what was measured"
+    )
+    parser.add_argument(
+        "--json", type=Path | None, default=None, help="where to write the report for tools"
+    )
+    return parser
+
+
+def run(options: Namespace) -> None:
+    """Print the report and draw its picture; exit code 1 where there is a problem."""
+    if options.implementation is not None:
+        from transformer.learning.implementation import load
+        from transformer.learning.substitution import substitute
+
+        substitute(load(options.implementation))
+    # What follows is imported only now, so that it is made of the caller's parts.
+    import torch
+
+    from transformer.learning.doctor import doctor
+    from transformer.training.config import TrainConfig
+    from transformer.visualisation.doctor import plot_doctor
+
+    if options.batch_size < 1:
+        raise ValueError(f"--batch-size must be at least 1, got {options.batch_size}")
+    torch.set_num_threads(TrainConfig().threads)
+    model, windows, learning_rate = _subject(options)
+    generator = torch.Generator().manual_seed(options.seed)
+    try:
+        report = doctor(
+            model,
+            [windows.random_batch(options.batch_size, generator) for _ in range(N_BATCHES)],
+            learning_rate=learning_rate,
+            seed=options.seed,
+        )
+    except NotImplementedError as error:
+        raise ValueError(f"{error}; leave a part out to have ours in its place") from error
+    console = Console(highlight=False)
+    console.print(report)
+    content = report.to_json()
+    plot_doctor(content, options.picture)
+    if options.json is not None:
+        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    counts = ", ".join(
+        f"{len(report.named(severity))} {severity}"
+        for severity in ("problem", "warning", "note", "fine")
+        if report.named(severity)
+    )
+    console.print(f"{counts}. The picture is in {options.picture}", soft_wrap=True)
+    if report.worst == "problem":
+        raise SystemExit(1)
+
+
+def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
+    """Return the model, the text to train it on, and the learning rate."""
+    import torch
+    import yaml
+
+    from transformer.config import TransformerConfig, preset
+    from transformer.data.shakespeare import shakespeare
+    from transformer.data.text import read_text
+    from transformer.data.windows import TokenWindows
+    from transformer.models.gpt import GPT
+    from transformer.tokenizers import CharacterTokenizer
+    from transformer.training.checkpoint import load_checkpoint
+    from transformer.training.config import TrainConfig
+
+    asked: dict[str, Any] = {"learning_rate": TrainConfig().learning_rate, "text": None}
+    if options.run is not None:
+        model, tokenizer = load_checkpoint(options.run)
+        asked |= yaml.safe_load((options.run / "train.yaml").read_text(encoding="utf-8"))
+    place = options.text or asked["text"]
+    text = shakespeare() if place is None else read_text(place)
+    if options.run is None:
+        tokenizer = CharacterTokenizer.train(text)
+        is_file = options.preset.endswith((".yaml", ".yml"))
+        shape = TransformerConfig.from_yaml(options.preset) if is_file else preset(options.preset)
+        torch.manual_seed(options.seed)
+        model = GPT(replace(shape, d_vocab=tokenizer.d_vocab))
+    tokens = torch.tensor(tokenizer.encode(text))
+    learning_rate = options.learning_rate or asked["learning_rate"]
+    return model, TokenWindows(tokens, n_ctx=model.config.n_ctx), learning_rate
