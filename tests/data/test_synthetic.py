@@ -8,17 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from transformer.data.markov import MarkovChain, counting, entropy, random_chain
 from transformer.data.randomness import random_at
-from transformer.data.synthetic import (
-    Induction,
-    MarkovChain,
-    Palindromes,
-    RepeatedTokens,
-    Source,
-    counting,
-    entropy,
-    random_chain,
-)
+from transformer.data.synthetic import Induction, Palindromes, RepeatedTokens, Source
 
 SOURCES = [
     random_chain(3, n_ctx=5, n_rows=7, seed=1),
@@ -95,43 +87,8 @@ def test_it_is_a_data_set_whose_rows_are_decided_by_seed_and_index(source: Sourc
         source[7]
 
 
-def test_another_seed_and_another_index_draw_other_rows() -> None:
-    first, other = (random_chain(11, n_ctx=97, n_rows=2, seed=seed) for seed in (1, 2))
-    other.next_token, other._cumulative = first.next_token, first._cumulative
-    assert not torch.equal(first[0], first[1])
-    assert not torch.equal(first[0], other[0])
-
-
-def test_the_extremes_of_counting_are_all_known_and_nothing_known() -> None:
-    assert counting(7, p_jump=0.0, n_ctx=5).entropy == pytest.approx(0, abs=1e-9)
-    assert counting(7, p_jump=1.0, n_ctx=5).entropy == pytest.approx(math.log(7))
-
-
-def test_a_bigram_model_is_left_with_the_first_floor_of_a_second_order_chain() -> None:
-    chain = random_chain(11, order=2, n_ctx=7)
-    assert chain.floors[0] > chain.floors[1] + 0.3
-    np.testing.assert_allclose(chain.floors[1:], chain.floors[1])
-
-
-@pytest.mark.parametrize(
-    ("chances", "message"),
-    [
-        (np.full((3, 2), 0.5), "every axis of next_token"),
-        (np.array([0.5, 0.5]), "every axis of next_token"),
-        (np.array([[0.5, 0.6], [0.5, 0.5]]), "sum to 1"),
-        (np.array([[1.5, -0.5], [0.5, 0.5]]), "sum to 1"),
-        (np.eye(2), "never leaves"),
-    ],
-)
-def test_what_is_no_chain_is_refused(chances: np.ndarray, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        MarkovChain(chances, n_ctx=5)
-
-
 def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="n_ctx must be even"):
         Palindromes(d_vocab=3, n_ctx=5)
     with pytest.raises(ValueError, match="n_rows is too small"):
         Induction(d_vocab=3, n_rows=0)
-    with pytest.raises(ValueError, match="p_jump must be from 0 to 1"):
-        counting(3, p_jump=1.5, n_ctx=5)
