@@ -56,7 +56,7 @@ def test_a_file_that_is_no_utf8_is_named_when_it_is_read(folder: Path) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no text file or folder at .*missing"):
+    with pytest.raises(FileNotFoundError, match=r"no text file at .*missing, and no folder"):
         TextFiles(tmp_path / "missing")
     with pytest.raises(ValueError, match=r"has no file that ends with \.txt or \.md"):
         TextFiles(tmp_path)

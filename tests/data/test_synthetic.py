@@ -66,7 +66,7 @@ def test_each_floor_is_the_entropy_of_the_next_token_given_those_before(source: 
 @pytest.mark.parametrize("source", SOURCES, ids=NAMES)
 def test_rows_come_as_often_as_their_chances_say(source: Source) -> None:
     n = 600
-    drawn = Counter(tuple(source.draw(random_at(7, i)).tolist()) for i in range(n))
+    drawn = Counter(tuple(source.draw(random_at("test", 7, i)).tolist()) for i in range(n))
     chances = exact_chances(source)
     assert all(chances[row] > 0 for row in drawn), "a row that cannot be was drawn"
     # Each row's count is binomial. Five standard deviations, and 5 counts for the rare rows

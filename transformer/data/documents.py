@@ -63,7 +63,7 @@ class TextFiles(Documents):
         elif root.is_file():
             self.files = [root]
         else:
-            raise FileNotFoundError(f"there is no text file or folder at {root}")
+            raise FileNotFoundError(f"there is no text file at {root}, and no folder")
 
     def __len__(self) -> int:
         return len(self.files)

@@ -85,7 +85,7 @@ def random_chain(
     d_vocab: int, *, order: int = 1, n_ctx: int, n_rows: int = 1, seed: int = 0
 ) -> MarkovChain:
     """Return a chain whose chances are softmax(1.5 x), x from N(0, 1): uneven enough to learn."""
-    x = 1.5 * random_at(seed, 0, 0, 1).standard_normal((d_vocab,) * (order + 1))
+    x = 1.5 * random_at("chain", seed).standard_normal((d_vocab,) * (order + 1))
     chances = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
     return MarkovChain(chances, n_ctx=n_ctx, n_rows=n_rows, seed=seed)
 

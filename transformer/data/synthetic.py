@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from transformer.data.base import IndexedData
+from transformer.data.documents import Documents
 from transformer.data.randomness import random_at
 
 
@@ -56,7 +57,7 @@ class Source(IndexedData[Int[Tensor, " n_ctx"]]):
         return self.n_rows
 
     def item(self, index: int) -> Int[Tensor, " n_ctx"]:
-        return torch.from_numpy(self.draw(random_at(self.seed, index)))
+        return torch.from_numpy(self.draw(random_at("rows", self.seed, index)))
 
     def rows(self) -> Int[Tensor, "n_rows n_ctx"]:
         """Return all rows, one below the other."""
@@ -117,3 +118,18 @@ class Induction(Source):
     def floors(self) -> Float[np.ndarray, " n_targets"]:
         fewer = np.log(np.arange(self.d_vocab - 1, 0, -1))
         return np.concatenate([fewer, [math.log(self.d_vocab)], np.zeros(self.d_vocab - 1)])
+
+
+class AsText(Documents):
+    """The rows of a source of at most 26 tokens as documents of letters, a for token 0."""
+
+    def __init__(self, source: Source) -> None:
+        if source.d_vocab > 26:
+            raise ValueError(f"there are 26 letters, and the source has {source.d_vocab} tokens")
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def item(self, index: int) -> str:
+        return "".join(chr(ord("a") + token) for token in self.source[index].tolist())
