@@ -10,7 +10,7 @@ import torch
 
 from transformer.data.markov import MarkovChain, counting, entropy, random_chain
 from transformer.data.randomness import random_at
-from transformer.data.synthetic import Induction, Palindromes, RepeatedTokens, Source
+from transformer.data.synthetic import AsText, Induction, Palindromes, RepeatedTokens, Source
 
 SOURCES = [
     random_chain(3, n_ctx=5, n_rows=7, seed=1),
@@ -92,3 +92,12 @@ def test_impossible_sizes_are_refused() -> None:
         Palindromes(d_vocab=3, n_ctx=5)
     with pytest.raises(ValueError, match="n_rows is too small"):
         Induction(d_vocab=3, n_rows=0)
+
+
+def test_as_text_a_row_is_a_document_of_letters() -> None:
+    source = Induction(d_vocab=5, n_rows=7)
+    documents = AsText(source)
+    assert len(documents) == 7
+    assert documents[3] == "".join("abcde"[token] for token in source[3].tolist())
+    with pytest.raises(ValueError, match="26 letters, and the source has 27"):
+        AsText(Induction(d_vocab=27))

@@ -7,10 +7,10 @@ answer at once.
 
 import sys
 
-from transformer.cli import config, sample, train
+from transformer.cli import config, prepare, sample, train
 from transformer.cli.parser import Parser, UsageError
 
-COMMANDS = {"train": train, "sample": sample, "config": config}
+COMMANDS = {"train": train, "sample": sample, "prepare": prepare, "config": config}
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])
-    except (UsageError, ValueError, OSError, FloatingPointError) as error:
+    except (UsageError, ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"transformer: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(EXIT_USAGE) from None
     except KeyboardInterrupt as interrupt:

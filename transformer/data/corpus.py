@@ -20,7 +20,7 @@ from transformer.data.markov import counting, random_chain
 from transformer.data.prepare import prepare
 from transformer.data.splits import split_documents, split_tokens
 from transformer.data.synthetic import AsText
-from transformer.data.token_file import TokenFile, vocabulary_hash
+from transformer.data.token_file import TokenFile, copy_tokens, vocabulary_hash
 from transformer.data.windows import tokens_in
 from transformer.tokenizers import CharacterTokenizer
 
@@ -33,6 +33,7 @@ NAMED: dict[str, Callable[[], Documents]] = {
     "chain": lambda: AsText(random_chain(11, n_ctx=200_000)),
 }
 TRAIN, VALIDATION, TOKENIZER = "train.tokens", "validation.tokens", "tokenizer.json"
+WHOLE = "whole.tokens"  # there only while it is being cut in two
 MOST_CHARACTERS = 1 << 27  # of documents held in memory; with its token each takes 20 bytes
 
 
@@ -93,27 +94,42 @@ def prepare_corpus(
 ) -> None:
     """Write a corpus's folder; a random `validation_fraction` of the documents is held out.
 
-    The tokenizer is written last, and `open_corpus` takes no folder without it. Raises
-    ValueError where a part would have no document.
+    Where there are too few documents to hold one out, it is the end of the text. The
+    tokenizer is written last, and `open_corpus` takes no folder without it.
     """
     train, validation, _ = split_documents(
         documents, validation_fraction=validation_fraction, seed=seed
     )
-    if not len(train) or not len(validation):
-        raise ValueError(
-            f"{len(documents)} documents leave none to train or none to validate on: whole "
-            "documents are dealt out, so give a folder of more files"
-        )
     Path(folder, TOKENIZER).unlink(missing_ok=True)
-    for name, part in ((TRAIN, train), (VALIDATION, validation)):
-        prepare(
-            part,
+
+    def write(some: Documents, name: str) -> TokenFile:
+        return prepare(
+            some,
             tokenizer,
             Path(folder, name),
             end_of_text=end_of_text,
             num_processes=num_processes,
         )
+
+    if len(train) and len(validation):
+        write(train, TRAIN)
+        write(validation, VALIDATION)
+    else:
+        whole = write(documents, WHOLE)
+        parts = split_tokens(tokens_in(whole), validation_fraction=validation_fraction)
+        for tokens, name in ((parts.train, TRAIN), (parts.validation, VALIDATION)):
+            copy_tokens(tokens.numpy(), whole, Path(folder, name))
+        Path(folder, WHOLE).unlink()
     tokenizer.save(Path(folder, TOKENIZER))
+
+
+def character_tokenizer(documents: Documents) -> CharacterTokenizer:
+    """Return the tokenizer of all characters in the documents, read piece by piece."""
+    found: set[str] = set()
+    for index in range(len(documents)):
+        for piece in documents.pieces(index):
+            found.update(piece)
+    return CharacterTokenizer.train("".join(found))
 
 
 def open_corpus(folder: str | Path) -> Corpus:

@@ -183,3 +183,12 @@ class TokenFileWriter:
         os.fsync(self._stream.fileno())
         self._stream.close()
         self._aside.replace(self.path)
+
+
+def copy_tokens(tokens: UInt[np.ndarray, " n"], of: TokenFile, path: str | Path) -> None:
+    """Write `tokens`, a part of the file `of`, into a file of their own, block by block."""
+    with TokenFileWriter(
+        path, d_vocab=of.d_vocab, vocabulary=of.vocabulary, end_of_text=of.end_of_text
+    ) as writer:
+        for start in range(0, len(tokens), _BLOCK):
+            writer.write(tokens[start : start + _BLOCK])
