@@ -3,15 +3,20 @@
     python -m tests.benchmarks.preparation --json FILE
 
 Each corpus is prepared by a fresh process with two helpers. The cost is the CPU time of all
-three; the memory is the sum of the highest that each has held, which no moment has exceeded.
+three, the first one's imports left out; the memory is the sum of the highest that each has
+held, which no moment has exceeded. Linux only: it reads /proc.
 """
 
 import argparse
+import contextlib
 import json
-import resource
+import multiprocessing
+import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -51,20 +56,42 @@ def prepare_and_measure(corpus: Path, target: Path) -> None:
     from transformer.tokenizers import CharacterTokenizer
 
     tokenizer = CharacterTokenizer.train(LETTERS + " \n")
+    highest: dict[int, float] = {}
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.05):
+            for helper in multiprocessing.active_children():
+                if helper.pid is not None:
+                    with contextlib.suppress(OSError, LookupError):  # it has just ended
+                        highest[helper.pid] = peak_megabytes(helper.pid)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    before = cpu_seconds()
     prepare(TextFiles(corpus), tokenizer, target, num_processes=NUM_PROCESSES)
-    own, helpers = (
-        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    size = sum(file.stat().st_size for file in corpus.iterdir())
-    print(
-        json.dumps(
-            {
-                "megabytes": size / 1e6,
-                "seconds": own.ru_utime + own.ru_stime + helpers.ru_utime + helpers.ru_stime,
-                "memory": (own.ru_maxrss + NUM_PROCESSES * helpers.ru_maxrss) * 1024 / 1e6,
-            }
-        )
-    )
+    seconds = cpu_seconds() - before
+    done.set()
+    watcher.join()
+    assert len(highest) == NUM_PROCESSES, highest
+    size = sum(file.stat().st_size for file in corpus.iterdir()) / 1e6
+    memory = peak_megabytes(os.getpid()) + sum(highest.values())
+    print(json.dumps({"megabytes": size, "seconds": seconds, "memory": memory}))
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of the helpers that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def peak_megabytes(process: int) -> float:
+    """Return the most memory that a process has held so far, shared libraries included."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    if found is None:
+        raise LookupError(f"process {process} has no memory any more")
+    return int(found[1]) * 1024 / 1e6
 
 
 def measure(rounds: int) -> list[Row]:

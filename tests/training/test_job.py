@@ -9,9 +9,10 @@ import torch
 import yaml
 
 from transformer.config import TransformerConfig
-from transformer.data.corpus import NAMED, prepare_corpus
+from transformer.data.corpus import prepare_corpus
 from transformer.data.documents import TextFiles
 from transformer.data.markov import counting
+from transformer.data.named import NAMED
 from transformer.data.synthetic import AsText
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.checkpoint import load_checkpoint

@@ -25,12 +25,8 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Prepare, and say how many tokens there are and how long it took."""
-    from transformer.data.corpus import (
-        character_tokenizer,
-        find_documents,
-        open_corpus,
-        prepare_corpus,
-    )
+    from transformer.data.corpus import character_tokenizer, open_corpus, prepare_corpus
+    from transformer.data.named import find_documents
     from transformer.tokenizers import CharacterTokenizer
 
     started = time.perf_counter()

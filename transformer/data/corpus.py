@@ -6,7 +6,6 @@ as a folder of token files:
     train.tokens        validation.tokens        tokenizer.json
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,24 +13,14 @@ import torch
 from jaxtyping import Integer
 from torch import Tensor
 
-from transformer.data.documents import Documents, Shakespeare, TextFiles
-from transformer.data.huggingface import HuggingFaceTexts, OpenWebText, Pile10k
-from transformer.data.markov import counting, random_chain
+from transformer.data.documents import Documents
+from transformer.data.named import find_documents
 from transformer.data.prepare import prepare
 from transformer.data.splits import split_documents, split_tokens
-from transformer.data.synthetic import AsText
 from transformer.data.token_file import TokenFile, copy_tokens, vocabulary_hash
 from transformer.data.windows import tokens_in
 from transformer.tokenizers import CharacterTokenizer
 
-NAMED: dict[str, Callable[[], Documents]] = {
-    "shakespeare": Shakespeare,
-    "openwebtext": OpenWebText,
-    "pile-10k": Pile10k,
-    "imdb": lambda: HuggingFaceTexts("stanfordnlp/imdb"),
-    "counting": lambda: AsText(counting(11, p_jump=0.3, n_ctx=200_000)),
-    "chain": lambda: AsText(random_chain(11, n_ctx=200_000)),
-}
 TRAIN, VALIDATION, TOKENIZER = "train.tokens", "validation.tokens", "tokenizer.json"
 WHOLE = "whole.tokens"  # there only while it is being cut in two
 MOST_CHARACTERS = 1 << 27  # of documents held in memory; with its token each takes 20 bytes
@@ -44,18 +33,6 @@ class Corpus:
     tokenizer: CharacterTokenizer
     train: Integer[Tensor, " n_train"]
     validation: Integer[Tensor, " n_validation"]
-
-
-def find_documents(source: str | Path) -> Documents:
-    """Return the documents of a name in `NAMED`, or of a text file or folder of them."""
-    if str(source) in NAMED:
-        return NAMED[str(source)]()
-    if not Path(source).exists():
-        raise FileNotFoundError(
-            f"there is no text file at {source}, nor a folder, and no data set has that name: "
-            f"the names are {', '.join(NAMED)}"
-        )
-    return TextFiles(source)
 
 
 def find_corpus(source: str | Path) -> Corpus:
