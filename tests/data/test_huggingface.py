@@ -37,6 +37,7 @@ def test_what_save_to_disk_wrote_is_read(tmp_path: Path) -> None:
     documents = Pile10k(cache=tmp_path)
     assert list(documents) == TEXTS
     assert documents[-2] == TEXTS[1]
+    assert load("pile-10k", "train", ("text",), tmp_path).column_names == ["text"]
     assert list(documents.pieces(1)) == ["zweiter é", "\n"]
 
 

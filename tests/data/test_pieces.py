@@ -2,7 +2,7 @@
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transformer.data import pieces
@@ -23,6 +23,14 @@ def test_joined_the_pieces_are_the_text_and_none_is_empty(chunks: list[str]) -> 
 
 @given(chunks=CHUNKS)
 def test_a_split_at_gpt2s_pattern_is_that_of_the_whole(chunks: list[str]) -> None:
+    in_pieces = [word for piece in cut(chunks) for word in GPT2.findall(piece)]
+    assert in_pieces == GPT2.findall("".join(chunks))
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, deadline=None)
+@given(chunks=st.lists(st.text(min_size=1, max_size=9), max_size=9))
+def test_the_split_of_any_unicode_text_is_that_of_the_whole(chunks: list[str]) -> None:
     in_pieces = [word for piece in cut(chunks) for word in GPT2.findall(piece)]
     assert in_pieces == GPT2.findall("".join(chunks))
 

@@ -51,6 +51,5 @@ def document_positions(
     """
     places = torch.arange(tokens.shape[-1], device=tokens.device).expand(tokens.shape)
     begins = torch.roll(tokens == end_of_text, 1, dims=-1)
-    begins[:, 0] = True
-    # The latest place at which a document began is the highest so far.
+    # The latest place at which a document began is the highest so far, 0 if none did.
     return places - places.masked_fill(~begins, 0).cummax(-1).values

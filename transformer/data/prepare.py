@@ -13,8 +13,9 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -69,13 +70,15 @@ def prepare(
     if num_processes < 1:
         raise ValueError(f"num_processes must be at least 1, got {num_processes}")
     vocabulary = tokenizer.vocabulary
-    with TokenFileWriter(
+    writer = TokenFileWriter(
         path,
         d_vocab=len(vocabulary),
         vocabulary=vocabulary_hash(vocabulary),
         end_of_text=end_of_text,
-    ) as writer:
-        for tokens in encoded(tasks_of(documents), tokenizer, end_of_text, num_processes):
+    )
+    parts = encoded(tasks_of(documents), tokenizer, end_of_text, num_processes)
+    with writer, closing(parts):
+        for tokens in parts:
             writer.write(tokens)
     return TokenFile.open(path, check_ids=False)
 
@@ -112,8 +115,8 @@ def encode_task(
 
 def encoded(
     tasks: Iterable[Task], tokenizer: Encoder, end_of_text: int | None, num_processes: int
-) -> Iterator[Int[np.ndarray, " n_tokens"]]:
-    """Yield the ids of each task, in the order of the tasks."""
+) -> Generator[Int[np.ndarray, " n_tokens"], None, None]:
+    """Yield the ids of each task, in the order of the tasks; closing it ends the processes."""
     if num_processes == 1:
         for task in tasks:
             yield encode_task(task, tokenizer, end_of_text)
