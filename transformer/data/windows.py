@@ -71,7 +71,7 @@ class TokenWindows(IndexedData[Int[Tensor, " n_ctx"]]):
 
 def _highest(tokens: Integer[Tensor, " n_tokens"]) -> int:
     ids = tokens.numpy()
-    if ids.min() < 0:
+    if ids.dtype.kind == "i" and ids.min() < 0:
         raise ValueError(f"token ids run from 0, got {ids.min()}")
     return int(ids.max())
 
