@@ -24,6 +24,20 @@ def test_documents_are_found_by_name_file_or_folder(
         find_documents("shakespear")
 
 
+@pytest.mark.parametrize("kind", ["save_to_disk", "parquet", "splits"])
+def test_a_folder_that_holds_a_data_set_is_read_as_one(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "mine"
+    texts = datasets.Dataset.from_dict({"text": ["first", "second"]})
+    if kind == "parquet":
+        folder.mkdir()
+        texts.to_parquet(str(folder / "train.parquet"))
+    elif kind == "splits":
+        datasets.DatasetDict({"train": texts}).save_to_disk(str(folder))
+    else:
+        texts.save_to_disk(str(folder))
+    assert list(find_documents(folder)) == ["first", "second"]
+
+
 @pytest.mark.parametrize("name", ["counting", "chain"])
 def test_the_named_sources_are_long_texts_of_letters(name: str) -> None:
     [text] = find_documents(name)

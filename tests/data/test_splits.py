@@ -25,7 +25,7 @@ def test_three_parts_of_a_text_follow_each_other(n: int, validation: float, test
     assert abs(len(parts.test) - test * n) <= 1
 
 
-@given(n=st.integers(1, 60), validation=st.floats(0, 0.4), test=st.floats(0, 0.4))
+@given(n=st.integers(1, 30), validation=st.floats(0, 0.4), test=st.floats(0, 0.4))
 def test_every_document_is_in_one_part_and_parts_keep_the_order(
     n: int, validation: float, test: float
 ) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class HuggingFaceTexts(Documents):
-    """The texts in one `column` of a data set of the hub, or of a folder that holds one."""
+    """The texts in one `column` of a data set: one of the hub, or the folder that `name` is."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ def load(name: str, split: str, columns: tuple[str, ...], cache: str | Path | No
         raise ImportError(
             f"{name} is read with the library datasets: pip install 'transformer[datasets]'"
         ) from error
-    folder = local_folder(name, cache)
+    folder = Path(name) if holds_dataset(name) else local_folder(name, cache)
     if folder.is_dir():
         found = _from_folder(folder, split)
     else:
@@ -111,6 +111,13 @@ def load(name: str, split: str, columns: tuple[str, ...], cache: str | Path | No
             f"it has {', '.join(found.column_names)}"
         )
     return found.select_columns(list(columns))
+
+
+def holds_dataset(folder: str | Path) -> bool:
+    """Whether `folder` has parquet files or what save_to_disk writes."""
+    marks = ("dataset_info.json", "dataset_dict.json")
+    root = Path(folder)
+    return any((root / mark).is_file() for mark in marks) or any(root.rglob("*.parquet"))
 
 
 def local_folder(name: str, cache: str | Path | None = None) -> Path:

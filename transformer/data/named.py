@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transformer.data.documents import Documents, Shakespeare, TextFiles
-from transformer.data.huggingface import HuggingFaceTexts, OpenWebText, Pile10k
+from transformer.data.huggingface import HuggingFaceTexts, OpenWebText, Pile10k, holds_dataset
 from transformer.data.markov import counting, random_chain
 from transformer.data.synthetic import AsText
 
@@ -19,7 +19,10 @@ NAMED: dict[str, Callable[[], Documents]] = {
 
 
 def find_documents(source: str | Path) -> Documents:
-    """Return the documents of a name in `NAMED`, or of a text file or folder of them."""
+    """Return the documents of a name in `NAMED`, of a text file, or of a folder.
+
+    A folder holds text files or a data set of the library `datasets`.
+    """
     if str(source) in NAMED:
         return NAMED[str(source)]()
     if not Path(source).exists():
@@ -27,4 +30,4 @@ def find_documents(source: str | Path) -> Documents:
             f"there is no text file at {source}, nor a folder, and no data set has that name: "
             f"the names are {', '.join(NAMED)}"
         )
-    return TextFiles(source)
+    return HuggingFaceTexts(str(source)) if holds_dataset(source) else TextFiles(source)
