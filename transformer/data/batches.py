@@ -18,6 +18,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from transformer.data.base import IndexedData
+from transformer.data.permutation import permuted
 from transformer.data.randomness import random_at
 from transformer.data.windows import TokenWindows
 
@@ -85,21 +86,24 @@ class SequentialBatches(Batches):
         numbers = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         rounds, places = np.divmod(numbers, self.per_round)
         for one in np.unique(rounds):
-            places[rounds == one] = self.order(int(one))[places[rounds == one]]
+            places[rounds == one] = self.order(int(one), places[rounds == one])
         return places * (self.windows.n_ctx - 1)
 
-    def order(self, round_number: int) -> Int[np.ndarray, " per_round"]:
-        """Return the order in which a round visits its windows."""
-        return np.arange(self.per_round)
+    def order(
+        self, round_number: int, places: Int[np.ndarray, " some"]
+    ) -> Int[np.ndarray, " some"]:
+        """Return which windows a round visits at the given places of it."""
+        return places
 
 
 class ShuffledBatches(SequentialBatches):
-    """The same windows, each once a round, every round in another random order."""
+    """The same windows, each once a round, every round in another random order.
 
-    _remembered: tuple[int, Int[np.ndarray, " per_round"]] | None = None
+    Against windows drawn with replacement nothing is seen twice before all is seen once.
+    """
 
-    def order(self, round_number: int) -> Int[np.ndarray, " per_round"]:
-        if self._remembered is None or self._remembered[0] != round_number:
-            order = random_at("rounds", self.seed, round_number).permutation(self.per_round)
-            self._remembered = (round_number, order)
-        return self._remembered[1]
+    def order(
+        self, round_number: int, places: Int[np.ndarray, " some"]
+    ) -> Int[np.ndarray, " some"]:
+        random = random_at("rounds", self.seed, round_number)
+        return permuted(places, n=self.per_round, random=random)
