@@ -36,9 +36,11 @@ def test_in_order_every_token_but_the_first_is_a_target_once(
     assert targets == list(range(1, n_tokens))
 
 
-def test_a_text_shorter_than_a_window_is_refused() -> None:
+def test_a_text_shorter_than_a_window_and_a_window_without_a_target_are_refused() -> None:
     with pytest.raises(ValueError, match="n_ctx = 5 tokens and the text has 4"):
         TokenWindows(torch.arange(4), n_ctx=5)
+    with pytest.raises(ValueError, match=r"at least n_ctx = 2 tokens, .* got 1"):
+        TokenWindows(torch.arange(4), n_ctx=1)
 
 
 @pytest.mark.parametrize("d_vocab", [17, 70_001])

@@ -23,6 +23,11 @@ class TokenWindows(IndexedData[Int[Tensor, " n_ctx"]]):
     def __init__(
         self, tokens: Integer[Tensor, " n_tokens"], *, n_ctx: int, d_vocab: int | None = None
     ) -> None:
+        if n_ctx < 2:
+            raise ValueError(
+                f"a window takes at least n_ctx = 2 tokens, one to forecast from and one to "
+                f"forecast; got {n_ctx}"
+            )
         if len(tokens) < n_ctx:
             raise ValueError(
                 f"a window takes n_ctx = {n_ctx} tokens and the text has {len(tokens)}: "
