@@ -12,6 +12,7 @@ from tests.support import gradient, in_our_layout, randomise
 from transformer.components.activations import ACTIVATIONS
 from transformer.components.attention import Attention
 from transformer.components.block import PostNormBlock, PreNormBlock
+from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
 from transformer.components.mask import causal_mask
 from transformer.components.mlp import MLP
@@ -159,6 +160,14 @@ def test_the_mask_and_the_positions_reach_the_attention(
             "the positions do not reach the attention": with_attention(mask, counted),
         },
     )
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_the_cache_reaches_the_attention(kind: type[Block]) -> None:
+    block, x, cache = make_block(kind), random_stream(), KeyValueCache()
+    first, rest = block(x[:, :3], None, None, cache), block(x[:, 3:], None, None, cache)
+    assert cache.length == POS
+    torch.testing.assert_close(torch.cat([first, rest], dim=1), block(x))
 
 
 @pytest.mark.parametrize("kind", BLOCKS)

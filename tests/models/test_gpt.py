@@ -16,6 +16,7 @@ from torch.nn.functional import layer_norm
 
 import transformer
 from tests.support import gradient, in_our_layout, minimise, randomise
+from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
 from transformer.components.loss import next_token_loss
 from transformer.config import AttentionPath, NormPosition, PositionKind, TransformerConfig, preset
@@ -68,6 +69,28 @@ def test_more_than_n_ctx_tokens_are_refused_with_both_numbers_and_a_way_out(
 def test_no_token_at_all_is_refused_on_both_paths(attention_path: AttentionPath) -> None:
     with pytest.raises(ValueError, match=r"made for 1 to n_ctx = 13 positions, got 0"):
         make_gpt(attention_path=attention_path)(torch.zeros(BATCH, 0, dtype=torch.long))
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+def test_past_n_ctx_a_cache_is_refused_with_what_it_holds_and_a_way_out(
+    position: PositionKind,
+) -> None:
+    model, cache = make_gpt(position=position), [KeyValueCache(), KeyValueCache()]
+    model(torch.zeros(BATCH, 11, dtype=torch.long), cache=cache)
+    too_many = (
+        r"n_ctx = 13 positions, got 3 after 11 in the cache: pass the last 13 tokens \(to a new"
+    )
+    with pytest.raises(ValueError, match=too_many):
+        model(torch.zeros(BATCH, 3, dtype=torch.long), cache=cache)
+    assert cache[0].length == 11, "what was refused must not be in the cache"
+    model(torch.zeros(BATCH, 2, dtype=torch.long), cache=cache)
+
+
+@pytest.mark.parametrize(("n_layers", "n_caches"), [(2, 0), (2, 1), (2, 3), (0, 0)])
+def test_a_cache_for_another_number_of_blocks_is_refused(n_layers: int, n_caches: int) -> None:
+    model, cache = make_gpt(n_layers=n_layers), [KeyValueCache() for _ in range(n_caches)]
+    with pytest.raises(ValueError, match=rf"each of the {n_layers} blocks.*got {n_caches}"):
+        model(random_tokens(), cache=cache)
 
 
 def zero_layers_by_hand(model: GPT, tokens: Tensor, positions: Tensor) -> Tensor:
@@ -457,6 +480,7 @@ def overfit(model: GPT, tokens: Tensor) -> float:
     return minimise(lambda _: next_token_loss(model(tokens), tokens), model.parameters(), steps=150)
 
 
+@pytest.mark.learning
 def test_the_whole_model_overfits_one_batch_of_real_text_to_near_its_floor() -> None:
     """What a causal model cannot know is what the batch leaves open given a row so far.
 
@@ -469,6 +493,7 @@ def test_the_whole_model_overfits_one_batch_of_real_text_to_near_its_floor() -> 
     assert floor - 1e-4 < loss < floor + 0.05
 
 
+@pytest.mark.learning
 def test_without_layers_it_learns_the_bigrams_of_the_batch_and_nothing_more() -> None:
     """The negative control: one token is seen, so the floor is the bigrams' entropy."""
     tokens = excerpt_batch()
@@ -477,6 +502,7 @@ def test_without_layers_it_learns_the_bigrams_of_the_batch_and_nothing_more() ->
     assert bigram - 1e-4 < loss < bigram + 0.05
 
 
+@pytest.mark.learning
 def test_random_tokens_cannot_be_forecast() -> None:
     """A loss below ln(d_vocab) would mean that the model sees the answer.
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.support import randomise
+from transformer.components.cache import KeyValueCache
 from transformer.config import (
     ActivationName,
     AttentionPath,
@@ -119,6 +120,34 @@ def test_padding_anywhere_and_of_any_content_never_changes_a_real_logit(
     for row in range(BATCH):
         alone = model(tokens[row, real[row]][None])
         torch.testing.assert_close(logits[row, real[row]], alone[0])
+
+
+# Where to cut the 7 positions into chunks: from nowhere to everywhere.
+cuts = st.sets(st.integers(1, POS - 1)).map(lambda places: [0, *sorted(places), POS])
+
+
+@drawn
+@given(config=configs(), cuts=cuts)
+def test_with_a_cache_the_logits_of_chunks_are_those_of_the_whole(
+    config: TransformerConfig, cuts: list[int]
+) -> None:
+    model, tokens = random_model(config)
+    logits, cache = model(tokens), [KeyValueCache() for _ in model.blocks]
+    for start, end in itertools.pairwise(cuts):
+        torch.testing.assert_close(model(tokens[:, start:end], cache=cache), logits[:, start:end])
+
+
+@settings(drawn, max_examples=30)
+@given(config=configs(), cuts=cuts)
+def test_with_a_cache_and_padding_too(config: TransformerConfig, cuts: list[int]) -> None:
+    model, tokens = random_model(config)
+    real = torch.tensor([[mark == "x" for mark in row] for row in REAL])
+    positions = (real.cumsum(dim=1) - 1).clamp(min=0)
+    logits, cache = model(tokens, real, positions), [KeyValueCache() for _ in model.blocks]
+    for start, end in itertools.pairwise(cuts):
+        chunk = model(tokens[:, start:end], real[:, :end], positions[:, start:end], cache)
+        seen = real[:, start:end]
+        torch.testing.assert_close(chunk[seen], logits[:, start:end][seen])
 
 
 @drawn

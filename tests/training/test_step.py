@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from tests.support import randomise
+from tests.support import gradient, randomise
 from transformer.components.loss import next_token_loss
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.training.optimizer import make_adamw
-from transformer.training.step import train_step
+from transformer.training.step import accumulate_gradients, train_step
 
 CONFIG = TransformerConfig(
     d_vocab=13, n_ctx=7, d_model=10, n_layers=2, n_heads=3, d_head=2, d_mlp=11
@@ -60,6 +60,7 @@ def test_it_trains_in_train_mode_whatever_mode_the_model_was_in() -> None:
     assert model.training
 
 
+@pytest.mark.house
 def test_bf16_computes_in_bf16_and_keeps_the_weights_in_float32() -> None:
     model, optimizer, tokens = make_run()
     randomise(model)
@@ -78,6 +79,78 @@ def test_repeated_on_one_batch_it_learns_the_batch() -> None:
     tokens = (torch.arange(CONFIG.n_ctx) + torch.arange(5)[:, None]) % CONFIG.d_vocab
     losses = [train_step(model, optimizer, tokens, clip_norm=1.0).loss.item() for _ in range(150)]
     assert losses[-1] < 0.02 < math.log(13) - 0.1 < losses[0]
+
+
+# Accumulation: in parts or at once, the same update
+
+
+def a_model_and_unequal_parts() -> tuple[GPT, list[torch.Tensor]]:
+    """Return a random GPT in float64, and 11 windows in parts of 7, 1 and 3."""
+    model = GPT(CONFIG).double()
+    randomise(model)
+    tokens = torch.randint(CONFIG.d_vocab, (11, CONFIG.n_ctx))
+    return model, [tokens[:7], tokens[7:8], tokens[8:]]
+
+
+def gradients_of(model: GPT) -> torch.Tensor:
+    return torch.cat([gradient(p).flatten() for p in model.parameters()])
+
+
+def test_gradients_and_loss_of_unequal_parts_equal_those_of_the_whole_batch() -> None:
+    model, parts = a_model_and_unequal_parts()
+    whole_loss = accumulate_gradients(model, [torch.cat(parts)])
+    whole = gradients_of(model)
+    model.zero_grad()
+    torch.testing.assert_close(accumulate_gradients(model, parts), whole_loss)
+    torch.testing.assert_close(gradients_of(model), whole)
+
+
+def test_parts_of_other_lengths_count_by_their_targets() -> None:
+    model, _ = a_model_and_unequal_parts()
+    long, short = torch.randint(CONFIG.d_vocab, (2, 7)), torch.randint(CONFIG.d_vocab, (5, 3))
+    surprises = [
+        cross_entropy(
+            model(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
+        )
+        for tokens in (long, short)
+    ]
+    expected = torch.cat(surprises).mean()  # over 2 * 6 + 5 * 2 targets
+    expected.backward()  # type: ignore[no-untyped-call]
+    by_hand = gradients_of(model)
+    model.zero_grad()
+    torch.testing.assert_close(accumulate_gradients(model, [long, short]), expected.detach())
+    torch.testing.assert_close(gradients_of(model), by_hand)
+
+
+def test_the_mean_of_the_parts_means_would_be_another_gradient() -> None:
+    # The negative control of the two tests above: they can tell the weighting.
+    model, parts = a_model_and_unequal_parts()
+    accumulate_gradients(model, parts)
+    weighted = gradients_of(model)
+    model.zero_grad()
+    for tokens in parts:
+        (next_token_loss(model(tokens), tokens) / len(parts)).backward()  # type: ignore[no-untyped-call]
+    assert (gradients_of(model) - weighted).norm() > 0.1 * weighted.norm()
+
+
+def test_a_step_on_parts_clips_and_updates_once_as_a_step_on_the_whole() -> None:
+    (in_parts, parts), (at_once, _) = a_model_and_unequal_parts(), a_model_and_unequal_parts()
+    metrics = [
+        train_step(model, torch.optim.SGD(model.parameters(), lr=10.0), *batches, clip_norm=0.1)
+        for model, batches in ((in_parts, parts), (at_once, [torch.cat(parts)]))
+    ]
+    assert metrics[0].gradient_norm > 0.1, "nothing was clipped"
+    torch.testing.assert_close(metrics[0].loss, metrics[1].loss)
+    torch.testing.assert_close(metrics[0].gradient_norm, metrics[1].gradient_norm)
+    for one, other in zip(in_parts.parameters(), at_once.parameters(), strict=True):
+        # The norm, and so the clipping's factor, is computed in float32.
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_a_step_on_nothing_is_refused() -> None:
+    model, optimizer, _ = make_run()
+    with pytest.raises(ValueError, match="at least one micro-batch, got none"):
+        train_step(model, optimizer, clip_norm=1.0)
 
 
 @pytest.mark.gpu

@@ -7,10 +7,17 @@ answer at once.
 
 import sys
 
-from transformer.cli import config, prepare, sample, train
+from transformer.cli import check, config, exercise, prepare, sample, train
 from transformer.cli.parser import Parser, UsageError
 
-COMMANDS = {"train": train, "sample": sample, "prepare": prepare, "config": config}
+COMMANDS = {
+    "train": train,
+    "sample": sample,
+    "prepare": prepare,
+    "config": config,
+    "exercise": exercise,
+    "check": check,
+}
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 from torch.nn.functional import scaled_dot_product_attention
 
+from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
 from transformer.components.mask import causal_mask, combine_masks
 from transformer.components.softmax import softmax
@@ -53,6 +54,16 @@ def attention_scores(
     return scores if mask is None else scores.masked_fill(~mask, -torch.inf)
 
 
+def and_causal(
+    mask: Bool[Tensor, "#batch #n_heads #query_pos key_pos"] | None,
+    q: Float[Tensor, "batch query_pos n_heads d_head"],
+    k: Float[Tensor, "batch key_pos n_heads d_head"],
+) -> Bool[Tensor, "#batch #n_heads query_pos key_pos"]:
+    """Return the mask under which the queries, the last of the keys' positions, see no later."""
+    earlier = causal_mask(q.shape[1], k.shape[1], q.device)
+    return earlier if mask is None else combine_masks(mask, earlier)
+
+
 def mix_values(
     pattern: Float[Tensor, "batch n_heads query_pos key_pos"],
     v: Float[Tensor, "batch key_pos n_heads d_head"],
@@ -77,11 +88,11 @@ def fused_attention(
     """Return the same z from torch's fused kernel, which never stores the pattern.
 
     The kernel is fastest when it makes the causal mask itself, which it does only where no
-    other mask is given.
+    other mask is given, and rightly only where there are as many queries as keys.
     """
+    if causal and (mask is not None or q.shape[1] < k.shape[1]):
+        mask, causal = and_causal(mask, q, k), False
     q, k, v = (rearrange(x, "batch pos heads d -> batch heads pos d") for x in (q, k, v))
-    if causal and mask is not None:
-        mask, causal = combine_masks(mask, causal_mask(q.shape[2], k.shape[2], q.device)), False
     z = scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout_p, is_causal=causal)
     return rearrange(z, "batch heads pos d -> batch pos heads d")
 
@@ -140,14 +151,19 @@ class Attention(Module):
     def forward(
         self,
         x: Float[Tensor, "batch pos d_model"],
-        mask: Bool[Tensor, "#batch #n_heads #pos pos"] | None = None,
+        mask: Bool[Tensor, "#batch #n_heads #pos key_pos"] | None = None,
         positions: Int[Tensor, "batch pos"] | None = None,
+        cache: KeyValueCache | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Return what the heads add to the residual stream.
 
         `mask` is True where a query may look at a key; a causal attention looks at nothing
-        later in any case. `positions` are needed with rotary only.
+        later in any case. `positions` are needed with rotary only. With `cache`, x has the
+        positions that follow those in the cache: the keys are those of both, and x's join
+        the cache.
         """
+        if cache is not None and not self.causal:
+            raise ValueError("a cache needs causal attention: else earlier positions would change")
         q = project(x, self.W_Q, self.b_Q)
         k = project(x, self.W_K, self.b_K)
         v = project(x, self.W_V, self.b_V)
@@ -155,15 +171,14 @@ class Attention(Module):
             if positions is None:
                 raise ValueError("attention with rotary needs `positions`, batch x pos, got None")
             q, k = self.rotary(q, positions), self.rotary(k, positions)
+        if cache is not None:
+            k, v = cache.append(k, v)
 
         if self.path == "fused":
             dropout_p = self.dropout.p if self.training else 0.0
             z = fused_attention(q, k, v, mask, self.causal, dropout_p)
         else:
-            if self.causal:
-                earlier = causal_mask(x.shape[1], x.shape[1], x.device)
-                mask = earlier if mask is None else combine_masks(mask, earlier)
-            scores = attention_scores(q, k, mask)
+            scores = attention_scores(q, k, and_causal(mask, q, k) if self.causal else mask)
             pattern = softmax(scores)
             z = mix_values(self.dropout(pattern), v)
         return merge_heads(z, self.W_O, self.b_O)

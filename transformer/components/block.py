@@ -9,11 +9,16 @@
 Pre-norm is GPT-2's (Radford et al. 2019, section 2.3): the stream itself is never
 normalised, each layer reads a normalised copy. Post-norm is that of the 2017 paper
 (Vaswani et al., section 3.1) and of BERT.
+
+The attention gets mask and positions, and a cache where one is given: an attention that takes
+none can stand in a block that is given none.
 """
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import Module
+
+from transformer.components.cache import KeyValueCache
 
 
 class PreNormBlock(Module):
@@ -38,10 +43,11 @@ class PreNormBlock(Module):
     def forward(
         self,
         resid_pre: Float[Tensor, "batch pos d_model"],
-        mask: Bool[Tensor, "#batch #n_heads #pos pos"] | None = None,
+        mask: Bool[Tensor, "#batch #n_heads #pos key_pos"] | None = None,
         positions: Int[Tensor, "batch pos"] | None = None,
+        *cache: KeyValueCache,
     ) -> Float[Tensor, "batch pos d_model"]:
-        attention_out = self.attention(self.norm_attention(resid_pre), mask, positions)
+        attention_out = self.attention(self.norm_attention(resid_pre), mask, positions, *cache)
         resid_mid = resid_pre + self.dropout(attention_out)
         mlp_out = self.mlp(self.norm_mlp(resid_mid))
         resid_post: Tensor = resid_mid + self.dropout(mlp_out)
@@ -70,10 +76,11 @@ class PostNormBlock(Module):
     def forward(
         self,
         resid_pre: Float[Tensor, "batch pos d_model"],
-        mask: Bool[Tensor, "#batch #n_heads #pos pos"] | None = None,
+        mask: Bool[Tensor, "#batch #n_heads #pos key_pos"] | None = None,
         positions: Int[Tensor, "batch pos"] | None = None,
+        *cache: KeyValueCache,
     ) -> Float[Tensor, "batch pos d_model"]:
-        attention_out = self.attention(resid_pre, mask, positions)
+        attention_out = self.attention(resid_pre, mask, positions, *cache)
         resid_mid = self.norm_attention(resid_pre + self.dropout(attention_out))
         mlp_out = self.mlp(resid_mid)
         resid_post: Tensor = self.norm_mlp(resid_mid + self.dropout(mlp_out))

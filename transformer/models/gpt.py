@@ -8,11 +8,14 @@ Radford et al. 2019, section 2.3, with GPT-2's choices as the config's defaults.
 `norm_position="post"` there is no final norm, the last block having normalised.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import Module, ModuleList
 
+from transformer.components.cache import KeyValueCache
 from transformer.components.initialisation import scale_residual_projections
 from transformer.components.mask import padding_mask
 from transformer.config import TransformerConfig
@@ -46,31 +49,46 @@ class GPT(Module):
     def forward(
         self,
         tokens: Int[Tensor, "batch pos"],
-        real: Bool[Tensor, "batch pos"] | None = None,
+        real: Bool[Tensor, "batch key_pos"] | None = None,
         positions: Int[Tensor, "batch pos"] | None = None,
+        cache: Sequence[KeyValueCache] | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
         """Return the logits; those at position t forecast the token at t + 1.
 
         `real` is False at padding, which no token then reads; the logits at padding mean
         nothing. `positions` count from 0 by default: left-padded rows give their own.
         No position, or more than n_ctx, is a ValueError.
+
+        With `cache`, one for each block, `tokens` are those that follow the ones in the cache:
+        they are read as if the whole had been passed, and the logits are theirs alone. `real`
+        is then of all positions, and `positions` count on from the cache's length.
         """
-        if not 1 <= tokens.shape[1] <= self.config.n_ctx:
+        if cache is not None and not len(cache) == len(self.blocks) > 0:
             raise ValueError(
-                f"the model is made for 1 to n_ctx = {self.config.n_ctx} positions, got "
-                f"{tokens.shape[1]}: pass the last {self.config.n_ctx} tokens, or a config "
-                "with a larger n_ctx"
+                f"cache must hold one KeyValueCache for each of the {len(self.blocks)} blocks, "
+                f"and a model without blocks takes none; got {len(cache)}"
+            )
+        start = 0 if cache is None else cache[0].length
+        n_new, n_ctx = tokens.shape[1], self.config.n_ctx
+        if not 1 <= n_new <= n_ctx - start:
+            cached = f" after {start} in the cache" if start else ""
+            raise ValueError(
+                f"the model is made for 1 to n_ctx = {n_ctx} positions, got {n_new}{cached}: "
+                f"pass the last {n_ctx} tokens (to a new cache, if any), or a config with a "
+                "larger n_ctx"
             )
         if positions is None:
-            positions = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape)
+            counted = torch.arange(start, start + n_new, device=tokens.device)
+            positions = counted.expand(tokens.shape)
         mask = None if real is None else padding_mask(real)
 
         resid = self.embedding(tokens)
         if self.position is not None:
             resid = resid + self.position(positions)
         resid = self.dropout(resid)
-        for block in self.blocks:
-            resid = block(resid, mask, positions)
+        for layer, block in enumerate(self.blocks):
+            of_layer = [] if cache is None else [cache[layer]]
+            resid = block(resid, mask, positions, *of_layer)
         if self.norm_final is not None:
             resid = self.norm_final(resid)
         logits: Tensor = self.unembedding(resid)

@@ -1,8 +1,19 @@
-"""Filters: pure functions from next-token logits to next-token logits."""
+"""Filters: pure functions from next-token logits to next-token logits.
+
+Those of the distribution alone (temperature, top-k, top-p, min-p) always keep the likeliest
+token. Those of the past (penalties, repeated n-grams) also take the `tokens` so far, prompt
+included. What may not be drawn gets minus infinity.
+"""
+
+import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from transformer.components.softmax import softmax
+
+# The distribution alone
 
 
 def apply_temperature(
@@ -28,3 +39,99 @@ def keep_top_k(logits: Float[Tensor, "batch d_vocab"], k: int) -> Float[Tensor, 
         raise ValueError(f"top-k must be at least 1, got {k}")
     smallest_kept = logits.topk(min(k, logits.shape[-1]), dim=-1).values[:, -1:]
     return logits.masked_fill(logits < smallest_kept, -torch.inf)
+
+
+def keep_top_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor, "batch d_vocab"]:
+    """Return the smallest set of likeliest tokens with a probability of p in all.
+
+    The token that crosses p is kept, so the set is never empty. Where it ends among equal
+    logits, which of them it has is left open. Holtzman et al. 2020, section 3.1, equation 2.
+    """
+    if not 0.0 < p <= 1.0:
+        raise ValueError(f"top-p must be above 0 and at most 1, got {p}")
+    if p == 1.0:
+        return logits  # below, the sum of the likelier tokens may round to 1
+    ordered, order = logits.sort(dim=-1, descending=True)
+    probs = softmax(ordered)
+    likelier = probs.cumsum(dim=-1) - probs
+    kept = ordered.masked_fill(likelier >= p, -torch.inf)
+    return torch.empty_like(logits).scatter(-1, order, kept)
+
+
+def keep_min_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor, "batch d_vocab"]:
+    """Return the tokens that are at least p times as likely as the likeliest.
+
+    Where the model is sure few tokens are left, where it is not many. Nguyen et al. 2024,
+    section 3.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"min-p must be from 0 to 1, got {p}")
+    probs = softmax(logits)
+    return logits.masked_fill(probs < p * probs.amax(dim=-1, keepdim=True), -torch.inf)
+
+
+# The past
+
+
+def count_tokens(
+    tokens: Int[Tensor, "batch pos"], logits: Float[Tensor, "batch d_vocab"]
+) -> Float[Tensor, "batch d_vocab"]:
+    """Return how often each token of the vocabulary stands in each row, in logits' dtype."""
+    one_each = torch.ones_like(tokens, dtype=logits.dtype)
+    return torch.zeros_like(logits).scatter_add(-1, tokens, one_each)
+
+
+def repetition_penalty(
+    logits: Float[Tensor, "batch d_vocab"], tokens: Int[Tensor, "batch pos"], penalty: float
+) -> Float[Tensor, "batch d_vocab"]:
+    """Return the logits of tokens so far divided by `penalty`, or multiplied if negative.
+
+    Above 1 a token so far becomes less likely, however often it came; 1 changes nothing.
+    Keskar et al. 2019 (CTRL), section 4.1. One difference: they divide negative logits too,
+    which would make those tokens likelier.
+    """
+    if not 0.0 < penalty < math.inf:
+        raise ValueError(f"the repetition penalty must be above 0 and finite, got {penalty}")
+    penalised = torch.where(logits > 0, logits / penalty, logits * penalty)
+    return torch.where(count_tokens(tokens, logits) > 0, penalised, logits)
+
+
+def presence_and_frequency_penalty(
+    logits: Float[Tensor, "batch d_vocab"],
+    tokens: Int[Tensor, "batch pos"],
+    *,
+    presence: float,
+    frequency: float,
+) -> Float[Tensor, "batch d_vocab"]:
+    """Return the logits less `presence` where a token came, and `frequency` for each time.
+
+    Negative penalties invite repetition. OpenAI, API reference of chat completions,
+    `presence_penalty` and `frequency_penalty`.
+    """
+    for name, penalty in (("presence", presence), ("frequency", frequency)):
+        if not math.isfinite(penalty):
+            raise ValueError(f"the {name} penalty must be finite, got {penalty}")
+    counts = count_tokens(tokens, logits)
+    return logits - presence * (counts > 0) - frequency * counts
+
+
+def forbid_repeated_ngrams(
+    logits: Float[Tensor, "batch d_vocab"], tokens: Int[Tensor, "batch pos"], n: int
+) -> Float[Tensor, "batch d_vocab"]:
+    """Return minus infinity for each token that would end an n-gram that came before.
+
+    A row in which every token would is left as it is. Paulus, Xiong and Socher 2018,
+    section 2.5, where n is 3.
+    """
+    if n < 1:
+        raise ValueError(f"the n of n-grams must be at least 1, got {n}")
+    n_pos = tokens.shape[1]
+    if n_pos < n:
+        return logits
+    ngrams = tokens.unfold(1, n, 1)  # batch, n_pos - n + 1, n
+    begun_now = tokens[:, None, n_pos - (n - 1) :]  # the last n - 1 tokens
+    came_before = (ngrams[:, :, :-1] == begun_now).all(dim=-1)
+    ends = torch.zeros_like(logits).scatter_add(-1, ngrams[:, :, -1], came_before.to(logits.dtype))
+    allowed = logits.masked_fill(ends > 0, -torch.inf)
+    nothing_left = allowed.isneginf().all(dim=-1, keepdim=True)
+    return torch.where(nothing_left, logits, allowed)

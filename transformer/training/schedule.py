@@ -1,20 +1,74 @@
-"""The learning rate at each step."""
+"""The learning rate at each update, counted from 0.
+
+All rise in a straight line to `highest` over the warm-up, so that the first update is not
+zero (Goyal et al. 2017, section 2.2), and differ in how they fall. Those that do fall reach
+`min_factor * highest` at the last of `steps` updates and stay there.
+"""
 
 import math
+
+
+def warmup_constant(step: int, *, highest: float, warmup_steps: int) -> float:
+    """Return the learning rate that stays at `highest` after the warm-up."""
+    if step < warmup_steps:
+        return highest * (step + 1) / warmup_steps
+    return highest
+
+
+def warmup_linear(
+    step: int, *, highest: float, steps: int, warmup_steps: int, min_factor: float
+) -> float:
+    """Return the learning rate that falls in a straight line.
+
+    Devlin et al. 2019 (BERT), appendix A.2, where `min_factor` is 0.
+    """
+    if step < warmup_steps:
+        return warmup_constant(step, highest=highest, warmup_steps=warmup_steps)
+    fallen = progress(step, first=warmup_steps, last=steps - 1)
+    return highest * (1.0 - (1.0 - min_factor) * fallen)
 
 
 def warmup_cosine(
     step: int, *, highest: float, steps: int, warmup_steps: int, min_factor: float
 ) -> float:
-    """Return the learning rate of update `step`, counted from 0.
+    """Return the learning rate that falls along half a cosine.
 
-    It rises in a straight line to `highest` over the warm-up, so that the first update is
-    not zero, and falls along half a cosine to `min_factor * highest` at the last update.
-    Loshchilov and Hutter 2017 (SGDR), equation 5, one period; the warm-up is that of
-    Goyal et al. 2017, section 2.2.
+    Loshchilov and Hutter 2017 (SGDR), equation 5, one period.
     """
     if step < warmup_steps:
-        return highest * (step + 1) / warmup_steps
-    progress = (step - warmup_steps) / max(1, steps - 1 - warmup_steps)
-    cosine = 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+        return warmup_constant(step, highest=highest, warmup_steps=warmup_steps)
+    fallen = progress(step, first=warmup_steps, last=steps - 1)
+    cosine = 0.5 * (1.0 + math.cos(math.pi * fallen))
     return highest * (min_factor + (1.0 - min_factor) * cosine)
+
+
+def warmup_stable_decay(
+    step: int,
+    *,
+    highest: float,
+    steps: int,
+    warmup_steps: int,
+    decay_steps: int,
+    min_factor: float,
+) -> float:
+    """Return the learning rate that falls in a straight line over the last `decay_steps`.
+
+    Until then it does not depend on `steps`: one long run serves runs of many lengths, each
+    a decay from some point of it. Hu et al. 2024 (MiniCPM), section 4.2; the straight line,
+    where theirs is exponential, is that of Hägele et al. 2024, section 3. Raises ValueError
+    when warm-up and decay do not fit into `steps`.
+    """
+    if warmup_steps + decay_steps > steps:
+        raise ValueError(
+            f"warmup_steps + decay_steps must be at most steps = {steps}, "
+            f"got {warmup_steps} + {decay_steps}"
+        )
+    if step < steps - decay_steps:
+        return warmup_constant(step, highest=highest, warmup_steps=warmup_steps)
+    fallen = progress(step, first=steps - decay_steps - 1, last=steps - 1)
+    return highest * (1.0 - (1.0 - min_factor) * fallen)
+
+
+def progress(step: int, *, first: int, last: int) -> float:
+    """Return how far `step` is on the way from `first` to `last`: from 0 to 1."""
+    return min(1.0, (step - first) / max(1, last - first))

@@ -1,5 +1,6 @@
 """One update of the parameters: forward, backward, clip, step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,17 +24,42 @@ class Metrics:
 def train_step(
     model: Module,
     optimizer: torch.optim.Optimizer,
-    tokens: Int[Tensor, "batch pos"],
-    *,
+    *micro_batches: Int[Tensor, "_batch _pos"],
     clip_norm: float,
     precision: torch.dtype = torch.float32,
 ) -> Metrics:
-    """Take one step of `optimizer` down the next-token loss on `tokens`."""
+    """Take one step of `optimizer` down the next-token loss on `micro_batches`.
+
+    Usually that is one batch. A batch too large for the memory is given in parts, which may
+    differ in size: the step is the same, only dropout draws other numbers.
+    """
     model.train()
     optimizer.zero_grad()
-    with autocast(tokens.device, precision):
-        loss = next_token_loss(model(tokens), tokens)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss = accumulate_gradients(model, micro_batches, precision=precision)
     gradient_norm = clip_gradients(model.parameters(), clip_norm)
     optimizer.step()
-    return Metrics(loss.detach(), gradient_norm)
+    return Metrics(loss, gradient_norm)
+
+
+def accumulate_gradients(
+    model: Module,
+    micro_batches: Sequence[Int[Tensor, "_batch _pos"]],
+    *,
+    precision: torch.dtype = torch.float32,
+) -> Float[Tensor, ""]:
+    """Add the gradient of the mean loss over all targets to every `grad`; return that loss.
+
+    A micro-batch's own mean counts by its share of the targets. The mean of the means would
+    give a target in a small micro-batch more weight than one in a large one.
+    """
+    if not micro_batches:
+        raise ValueError("an update needs at least one micro-batch, got none")
+    n_targets = sum(tokens[:, 1:].numel() for tokens in micro_batches)
+    parts = []
+    for tokens in micro_batches:
+        with autocast(tokens.device, precision):
+            mean = next_token_loss(model(tokens), tokens)
+        part = mean * (tokens[:, 1:].numel() / n_targets)
+        part.backward()  # type: ignore[no-untyped-call]  # frees this micro-batch's activations
+        parts.append(part.detach())
+    return torch.stack(parts).sum()

@@ -1,0 +1,122 @@
+"""The bank of misconceptions: named wrong variants of every exercise, and what to say of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from transformer.learning.exercises import CHAPTERS, EXERCISES, Exercise
+from transformer.learning.implementation import Namespace
+from transformer.learning.source import Edit, edited, module_of, reference_source
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misconception:
+    """One way of getting an exercise wrong.
+
+    Attributes:
+        exercise: whose solution is changed.
+        name: its name, unique in the bank.
+        what: what is done, as a sentence about the learner's code.
+        why: why it is wrong.
+        symptom: what one sees of it in a model.
+        hint: a question or an experiment that does not give the answer away.
+        explanation: how it is right, with its source.
+        edits: pairs of our right text and the wrong one.
+    """
+
+    exercise: Exercise
+    name: str
+    what: str
+    why: str
+    symptom: str
+    hint: str
+    explanation: str
+    edits: tuple[Edit, ...]
+
+    @property
+    def source(self) -> str:
+        """Our solution with the mistake in it."""
+        return edited(reference_source(self.exercise), self.edits)
+
+    @property
+    def place(self) -> str:
+        """The chapter to read again."""
+        return f"chapter {self.exercise.chapter}, {CHAPTERS[self.exercise.chapter]}"
+
+
+Style = tuple[Edit, ...]
+STYLES: dict[str, tuple[Style, ...]] = {
+    "attention": (
+        (),
+        (("scores.masked_fill(~mask, -torch.inf)", "scores.masked_fill(~mask, -1e9)"),),
+        (("import softmax\n", "import softmax\n\nsoftmax = torch.softmax\n"),
+         ("pattern = softmax(scores)", "pattern = softmax(scores, dim=-1)")),
+    ),
+}  # fmt: skip
+
+TEXTS = {"name", "what", "why", "symptom", "hint", "explanation"}
+
+
+@cache
+def misconceptions(exercise: Exercise) -> tuple[Misconception, ...]:
+    """Return the bank's entries for one exercise, in the order of its file.
+
+    Raises ValueError for an entry that lacks a text or has one that is not known.
+    """
+    file = HERE / f"{exercise.name}.yaml"
+    if not file.is_file():
+        return ()
+    entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return tuple(_read(exercise, entry) for entry in entries)
+
+
+def _read(exercise: Exercise, entry: Mapping[str, Any]) -> Misconception:
+    wanted = TEXTS | {"edits"}
+    if entry.keys() != wanted:
+        raise ValueError(
+            f"bank/{exercise.name}.yaml, {entry.get('name', '?')}: an entry has exactly "
+            f"{', '.join(sorted(wanted))}; got {', '.join(sorted(entry))}"
+        )
+    texts = {name: " ".join(str(entry[name]).split()) for name in TEXTS}
+    edits = tuple((right, wrong) for right, wrong in entry["edits"])
+    return Misconception(exercise=exercise, edits=edits, **texts)
+
+
+def whole_bank() -> list[Misconception]:
+    """Return every entry, in the order of the curriculum."""
+    return [entry for exercise in EXERCISES.values() for entry in misconceptions(exercise)]
+
+
+def find(name: str) -> Misconception:
+    """Return the entry of this name; an unknown one is a ValueError."""
+    for entry in whole_bank():
+        if entry.name == name:
+            return entry
+    raise ValueError(f"the bank has no misconception {name!r}")
+
+
+def styles(exercise: Exercise) -> tuple[Style, ...]:
+    """Return the ways of writing the solution that differ once something else is wrong.
+
+    The first is ours. A mistake shows itself differently where hidden scores are a large
+    finite number, or where a row without visible keys gives NaN: neither is a mistake.
+    """
+    return STYLES.get(exercise.name, ((),))
+
+
+def variant(exercise: Exercise, *wrong: Misconception, style: Style = ()) -> Namespace:
+    """Return the names of our solution with these mistakes in it, one after the other.
+
+    Raises ValueError when the place of one is gone with another.
+    """
+    source = edited(reference_source(exercise), style)
+    for entry in wrong:
+        source = edited(source, entry.edits)
+    module = module_of(source, f"{exercise.dotted}", file=f"<{exercise.name} variant>")
+    return Namespace({name: getattr(module, name) for name in exercise.writes})

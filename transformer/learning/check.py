@@ -1,0 +1,127 @@
+"""Checking an implementation: each exercise in a process of its own, with limits.
+
+An endless loop, a wish for all the memory or an `os._exit` costs a verdict, not the run.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformer.learning.verdict import Verdict
+
+POLL = 0.02  # seconds
+
+
+class WorkerError(Exception):
+    """The process ended before any learner's code ran."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a learner's code may use.
+
+    Attributes:
+        seconds: for the experiments on one exercise.
+        test_seconds: for its tests, which run once every experiment has come out right.
+        start_seconds: until Python and torch are up; slow disks need long.
+        memory_bytes: beyond what Python and torch take themselves; 0 for no limit.
+    """
+
+    seconds: float = 8.0
+    test_seconds: float = 30.0
+    start_seconds: float = 120.0
+    memory_bytes: int = 4 * 2**30
+
+
+def check_exercises(
+    names: Sequence[str], implementation: str, limits: Limits = Limits()
+) -> Iterator[Verdict]:
+    """Yield the verdict on each exercise, in the order given."""
+    left = list(names)
+    while left:
+        for verdict in _run(tuple(left), implementation, limits):
+            left.remove(verdict.exercise)
+            yield verdict
+
+
+def _run(names: Sequence[str], implementation: str, limits: Limits) -> Iterator[Verdict]:
+    """Run one process until it is through or one exercise has stopped it."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.jsonl")
+        report.touch()
+        log = Path(folder, "stderr")
+        with log.open("wb") as errors:
+            worker = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-m", "transformer.learning.worker", str(report)),
+                    *(implementation, str(limits.memory_bytes), *names),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+        try:
+            yield from _watch(worker, report, names, limits)
+        except WorkerError as failed:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise ValueError(said[-1] if said else str(failed)) from None
+        finally:
+            worker.kill()
+            worker.wait()
+
+
+def _watch(
+    worker: "subprocess.Popen[bytes]", report: Path, names: Sequence[str], limits: Limits
+) -> Iterator[Verdict]:
+    current, doing, done, allowed = "", "", 0, limits.start_seconds
+    deadline = time.monotonic() + allowed
+    with report.open(encoding="utf-8") as lines:
+        while True:
+            ended = worker.poll()
+            for event in _events(lines):
+                if event["kind"] == "verdict":
+                    done, current = done + 1, ""
+                    yield Verdict.from_json(event["verdict"])
+                elif event["kind"] in ("probe", "tests"):
+                    doing = event["name"]
+                elif event["kind"] == "begin":
+                    current, doing = event["exercise"], ""
+                if event["kind"] != "probe":
+                    allowed = limits.test_seconds if event["kind"] == "tests" else limits.seconds
+                    deadline = time.monotonic() + allowed
+            if done == len(names):
+                return
+            if ended is not None:
+                if not current:
+                    raise WorkerError(f"the process ended with exit code {ended}")
+                yield _stopped(current, f"your code ended the process (exit code {ended})", doing)
+                return
+            if time.monotonic() > deadline:
+                if not current:
+                    raise WorkerError("Python and torch did not come up in time")
+                why = f"it did not come to an end within {allowed:g} seconds"
+                yield _stopped(current, why, doing)
+                return
+            time.sleep(POLL)
+
+
+def _events(lines: Any) -> Iterator[dict[str, Any]]:
+    """Yield the events that have been written whole since the last look."""
+    while True:
+        place = lines.tell()
+        line = lines.readline()
+        if not line.endswith("\n"):
+            lines.seek(place)
+            return
+        yield json.loads(line)
+
+
+def _stopped(exercise: str, why: str, doing: str) -> Verdict:
+    return Verdict(exercise, "stopped", f"{why}: {doing}" if doing else why)

@@ -1,0 +1,191 @@
+"""A learner's implementation: a module, a file or a folder whose names stand in for ours.
+
+Names that it does not define are "not written yet"; everything else of ours stays in place,
+so that one part can be checked inside the whole model.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch.nn import Module
+
+from transformer.learning.exercises import EXERCISES, Exercise
+from transformer.learning.layout import Layout, LayoutError, in_our_layout
+
+LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
+
+
+class NotWrittenError(NotImplementedError):
+    """The learner has not written this name, or not this part of it, yet."""
+
+
+class Namespace:
+    """The names that an exercise is checked by; one that is not there is not written yet."""
+
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self._names = dict(names)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._names:
+            raise NotWrittenError(f"{name}: not written yet")
+        return self._names[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield each name with what stands under it."""
+        yield from self._names.items()
+
+
+def reference(exercise: Exercise) -> Namespace:
+    """Return our own solution of an exercise."""
+    module = importlib.import_module(exercise.dotted)
+    return Namespace({name: getattr(module, name) for name in exercise.writes})
+
+
+def load(place: str) -> dict[str, Any]:
+    """Return the public names that a module, a file or a folder of files defines itself.
+
+    Raises FileNotFoundError or ValueError when there is nothing to load, and whatever the
+    learner's own code raises while it is imported.
+    """
+    path = Path(place)
+    if path.is_dir():
+        files = sorted(file for file in path.glob("*.py") if not file.name.startswith("test_"))
+        if not files:
+            raise ValueError(f"there is no Python file in {path}")
+        names: dict[str, Any] = {}
+        for file in files:
+            _merge(names, _defined_by(_import_file(file)))
+        return names
+    if path.is_file():
+        return _defined_by(_import_file(path))
+    if path.suffix == ".py" or "/" in place:
+        raise FileNotFoundError(f"there is no file or folder at {place}")
+    try:
+        return _defined_by(importlib.import_module(place))
+    except ModuleNotFoundError as error:
+        if error.name is not None and place.split(".")[0] == error.name.split(".")[0]:
+            raise ValueError(
+                f"{place!r} is neither a file, a folder nor a module that Python finds"
+            ) from error
+        raise
+
+
+def _merge(names: dict[str, Any], more: dict[str, Any]) -> None:
+    layout = {**names.get(LAYOUT, {}), **more.get(LAYOUT, {})}
+    names.update(more)
+    if layout:
+        names[LAYOUT] = layout
+
+
+def _import_file(file: Path) -> types.ModuleType:
+    name = f"implementation_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:  # a learner's files may import each other
+        sys.path.append(folder)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _defined_by(module: types.ModuleType) -> dict[str, Any]:
+    wanted = {name for exercise in EXERCISES.values() for name in exercise.writes} | {LAYOUT}
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if name in wanted
+        and not getattr(value, "__module__", module.__name__).startswith("transformer.")
+    }
+
+
+def for_exercise(exercise: Exercise, names: Mapping[str, Any]) -> Namespace:
+    """Return the learner's names of one exercise, with Modules led to our layout."""
+    ours = reference(exercise)
+    layouts: Mapping[str, Layout] = names.get(LAYOUT, {})
+    return Namespace(
+        {
+            name: adapted(getattr(ours, name), names[name], layouts.get(name, {}))
+            for name in exercise.writes
+            if name in names
+        }
+    )
+
+
+def adapted(ours: Any, theirs: Any, layout: Layout) -> Any:
+    """Return `theirs` made to be called as ours is; functions are returned as they are.
+
+    A Module is constructed with those of our keywords that it takes. One that it does not
+    take is left out where it stands at its default and is not written yet otherwise. Its
+    parameters must then have our names and shapes, or a declared layout.
+    """
+    if not (inspect.isclass(ours) and issubclass(ours, Module) and inspect.isclass(theirs)):
+        return theirs
+
+    def construct(**keywords: Any) -> Module:
+        module = theirs(**_taken(ours, theirs, keywords))
+        if not isinstance(module, Module):
+            raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
+        module.register_forward_pre_hook(_refuse_more_than(theirs))
+        if any(isinstance(value, Module) and [*value.parameters()] for value in keywords.values()):
+            return module  # made of other parts: its parameters are theirs
+        return in_our_layout(module, ours(**keywords), layout, sizes=keywords)
+
+    return _as_class(theirs, construct, inspect.signature(ours))
+
+
+def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(theirs).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return dict(keywords)
+    defaults = {name: p.default for name, p in inspect.signature(ours).parameters.items()}
+    for name, value in keywords.items():
+        if name not in parameters and value != defaults.get(name, inspect.Parameter.empty):
+            if name == "init_std":  # where weights begin is checked by itself
+                continue
+            raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
+    return {name: value for name, value in keywords.items() if name in parameters}
+
+
+def _refuse_more_than(theirs: type) -> Callable[[Module, tuple[Any, ...]], tuple[Any, ...]]:
+    """Return a hook that leaves out what forward does not take, or says it is not written."""
+    parameters = inspect.signature(theirs.forward).parameters.values()  # type: ignore[attr-defined]
+    anything = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+    most = len(parameters) - 1
+
+    def check(_: Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        if anything or len(arguments) <= most:
+            return arguments
+        if any(argument is not None for argument in arguments[most:]):
+            kind = type(arguments[-1]).__name__
+            raise NotWrittenError(f"{theirs.__name__} with a {kind}: not written yet")
+        return arguments[:most]
+
+    return check
+
+
+def _as_class(theirs: type, construct: Callable[..., Module], signature: inspect.Signature) -> type:
+    """Return a class of the learner's name whose call is `construct`."""
+
+    class Constructing(type(theirs)):  # type: ignore[misc]
+        def __call__(cls, *arguments: Any, **keywords: Any) -> Module:
+            return construct(**signature.bind(*arguments, **keywords).arguments)
+
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, theirs)
+
+    return Constructing(theirs.__name__, (theirs,), {"__module__": theirs.__module__})

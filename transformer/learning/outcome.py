@@ -1,0 +1,99 @@
+"""What a probe returns, and whether two of them are the same."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Of float64 results: wide enough for a root or a constant that was taken in float32.
+RELATIVE, ABSOLUTE = 1e-5, 1e-7
+TOLERANCES = {torch.float64: (RELATIVE, ABSOLUTE), torch.float32: (1e-4, 1e-5)}
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A probe that ended in an exception."""
+
+    kind: str
+    message: str = ""
+    at: str = field(default="", compare=False)  # the learner's line
+
+
+Tolerance = tuple[float, float]  # relative, absolute
+
+
+def same(left: Any, right: Any, tolerance: Tolerance | None = None) -> bool:
+    """Return whether two outcomes are equal: structure, shapes, dtypes, values, NaN as NaN.
+
+    The tolerance goes by the dtype unless one is given.
+    """
+    if isinstance(left, Raised) or isinstance(right, Raised):
+        return isinstance(left, Raised) and isinstance(right, Raised) and left.kind == right.kind
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return _same_tensor(left, right, tolerance)
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(
+            same(left[key], right[key], tolerance) for key in left
+        )
+    if isinstance(left, bool | str | bytes | None) or isinstance(right, bool | str | bytes | None):
+        return type(left) is type(right) and bool(left == right)
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        if math.isnan(left) or math.isnan(right):
+            return math.isnan(left) and math.isnan(right)
+        relative, absolute = tolerance or (RELATIVE, ABSOLUTE)
+        return math.isclose(left, right, rel_tol=relative, abs_tol=absolute)
+    if isinstance(left, Sequence) and isinstance(right, Sequence):
+        return len(left) == len(right) and all(
+            same(one, other, tolerance) for one, other in zip(left, right, strict=True)
+        )
+    return bool(left == right)
+
+
+def _same_tensor(left: Tensor, right: Tensor, tolerance: Tolerance | None) -> bool:
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return False
+    if not left.is_floating_point():
+        return torch.equal(left, right)
+    relative, absolute = tolerance or TOLERANCES.get(left.dtype, (2e-2, 1e-2))
+    return torch.allclose(left, right, rtol=relative, atol=absolute, equal_nan=True)
+
+
+def first_difference(theirs: Any, ours: Any) -> str:
+    """Return in a few words where two outcomes differ, with both figures."""
+    if isinstance(theirs, Raised):
+        where = f" ({theirs.at})" if theirs.at else ""
+        return f"yours stops with {theirs.kind}: {theirs.message}".rstrip(": ") + where
+    if isinstance(ours, Raised):
+        return f"yours gives {_short(theirs)} where {ours.kind} should be raised"
+    if isinstance(theirs, Tensor) and isinstance(ours, Tensor):
+        return _tensor_difference(theirs, ours)
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        for key in ours:
+            if key not in theirs or not same(theirs[key], ours[key]):
+                return f"{key}: {first_difference(theirs.get(key), ours[key])}"
+    if isinstance(theirs, list | tuple) and isinstance(ours, list | tuple):
+        for i, (left, right) in enumerate(zip(theirs, ours, strict=False)):
+            if not same(left, right):
+                return f"number {i}: {first_difference(left, right)}"
+    return f"yours gives {_short(theirs)}, expected {_short(ours)}"
+
+
+def _tensor_difference(theirs: Tensor, ours: Tensor) -> str:
+    if theirs.shape != ours.shape:
+        return f"yours has the shape {tuple(theirs.shape)}, expected {tuple(ours.shape)}"
+    if theirs.dtype != ours.dtype:
+        return f"yours is {theirs.dtype}, expected {ours.dtype}"
+    gap = (theirs.double() - ours.double()).abs()
+    gap = torch.where(theirs.isnan() & ours.isnan(), 0.0, gap).nan_to_num(torch.inf)
+    place = tuple(int(i) for i in torch.unravel_index(gap.flatten().argmax(), gap.shape))
+    where = f" at {list(place)}" if place else ""
+    return f"yours gives {theirs[place].item():.6g}{where}, expected {ours[place].item():.6g}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"{value.item():.6g}" if value.numel() == 1 else f"a tensor {tuple(value.shape)}"
+    return f"{value!r:.60}"

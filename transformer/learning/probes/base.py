@@ -1,0 +1,110 @@
+"""The register of probes, and what they are made with."""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from transformer.learning.implementation import Namespace, NotWrittenError
+from transformer.learning.layout import LayoutError
+from transformer.learning.outcome import Raised
+from transformer.learning.source import PACKAGE
+
+Run = Callable[[Namespace], Any]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One experiment.
+
+    Attributes:
+        name: what is tried, in words that complete "wrong: ...".
+        needs: the learner's names that it uses.
+        run: from the names of an implementation to a comparable outcome.
+        sizes: the axes of the outcome and their sizes, for telling a factor or a swap.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    run: Run
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    def outcome(self, names: Namespace) -> Any:
+        """Run the probe; an exception is an outcome too.
+
+        NotWrittenError and LayoutError go on: they are about the whole exercise.
+        """
+        torch.manual_seed(0)
+        try:
+            return self.run(names)
+        except (NotWrittenError, LayoutError):
+            raise
+        except NotImplementedError as error:
+            raise NotWrittenError(f"{', '.join(self.needs)}: not written yet") from error
+        except Exception as error:
+            text = str(error).strip()
+            first_line = text.splitlines()[0][:200] if text else ""
+            return Raised(type(error).__name__, first_line, raised_at(error))
+
+
+def raised_at(error: BaseException) -> str:
+    """Return the last line of the learner's own that an exception passed, or nothing."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not Path(frame.filename).is_relative_to(PACKAGE)
+        and "site-packages" not in frame.filename
+        and not frame.filename.startswith("<")
+    ]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else ""
+
+
+PROBES: dict[str, list[Probe]] = {}
+
+
+def probe(exercise: str, name: str, *needs: str, **sizes: int) -> Callable[[Run], Run]:
+    """Register the decorated function as a probe of an exercise."""
+
+    def register(run: Run) -> Run:
+        PROBES.setdefault(exercise, []).append(Probe(name, needs, run, sizes))
+        return run
+
+    return register
+
+
+def normal(*shape: int, seed: int = 1, scale: float = 1.0) -> Tensor:
+    """Return float64 numbers from N(0, scale^2), the same for the same arguments."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64) * scale
+
+
+def integers(high: int, *shape: int, seed: int = 1) -> Tensor:
+    """Return integers below `high`, the same for the same arguments."""
+    return torch.randint(high, shape, generator=torch.Generator().manual_seed(seed))
+
+
+def filled(module: Module, *, seed: int = 3, scale: float = 0.7) -> Module:
+    """Return the module in float64 and eval mode, every parameter from N(0, scale^2).
+
+    The numbers depend on the parameters' names and shapes alone.
+    """
+    module = module.double().eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for _, p in sorted(module.named_parameters()):
+            p.copy_(torch.randn(p.shape, generator=generator, dtype=torch.float64) * scale)
+    return module
+
+
+def with_gradients(output: Tensor, **leaves: Tensor | None) -> dict[str, Tensor | None]:
+    """Return the output and the gradient of a random weighting of it for each leaf."""
+    weights = normal(*output.shape, seed=97)
+    (output * weights).sum().backward()  # type: ignore[no-untyped-call]
+    return {"output": output.detach()} | {
+        f"gradient of {name}": None if leaf is None else leaf.grad for name, leaf in leaves.items()
+    }

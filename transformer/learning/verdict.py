@@ -1,0 +1,136 @@
+"""The verdict on one exercise: what is said, to a person and to a tool."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from transformer.learning.diagnosis import Diagnosis
+from transformer.learning.exercises import Exercise
+from transformer.learning.probes import PROBES
+from transformer.learning.suite import Outcome
+
+Status = Literal["right", "unfinished", "not written", "wrong", "layout", "broken", "stopped"]
+GOOD: tuple[Status, ...] = ("right", "unfinished", "not written")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one exercise.
+
+    Attributes:
+        exercise: its name.
+        status: "right"; "unfinished" if what is there is right and something is missing;
+            "not written" if nothing is there; "wrong"; "layout" if the parameters are not
+            those of the exercise; "broken" if the code cannot be imported; "stopped" if it
+            ran out of time or memory, or ended the process.
+        headline: the verdict in one sentence.
+        named: the names of the mistakes in the bank that explain everything.
+        explanation: what else there is to say, a paragraph an entry.
+        hint: a question that leads on.
+        missing: what is not written yet.
+    """
+
+    exercise: str
+    status: Status
+    headline: str
+    named: tuple[str, ...] = ()
+    explanation: tuple[str, ...] = ()
+    hint: str = ""
+    missing: tuple[str, ...] = field(default=())
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong with what is there."""
+        return self.status in GOOD
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as JSON has it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Verdict":
+        """Return the verdict that `to_json` gave."""
+        lists = {name: tuple(content[name]) for name in ("named", "explanation", "missing")}
+        return cls(**(content | lists))
+
+
+def from_diagnosis(exercise: Exercise, found: Diagnosis) -> Verdict:
+    """Return what a diagnosis comes to."""
+    if not found.wrong:
+        if not found.right:
+            return not_written(exercise)
+        status: Status = "unfinished" if found.missing else "right"
+        headline = f"{len(found.right)} experiments come out as they should"
+        return Verdict(exercise.name, status, headline, missing=found.missing)
+    if found.named:
+        return _named(exercise, found)
+    return Verdict(
+        exercise.name,
+        "wrong",
+        f"{_first_part(exercise, found)} is wrong; it is none of the known mistakes",
+        explanation=(
+            *found.evidence,
+            f"Wrong: {_listed(found.wrong)}",
+            *([f"Right: {_listed(found.right)}"] if found.right else []),
+        ),
+        missing=found.missing,
+    )
+
+
+def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
+    texts = [f"{m.why} {m.explanation}" for m in found.named]
+    if found.indistinguishable:
+        others = "; ".join(m.what.rstrip(".") for m in found.indistinguishable)
+        texts.append(f"No experiment here tells this from: {others}.")
+    return Verdict(
+        exercise.name,
+        "wrong",
+        " And: ".join(m.what for m in found.named),
+        named=tuple(m.name for m in found.named),
+        explanation=(*texts, *found.evidence),
+        hint=found.named[0].hint,
+        missing=found.missing,
+    )
+
+
+def with_more(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
+    """Return the verdict with more to say."""
+    return replace(verdict, explanation=(*verdict.explanation, *sentences))
+
+
+def after_tests(verdict: Verdict, outcome: Outcome) -> Verdict:
+    """Return the verdict on code that passed every experiment, once its tests have run."""
+    if not outcome.failures:
+        headline = f"{verdict.headline}, and {outcome.passed} tests pass"
+        return replace(verdict, headline=headline)
+    [failure, *_] = outcome.failures
+    return replace(
+        verdict,
+        status="wrong",
+        headline=f"a test fails: {failure.test}",
+        explanation=(failure.message, f"Before it {outcome.passed} tests passed."),
+    )
+
+
+def not_written(exercise: Exercise) -> Verdict:
+    """Return the verdict on an exercise of which nothing is there."""
+    return Verdict(
+        exercise.name,
+        "not written",
+        f"not written yet: transformer exercise start {exercise.name}",
+        missing=tuple(f"{name}: not written yet" for name in exercise.required),
+    )
+
+
+def _first_part(exercise: Exercise, found: Diagnosis) -> str:
+    """Return the first of the names that have a wrong probe: leaves come first."""
+    needs = [set(p.needs) for p in PROBES[exercise.name] if p.name in found.wrong]
+    for name in exercise.writes:
+        if any(need == {name} for need in needs):
+            return name
+    return exercise.name
+
+
+def _listed(names: tuple[str, ...], most: int = 6) -> str:
+    more = f"; and {len(names) - most} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + more

@@ -1,0 +1,116 @@
+"""The process in which a learner's code runs: told what to check, it reports line by line.
+
+    python -P -m transformer.learning.worker REPORT IMPLEMENTATION MEMORY EXERCISE ...
+
+REPORT is a file to which events are appended as JSON: "ready", "begin" with the exercise,
+"probe" and "tests" with what runs, "verdict" with the result. Whatever the learner's code
+prints or does to this process, the parent reads only that file.
+"""
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformer.learning.diagnosis import diagnose
+from transformer.learning.evidence import confirmed
+from transformer.learning.exercises import Exercise, exercise
+from transformer.learning.implementation import for_exercise, load
+from transformer.learning.layout import LayoutError
+from transformer.learning.probes.base import raised_at
+from transformer.learning.properties import broken_properties
+from transformer.learning.suite import run_tests
+from transformer.learning.verdict import (
+    Verdict,
+    after_tests,
+    from_diagnosis,
+    not_written,
+    with_more,
+)
+
+OPTIMIZES = {"adamw", "step"}
+Report = Callable[..., None]
+
+
+def main(arguments: list[str]) -> None:
+    """Check the exercises named and report each verdict."""
+    file, implementation, memory, *wanted = arguments
+    if memory != "0":
+        limit_memory(int(memory))
+
+    def report(kind: str, **content: Any) -> None:
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"kind": kind, **content}) + "\n")
+
+    if OPTIMIZES.intersection(wanted):
+        importlib.import_module("torch._dynamo")  # an optimizer's first step takes as long
+    report("ready")
+    for name in wanted:
+        report("begin", exercise=name)
+        with contextlib.redirect_stdout(io.StringIO()):
+            verdict = check(exercise(name), implementation, report)
+        report("verdict", exercise=name, verdict=verdict.to_json())
+
+
+def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
+    """Return the verdict on one exercise."""
+    report("probe", name="importing it")
+    try:
+        names = load(implementation)
+        if not any(name in names for name in wanted.writes):
+            return not_written(wanted)
+        namespace = for_exercise(wanted, names)
+        found = diagnose(wanted, namespace, before=lambda name: report("probe", name=name))
+    except LayoutError as error:
+        return Verdict(wanted.name, "layout", str(error))
+    except MemoryError:
+        return Verdict(wanted.name, "stopped", "it needs more memory than it is given")
+    except (FileNotFoundError, ValueError) as error:
+        if not raised_at(error):
+            raise
+        return broken(wanted, error)
+    except Exception as error:
+        return broken(wanted, error)
+    verdict = from_diagnosis(wanted, found)
+    if found.named:
+        report("probe", name="confirming what it is")
+        return with_more(verdict, confirmed(found.named[0].name, namespace))
+    if found.wrong:
+        report("probe", name="looking for what else it breaks")
+        return with_more(verdict, broken_properties(wanted, namespace))
+    if verdict.status == "not written":
+        return verdict
+    report("tests", name=f"tests/{wanted.tests}")
+    return after_tests(verdict, run_tests(wanted, implementation))
+
+
+def broken(wanted: Exercise, error: BaseException) -> Verdict:
+    """Return the verdict on code that cannot be imported or stops outside any experiment."""
+    text = str(error).strip().splitlines()
+    at = raised_at(error)
+    where = f" ({at})" if at else ""
+    return Verdict(
+        wanted.name,
+        "broken",
+        f"it stops with {type(error).__name__}: {text[0] if text else ''}".rstrip(": ") + where,
+    )
+
+
+def limit_memory(more_bytes: int) -> None:
+    """Let this process allocate `more_bytes` beyond what it has; where the system can."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+        limit = pages * resource.getpagesize() + more_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    except (ImportError, OSError, ValueError):
+        return
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
