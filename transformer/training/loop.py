@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from transformer.data.batches import ShuffledBatches
+from transformer.data.batches import RandomBatches
 from transformer.data.device import to_device
 from transformer.data.windows import TokenWindows
 from transformer.models.gpt import GPT
@@ -38,7 +38,7 @@ def train(
     """
     for some in (windows, validation):
         some.require_d_vocab(model.config.d_vocab)
-    batches = ShuffledBatches(
+    batches = RandomBatches(
         windows, batch_size=config.batch_size, steps=config.steps, seed=config.seed
     )
     optimizer = make_adamw(
