@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
@@ -72,7 +72,6 @@ def test_random_batches_of_different_steps_differ() -> None:
     assert len({tuple(batch[:, 0].tolist()) for batch in batches}) == 9
 
 
-@settings(deadline=None)
 @given(
     n_tokens=st.integers(2, 40),
     n_ctx=st.integers(2, 13),

@@ -28,7 +28,7 @@ def test_a_split_at_gpt2s_pattern_is_that_of_the_whole(chunks: list[str]) -> Non
 
 
 @pytest.mark.slow
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=10_000)
 @given(chunks=st.lists(st.text(min_size=1, max_size=9), max_size=9))
 def test_the_split_of_any_unicode_text_is_that_of_the_whole(chunks: list[str]) -> None:
     in_pieces = [word for piece in cut(chunks) for word in GPT2.findall(piece)]
