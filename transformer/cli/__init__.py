@@ -7,7 +7,7 @@ answer at once.
 
 import sys
 
-from transformer.cli import check, config, exercise, prepare, sample, train
+from transformer.cli import check, config, exercise, grade, prepare, sample, score, test, train
 from transformer.cli.parser import Parser, UsageError
 
 COMMANDS = {
@@ -17,6 +17,9 @@ COMMANDS = {
     "config": config,
     "exercise": exercise,
     "check": check,
+    "grade": grade,
+    "score": score,
+    "test": test,
 }
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130

@@ -25,8 +25,8 @@ def read_pattern(names: Namespace, *, causal: bool = False) -> Tensor:
     one_hot[D_MODEL - POS :] = torch.eye(POS, dtype=torch.float64)
     x = normal(1, POS, D_MODEL, seed=31)
     x[..., D_MODEL - POS :] = torch.eye(POS, dtype=torch.float64)
-    module.W_V.copy_(one_hot[None])  # type: ignore[union-attr,operator]
-    module.W_O.copy_(one_hot.T[None])  # type: ignore[union-attr,operator]
+    module.W_V.copy_(one_hot[None])
+    module.W_O.copy_(one_hot.T[None])
     pattern: Tensor = module(x)[0, :, D_MODEL - POS :]
     return pattern
 

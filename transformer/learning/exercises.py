@@ -83,7 +83,7 @@ def _other(
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
-        _component("linear", 1, "linear", "linear", "Linear"),
+        _component("linear", 1, "linear", "Linear"),
         _component("softmax", 1, "softmax", "log_softmax"),
         _other("character", 2, "tokenizers", "CharacterTokenizer"),
         _component(

@@ -49,7 +49,7 @@ def configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     substitute(names)
     config.stash[WRITTEN] = frozenset(names)
-    torch.testing.assert_close = assert_close
+    torch.testing.assert_close = assert_close  # type: ignore[assignment]
     # That bad input is refused is of the exercise; in which words, and as which error, is not.
     strict_raises = pytest.raises
     pytest.raises = lambda *_, **__: strict_raises(Exception)  # type: ignore[assignment]

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Parameter
 
 from transformer.components.activations import gelu, gelu_tanh, relu, silu
 from transformer.components.attention import Attention
@@ -60,8 +60,8 @@ def _unembed_function(n: Namespace) -> Any:
     return n.unembed(normal(2, 3, 5), normal(5, 7), normal(7))
 
 
-def _tied(n: Namespace, bias: bool, d_vocab: int = 7) -> tuple[Module, Tensor]:
-    W_E = torch.nn.Parameter(normal(d_vocab, 5, seed=4))
+def _tied(n: Namespace, bias: bool, d_vocab: int = 7) -> tuple[Any, Tensor]:
+    W_E = Parameter(normal(d_vocab, 5, seed=4))
     tied = n.TiedUnembedding(W_E=W_E, bias=bias).double()
     if bias:
         with torch.no_grad():
@@ -177,7 +177,7 @@ def _rotary_square(n: Namespace) -> Any:
 def _rotary_relative(n: Namespace) -> Any:
     rotary, q, k = n.Rotary(d_head=10).double(), _queries(), normal(2, 3, 3, 10, seed=7)
 
-    def product(shift: int) -> Tensor:
+    def product(shift: int) -> Any:
         near, far = _positions() + shift, _positions() + shift + 2
         return (rotary(q, far) * rotary(k, near)).sum(-1)
 
@@ -276,9 +276,9 @@ def _block(
     dropout: float = 0.0,
     rotary: bool = False,
     causal: bool = False,
-) -> Module:
+) -> Any:
     d_model, d_head = 5, 4
-    block: Module = getattr(n, name)(
+    block = getattr(n, name)(
         attention=Attention(
             d_model=d_model,
             n_heads=2,
@@ -304,16 +304,16 @@ for _name in ("PreNormBlock", "PostNormBlock"):
     def _block_no_attention(n: Namespace, name: str = _name) -> Any:
         block = _block(n, name)
         with torch.no_grad():
-            block.attention.W_O.zero_()  # type: ignore[union-attr,operator]
-            block.attention.b_O.zero_()  # type: ignore[union-attr,operator]
+            block.attention.W_O.zero_()
+            block.attention.b_O.zero_()
         return block(normal(2, 3, 5))
 
     @probe("block", f"{_name} whose MLP adds nothing", _name, batch=2, pos=3, d_model=5)
     def _block_no_mlp(n: Namespace, name: str = _name) -> Any:
         block = _block(n, name)
         with torch.no_grad():
-            block.mlp.W_out.zero_()  # type: ignore[union-attr,operator]
-            block.mlp.b_out.zero_()  # type: ignore[union-attr,operator]
+            block.mlp.W_out.zero_()
+            block.mlp.b_out.zero_()
         return block(normal(2, 3, 5))
 
     @probe("block", f"{_name} with a mask", _name, batch=2, pos=3, d_model=5)

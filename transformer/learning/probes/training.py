@@ -62,7 +62,7 @@ def _optimised(n: Namespace, steps: int, **settings: Any) -> tuple[list[Tensor],
     for step in range(steps):
         optimizer.zero_grad()
         loss = (first * normal(2, 3, seed=10 + step)).sin().sum() + second.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return [first.detach(), second.detach()], optimizer
 
@@ -94,7 +94,7 @@ def _groups(n: Namespace) -> Any:
     optimizer = n.AdamW(groups, lr=0.01, weight_decay=0.0)
     for _ in range(3):
         optimizer.zero_grad()
-        (first.square().sum() + second.sin().sum()).backward()
+        (first.square().sum() + second.sin().sum()).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return [first.detach(), second.detach()]
 
@@ -106,7 +106,7 @@ def _changing_rate(n: Namespace) -> Any:
     for rate in (0.1, 0.5, 0.02):
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad()
-        p.square().sum().backward()
+        p.square().sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return p.detach()
 
@@ -115,7 +115,7 @@ def _changing_rate(n: Namespace) -> Any:
 def _no_gradient(n: Namespace) -> Any:
     used, idle = Parameter(normal(3, seed=1)), Parameter(normal(3, seed=2))
     optimizer = n.AdamW([used, idle], lr=0.1, weight_decay=0.5)
-    used.square().sum().backward()
+    used.square().sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return [used.detach(), idle.detach()]
 
@@ -124,7 +124,7 @@ def _no_gradient(n: Namespace) -> Any:
 def _gradients_kept(n: Namespace) -> Any:
     p = Parameter(normal(3, seed=1))
     optimizer = n.AdamW([p], lr=0.1, weight_decay=0.5)
-    p.square().sum().backward()
+    p.square().sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return p.grad
 
