@@ -4,6 +4,7 @@ from collections.abc import Generator
 
 import pytest
 import torch
+from hypothesis import settings
 
 from transformer.learning import plugin
 
@@ -20,6 +21,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Small tensors: a second thread costs more in waiting than it computes.
     torch.set_num_threads(1)
+    # How long an example takes says more about the machine than about the code.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
     plugin.configure(config)
 
 

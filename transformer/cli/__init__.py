@@ -14,6 +14,7 @@ from transformer.cli import (
     exercise,
     grade,
     lab,
+    prepare,
     sample,
     score,
     test,
@@ -24,6 +25,22 @@ from transformer.cli.parser import Parser, UsageError
 COMMANDS = {
     "train": train,
     "sample": sample,
+    "prepare": prepare,
+    "config": config,
+    "exercise": exercise,
+    "check": check,
+    "grade": grade,
+    "score": score,
+    "lab": lab,
+    "doctor": doctor,
+    "test": test,
+}
+from transformer.cli.parser import Parser, UsageError
+
+COMMANDS = {
+    "train": train,
+    "sample": sample,
+    "prepare": prepare,
     "config": config,
     "exercise": exercise,
     "check": check,
@@ -46,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])
-    except (UsageError, ValueError, OSError, FloatingPointError) as error:
+    except (UsageError, ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"transformer: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(EXIT_USAGE) from None
     except KeyboardInterrupt as interrupt:
