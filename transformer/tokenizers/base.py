@@ -7,12 +7,14 @@ vocabulary is a ValueError or an unknown token: each class says which.
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from transformer.tokenizers.files import read_json, write_whole
+from transformer.tokenizers.parallel import ordered_map
+from transformer.tokenizers.stream import cut_at_spaces
 
 
 class Tokenizer(ABC):
@@ -52,13 +54,22 @@ class Tokenizer(ABC):
         """How many tokens there are."""
         return len(self.vocabulary)
 
-    def encode_batch(self, texts: Sequence[str], *, processes: int = 1) -> list[list[int]]:
-        """Return the ids of each text; with several processes the result is the same."""
-        if processes == 1:
-            return [self.encode(text) for text in texts]
-        from transformer.tokenizers.parallel import encode_in_processes
+    def encode_batch(self, texts: Iterable[str], *, processes: int = 1) -> list[list[int]]:
+        """Return the ids of each text; any number of processes gives the same."""
+        return list(ordered_map(type(self).encode, self, texts, processes=processes))
 
-        return list(encode_in_processes(self, texts, processes=processes))
+    def encode_stream(self, chunks: Iterable[str], *, processes: int = 1) -> Iterator[list[int]]:
+        """Yield the ids of one long text that comes in chunks, some at a time.
+
+        Together they are `encode` of the whole, wherever the chunks begin and end, in memory
+        that does not grow with the text (as long as the text has white space). See
+        `stream.read_chunks` for a file's chunks.
+        """
+        return ordered_map(type(self).encode, self, cut_at_spaces(chunks), processes=processes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as what a file would hold, without caches."""
+        return type(self).from_state, (self.state(),)
 
     def known(self, tokens: Iterable[int]) -> list[int]:
         """Return `tokens` as a list; an id outside the vocabulary is a ValueError."""

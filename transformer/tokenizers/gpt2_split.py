@@ -19,11 +19,12 @@ import regex
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # regex only
 _ANY = regex.compile(PATTERN)
 
-# The same on ASCII, where the standard library's engine is twice as fast. Its \s also takes
-# the separators 0x1C to 0x1F, which are no white space for Unicode: hence the ranges.
+# The same on ASCII, where the standard library's engine is twice as fast. Letters, the
+# commonest, are tried first: no other piece begins like them. Its \s also takes the
+# separators 0x1C to 0x1F, which are no white space for Unicode: hence the ranges.
 _SPACE = r"\t-\r "
 _ASCII = re.compile(
-    r"'(?:[sdmt]|ll|ve|re)| ?[A-Za-z]+| ?[0-9]+"
+    r" ?[A-Za-z]+|'(?:[sdmt]|ll|ve|re)| ?[0-9]+"
     rf"| ?[^{_SPACE}A-Za-z0-9]+|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+"
 )
 
