@@ -12,6 +12,8 @@ encoder).
 b' hi'
 """
 
+from collections.abc import Iterable
+
 PRINTS = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), 256)]
 
 # BYTE_ORDER[i] is the byte whose id is i.
@@ -20,11 +22,17 @@ BYTE_ORDER = bytes([*PRINTS, *sorted(set(range(256)) - set(PRINTS))])
 _CHARACTER = {byte: chr(byte) for byte in PRINTS}
 _CHARACTER |= {byte: chr(256 + i) for i, byte in enumerate(BYTE_ORDER[len(PRINTS) :])}
 _BYTE = {character: byte for byte, character in _CHARACTER.items()}
+_TABLE = str.maketrans({chr(byte): character for byte, character in _CHARACTER.items()})
 
 
 def to_printable(token: bytes) -> str:
     """Return one printable character a byte."""
-    return "".join([_CHARACTER[byte] for byte in token])
+    return token.decode("latin-1").translate(_TABLE)
+
+
+def all_printable(tokens: Iterable[bytes]) -> list[str]:
+    """Return each token in printable characters."""
+    return [token.decode("latin-1").translate(_TABLE) for token in tokens]
 
 
 def from_printable(token: str) -> bytes:

@@ -46,10 +46,11 @@ class ByteBPETokenizer(Tokenizer):
     vocabulary: tuple[bytes, ...]
 
     def __init__(
-        self, merges: Sequence[tuple[int, int]], special_tokens: Sequence[str] = ()
+        self, merges: Iterable[tuple[int, int]], special_tokens: Sequence[str] = ()
     ) -> None:
         tokens = [bytes([byte]) for byte in BYTE_ORDER]
-        for left, right in merges:
+        self.merges = tuple(merges)
+        for left, right in self.merges:
             if not (0 <= left < len(tokens) and 0 <= right < len(tokens)):
                 raise ValueError(f"merge {left}, {right} is not made of the tokens before it")
             tokens.append(tokens[left] + tokens[right])
@@ -57,11 +58,11 @@ class ByteBPETokenizer(Tokenizer):
             raise ValueError("two merges make the same token")
         if "" in special_tokens or len(set(special_tokens)) != len(special_tokens):
             raise ValueError(f"special tokens are distinct and not empty, got {special_tokens!r}")
-        self.merges = tuple(merges)
         self.special_tokens = {name: len(tokens) + i for i, name in enumerate(special_tokens)}
         self.vocabulary = (*tokens, *map(to_bytes, special_tokens))
         self._rank = {
-            (tokens[left], tokens[right]): N_BYTES + k for k, (left, right) in enumerate(merges)
+            (tokens[left], tokens[right]): N_BYTES + k
+            for k, (left, right) in enumerate(self.merges)
         }
         self._ids = {token: i for i, token in enumerate(tokens)}
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformer.tokenizers.byte_alphabet import to_printable
+from transformer.tokenizers.byte_alphabet import all_printable
 from transformer.tokenizers.byte_bpe import N_BYTES, ByteBPETokenizer
 from transformer.tokenizers.files import write_whole
 
@@ -24,7 +24,7 @@ def save_tiktoken(tokenizer: ByteBPETokenizer, path: str | Path) -> None:
 def save_hugging_face(tokenizer: ByteBPETokenizer, path: str | Path) -> None:
     """Write a `tokenizer.json` that `tokenizers.Tokenizer.from_file` reads."""
     plain = tokenizer.vocabulary[: N_BYTES + len(tokenizer.merges)]
-    names = [to_printable(token) for token in plain]
+    names = all_printable(plain)
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
     model = {
         "type": "BPE",

@@ -3,7 +3,7 @@
 Training is in `fast_training.py`, the cache and the merging of a piece in `fast_merging.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from transformer.tokenizers.byte import to_bytes
 from transformer.tokenizers.byte_alphabet import BYTE_ORDER
@@ -19,7 +19,7 @@ Pair = tuple[int, int]
 class FastByteBPETokenizer(ByteBPETokenizer):
     """`ByteBPETokenizer` with the same arguments, ids and files, trained and encoded faster."""
 
-    def __init__(self, merges: Sequence[Pair], special_tokens: Sequence[str] = ()) -> None:
+    def __init__(self, merges: Iterable[Pair], special_tokens: Sequence[str] = ()) -> None:
         super().__init__(merges, special_tokens)
         self._merged = {pair: N_BYTES + k for k, pair in enumerate(self.merges)}
         self._cache = PieceCache(self._merge)

@@ -8,10 +8,10 @@ by its pattern; others are refused.
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from transformer.tokenizers.byte_alphabet import BYTE_ORDER, to_printable
+from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable
 from transformer.tokenizers.byte_bpe import N_BYTES
 from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
 from transformer.tokenizers.fast_merging import merge_by_rank
@@ -114,7 +114,7 @@ def read_tiktoken(path: str | Path, special_tokens: Sequence[str] = ()) -> FastB
 
 
 def _from_printable(
-    vocabulary: Mapping[str, int], pairs: Sequence[Sequence[str]], source: str
+    vocabulary: Mapping[str, int], pairs: Iterable[Sequence[str]], source: str
 ) -> FastByteBPETokenizer:
     """Return the tokenizer of tokens in GPT-2's byte alphabet; `source` is for complaints."""
     try:
@@ -123,7 +123,7 @@ def _from_printable(
         special = [name for name, i in vocabulary.items() if i >= n_plain]
         special.sort(key=vocabulary.__getitem__)
         tokenizer = FastByteBPETokenizer(merges, special)
-        names = [to_printable(token) for token in tokenizer.vocabulary[:n_plain]]
+        names = all_printable(tokenizer.vocabulary[:n_plain])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{source} is damaged: {error!r:.200}") from error
     expected = {name: i for i, name in enumerate([*names, *special])}
