@@ -17,6 +17,7 @@ from transformer.tokenizers.published import (
     read_tiktoken,
 )
 from transformer.tokenizers.sennrich_tokenizer import SennrichBPETokenizer
+from transformer.tokenizers.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "END_OF_TEXT",
@@ -26,6 +27,7 @@ __all__ = [
     "FastByteBPETokenizer",
     "SennrichBPETokenizer",
     "Tokenizer",
+    "WordPieceTokenizer",
     "pad_batch",
     "read_gpt2",
     "read_gpt2_from_hub",
