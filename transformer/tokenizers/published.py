@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable
+from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable, from_printable
 from transformer.tokenizers.byte_bpe import N_BYTES
 from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
 from transformer.tokenizers.fast_merging import merge_by_rank
@@ -44,7 +44,15 @@ def read_gpt2_files(vocabulary: str | Path, merges: str | Path) -> FastByteBPETo
     if lines[0].startswith("#version"):
         lines = lines[1:]
     pairs = [line.split(" ") for line in lines if line]
-    return _from_printable(read_json(vocabulary), pairs, f"{vocabulary} with {merges}")
+    tokens, n_plain = read_json(vocabulary), N_BYTES + len(pairs)
+    source = f"{vocabulary} with {merges}"
+    special = [name for name, i in tokens.items() if isinstance(i, int) and i >= n_plain]
+    tokenizer = _from_printable(tokens, pairs, special, source)
+    # Nothing marks a special token in these files: it might be one whose merge is lost.
+    for name in special:
+        if len(tokenizer.encode_piece(from_printable(name))) == 2:
+            raise ValueError(f"{source}: damaged, no merge makes {name!r}")
+    return tokenizer
 
 
 def read_gpt2_from_hub(repository: str = HUB_REPOSITORY) -> FastByteBPETokenizer:
@@ -80,12 +88,12 @@ def read_hugging_face(path: str | Path) -> FastByteBPETokenizer:
     if content.get("normalizer") is not None:
         raise ValueError(f"{path} changes the text first, which GPT-2's tokenizer does not do")
     try:
-        vocabulary = dict(model["vocab"])
-        vocabulary |= {added["content"]: added["id"] for added in content.get("added_tokens", [])}
+        special = {added["content"]: added["id"] for added in content.get("added_tokens", [])}
+        vocabulary = model["vocab"] | special
         pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error!r}") from error
-    return _from_printable(vocabulary, pairs, str(path))
+    return _from_printable(vocabulary, pairs, special, str(path))
 
 
 def read_tiktoken(path: str | Path, special_tokens: Sequence[str] = ()) -> FastByteBPETokenizer:
@@ -114,16 +122,17 @@ def read_tiktoken(path: str | Path, special_tokens: Sequence[str] = ()) -> FastB
 
 
 def _from_printable(
-    vocabulary: Mapping[str, int], pairs: Iterable[Sequence[str]], source: str
+    vocabulary: Mapping[str, int],
+    pairs: Iterable[Sequence[str]],
+    special: Iterable[str],
+    source: str,
 ) -> FastByteBPETokenizer:
     """Return the tokenizer of tokens in GPT-2's byte alphabet; `source` is for complaints."""
     try:
         merges = [(vocabulary[left], vocabulary[right]) for left, right in pairs]
-        n_plain = N_BYTES + len(merges)
-        special = [name for name, i in vocabulary.items() if i >= n_plain]
-        special.sort(key=vocabulary.__getitem__)
+        special = sorted(special, key=vocabulary.__getitem__)
         tokenizer = FastByteBPETokenizer(merges, special)
-        names = all_printable(tokenizer.vocabulary[:n_plain])
+        names = all_printable(tokenizer.vocabulary[: N_BYTES + len(merges)])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{source} is damaged: {error!r:.200}") from error
     expected = {name: i for i, name in enumerate([*names, *special])}
