@@ -7,10 +7,10 @@ answer at once.
 
 import sys
 
-from transformer.cli import config, sample, train
+from transformer.cli import config, sample, tokenize, train
 from transformer.cli.parser import Parser, UsageError
 
-COMMANDS = {"train": train, "sample": sample, "config": config}
+COMMANDS = {"train": train, "sample": sample, "config": config, "tokenize": tokenize}
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
@@ -19,8 +19,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line (`sys.argv` by default); SystemExit when something went wrong."""
     parser = Parser(prog="transformer", description="A transformer library to learn from.")
     subcommands = parser.add_subcommands(metavar="COMMAND")
+    parsers = {name: command.make_parser() for name, command in COMMANDS.items()}
     for name, command in COMMANDS.items():
-        subcommands.add_subcommand(name, command.make_parser(), help=command.HELP)
+        subcommands.add_subcommand(name, parsers[name], help=command.HELP)
+    tokenize.add_actions(parsers["tokenize"])
     try:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])

@@ -10,6 +10,7 @@ from transformer.tokenizers.byte_bpe import END_OF_TEXT, ByteBPETokenizer
 from transformer.tokenizers.character import CharacterTokenizer
 from transformer.tokenizers.export import save_hugging_face, save_tiktoken
 from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
+from transformer.tokenizers.loading import load_tokenizer
 from transformer.tokenizers.published import (
     read_gpt2,
     read_gpt2_from_hub,
@@ -17,6 +18,7 @@ from transformer.tokenizers.published import (
     read_tiktoken,
 )
 from transformer.tokenizers.sennrich_tokenizer import SennrichBPETokenizer
+from transformer.tokenizers.stream import read_chunks
 from transformer.tokenizers.wordpiece import WordPieceTokenizer
 
 __all__ = [
@@ -28,7 +30,9 @@ __all__ = [
     "SennrichBPETokenizer",
     "Tokenizer",
     "WordPieceTokenizer",
+    "load_tokenizer",
     "pad_batch",
+    "read_chunks",
     "read_gpt2",
     "read_gpt2_from_hub",
     "read_hugging_face",

@@ -35,6 +35,11 @@ def all_printable(tokens: Iterable[bytes]) -> list[str]:
     return [token.decode("latin-1").translate(_TABLE) for token in tokens]
 
 
+def is_printable(name: str) -> bool:
+    """Whether `name` is written in this alphabet."""
+    return _BYTE.keys() >= set(name)
+
+
 def from_printable(token: str) -> bytes:
     """Undo `to_printable`; a character that stands for no byte is a ValueError."""
     try:

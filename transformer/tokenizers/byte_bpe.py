@@ -28,10 +28,16 @@ from transformer.tokenizers.base import Tokenizer
 from transformer.tokenizers.byte import to_bytes, to_text
 from transformer.tokenizers.byte_alphabet import BYTE_ORDER
 from transformer.tokenizers.gpt2_split import split
+from transformer.tokenizers.parallel import ordered_map
 from transformer.tokenizers.sennrich_bpe import learn_merges
+from transformer.tokenizers.stream import cut_at_spaces
 
 N_BYTES = 256
 END_OF_TEXT = "<|endoftext|>"
+
+
+def _count(_: None, text: str) -> Counter[str]:
+    return Counter(split(text))
 
 
 class ByteBPETokenizer(Tokenizer):
@@ -74,8 +80,26 @@ class ByteBPETokenizer(Tokenizer):
         with the smaller right id: the rule of Hugging Face's BpeTrainer. A text that has no
         pair left ends training with fewer tokens. ValueError if `d_vocab` is too small.
         """
+        return cls.train_on_stream([text], d_vocab=d_vocab, special_tokens=special_tokens)
+
+    @classmethod
+    def train_on_stream(
+        cls,
+        chunks: Iterable[str],
+        *,
+        d_vocab: int = 4256,
+        special_tokens: Sequence[str] = (),
+        processes: int = 1,
+    ) -> Self:
+        """Learn the same from a long text that comes in chunks (see `stream.read_chunks`).
+
+        Only its distinct pieces are held. With several processes each counts its part.
+        """
         n_merges = cls.merges_for(d_vocab, special_tokens)
-        return cls(cls.learn(Counter(split(text)), n_merges), special_tokens)
+        pieces: Counter[str] = Counter()
+        for counted in ordered_map(_count, None, cut_at_spaces(chunks), processes=processes):
+            pieces.update(counted)
+        return cls(cls.learn(pieces, n_merges), special_tokens)
 
     @staticmethod
     def merges_for(d_vocab: int, special_tokens: Sequence[str]) -> int:

@@ -11,7 +11,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable, from_printable
+from transformer.tokenizers.byte_alphabet import (
+    BYTE_ORDER,
+    all_printable,
+    from_printable,
+    is_printable,
+)
 from transformer.tokenizers.byte_bpe import N_BYTES
 from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
 from transformer.tokenizers.fast_merging import merge_by_rank
@@ -50,7 +55,7 @@ def read_gpt2_files(vocabulary: str | Path, merges: str | Path) -> FastByteBPETo
     tokenizer = _from_printable(tokens, pairs, special, source)
     # Nothing marks a special token in these files: it might be one whose merge is lost.
     for name in special:
-        if len(tokenizer.encode_piece(from_printable(name))) == 2:
+        if is_printable(name) and len(tokenizer.encode_piece(from_printable(name))) == 2:
             raise ValueError(f"{source}: damaged, no merge makes {name!r}")
     return tokenizer
 
