@@ -16,7 +16,7 @@ Pair = tuple[int, int]
 
 
 class PieceCache(dict[str, tuple[int, ...]]):
-    """The ids of pieces; those of a missing piece are computed and kept.
+    """The ids of pieces; those of a missing piece are computed, and kept if it is short.
 
     It is emptied when it is full, so that memory does not grow with the text.
     """
@@ -26,7 +26,9 @@ class PieceCache(dict[str, tuple[int, ...]]):
         self._compute = compute
 
     def __missing__(self, piece: str) -> tuple[int, ...]:
-        self[piece] = ids = tuple(self._compute(piece))
+        ids = tuple(self._compute(piece))
+        if len(piece) < LONG:
+            self[piece] = ids
         return ids
 
     def ids(self, pieces: Iterable[str]) -> list[int]:
