@@ -1,5 +1,6 @@
 """What the tests of tokenizers share: texts that break tokenizers, and other libraries' own."""
 
+import json
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ from transformer.tokenizers import (
     save_hugging_face,
     save_tiktoken,
 )
+from transformer.tokenizers.byte_alphabet import all_printable
 from transformer.tokenizers.gpt2_split import PATTERN
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
@@ -109,3 +111,14 @@ def folder_of(package: str) -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent
+
+
+def write_gpt2(folder: Path, names: tuple[str, str], *, version: bool = True) -> None:
+    """Write `trained()` as OpenAI wrote GPT-2."""
+    merges = trained().merges
+    tokens = all_printable(trained().vocabulary[: 256 + len(merges)])
+    vocabulary = {name: i for i, name in enumerate(tokens)} | dict(trained().special_tokens)
+    (folder / names[0]).write_text(json.dumps(vocabulary))
+    lines = [f"{tokens[left]} {tokens[right]}" for left, right in merges]
+    head = ["#version: 0.2"] if version else []
+    (folder / names[1]).write_text("\n".join([*head, *lines, ""]), encoding="utf-8")

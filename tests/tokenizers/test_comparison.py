@@ -10,8 +10,7 @@ import pytest
 
 from tests.tokenizers.comparison import differences
 from tests.tokenizers.corpus import LOCALES, corpus
-from tests.tokenizers.support import GPT2, scripts, trained
-from transformer.tokenizers import ByteBPETokenizer
+from tests.tokenizers.support import GPT2, scripts
 
 SCRIPTS = (
     *("LATIN", "CYRILLIC", "GREEK", "ARABIC", "HEBREW", "DEVANAGARI", "BENGALI", "TAMIL", "THAI"),
@@ -54,9 +53,3 @@ def test_no_id_differs_from_those_of_other_libraries(size: int) -> None:
 def test_a_difference_is_seen() -> None:
     assert differences([1, 2, 3], [1, 5, 3]) == 1
     assert differences([1, 2, 3], [1]) == 2
-
-
-def test_fast_and_plain_agree_on_real_text() -> None:
-    plain = ByteBPETokenizer(trained().merges)
-    text = scripts()[:2000]
-    assert differences(trained().encode(text), plain.encode(text)) == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tokenizers.support import GPT2, needs_gpt2, trained
+from tests.tokenizers.support import trained, write_gpt2
 from transformer.tokenizers import Tokenizer, load_tokenizer, save_hugging_face
 from transformer.tokenizers.loading import KINDS
 
@@ -36,9 +36,9 @@ def test_hugging_faces_file_is_recognised(tmp_path: Path) -> None:
     assert again.fingerprint() == trained().fingerprint()
 
 
-@needs_gpt2
-def test_a_folder_is_read_as_gpt2s() -> None:
-    assert load_tokenizer(GPT2).d_vocab == 50257
+def test_a_folder_is_read_as_gpt2s(tmp_path: Path) -> None:
+    write_gpt2(tmp_path, ("vocab.json", "merges.txt"))
+    assert load_tokenizer(tmp_path).fingerprint() == trained().fingerprint()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.tokenizers.support import (
     of_tiktoken,
     scripts,
     trained,
+    write_gpt2,
 )
 from transformer.tokenizers import (
     FastByteBPETokenizer,
@@ -25,18 +26,6 @@ from transformer.tokenizers import (
     save_hugging_face,
     save_tiktoken,
 )
-from transformer.tokenizers.byte_alphabet import all_printable
-
-
-def write_gpt2(folder: Path, names: tuple[str, str], *, version: bool = True) -> None:
-    """Write `trained()` as OpenAI wrote GPT-2."""
-    merges = trained().merges
-    tokens = all_printable(trained().vocabulary[: 256 + len(merges)])
-    vocabulary = {name: i for i, name in enumerate(tokens)} | dict(trained().special_tokens)
-    (folder / names[0]).write_text(json.dumps(vocabulary))
-    lines = [f"{tokens[left]} {tokens[right]}" for left, right in merges]
-    head = ["#version: 0.2"] if version else []
-    (folder / names[1]).write_text("\n".join([*head, *lines, ""]), encoding="utf-8")
 
 
 @pytest.mark.parametrize("version", [True, False])

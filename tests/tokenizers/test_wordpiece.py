@@ -99,9 +99,10 @@ def test_training_learns_the_commonest_parts() -> None:
 
 
 def test_training_on_real_text_leaves_no_unknown_word() -> None:
-    tokenizer = WordPieceTokenizer.train(scripts(), d_vocab=1000)
-    assert tokenizer.d_vocab == 1000
-    assert "[UNK]" not in tokenizer.tokenize(scripts())
+    text = scripts()[:2000]
+    tokenizer = WordPieceTokenizer.train(text, d_vocab=300)
+    assert tokenizer.d_vocab == 300
+    assert "[UNK]" not in tokenizer.tokenize(text)
 
 
 def test_saving_and_loading(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from html import unescape
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transformer.tokenizers import ByteBPETokenizer, ByteTokenizer, WordPieceTokenizer
@@ -33,6 +33,7 @@ def test_neighbours_have_different_colours_in_the_terminal() -> None:
     assert all(one != other for one, other in pairwise(styles))
 
 
+@settings(max_examples=30)
 @given(st.text(st.sampled_from("<>&\"' ab\n\té")))
 def test_the_page_holds_the_text_and_is_complete_in_itself(text: str) -> None:
     page = tokens_as_html(BPE, BPE.encode(text), title="<script>")
