@@ -74,5 +74,19 @@ from .sampling.filters import (
 )
 from .sampling.filters import repetition_penalty as repetition_penalty
 from .sampling.generate import generate as generate
+from .tokenizers.base import Tokenizer as Tokenizer
+from .tokenizers.base import pad_batch as pad_batch
+from .tokenizers.byte import ByteTokenizer as ByteTokenizer
+from .tokenizers.byte_bpe import ByteBPETokenizer as ByteBPETokenizer
 from .tokenizers.character import CharacterTokenizer as CharacterTokenizer
+from .tokenizers.export import save_hugging_face as save_hugging_face
+from .tokenizers.export import save_tiktoken as save_tiktoken
+from .tokenizers.fast_byte_bpe import FastByteBPETokenizer as FastByteBPETokenizer
+from .tokenizers.loading import load_tokenizer as load_tokenizer
+from .tokenizers.published import read_gpt2 as read_gpt2
+from .tokenizers.published import read_gpt2_from_hub as read_gpt2_from_hub
+from .tokenizers.published import read_hugging_face as read_hugging_face
+from .tokenizers.published import read_tiktoken as read_tiktoken
+from .tokenizers.sennrich_tokenizer import SennrichBPETokenizer as SennrichBPETokenizer
+from .tokenizers.wordpiece import WordPieceTokenizer as WordPieceTokenizer
 from .training.adamw import AdamW as AdamW

@@ -18,6 +18,7 @@ from transformer.cli import (
     sample,
     score,
     test,
+    tokenize,
     train,
 )
 from transformer.cli.parser import Parser, UsageError
@@ -25,21 +26,7 @@ from transformer.cli.parser import Parser, UsageError
 COMMANDS = {
     "train": train,
     "sample": sample,
-    "prepare": prepare,
-    "config": config,
-    "exercise": exercise,
-    "check": check,
-    "grade": grade,
-    "score": score,
-    "lab": lab,
-    "doctor": doctor,
-    "test": test,
-}
-from transformer.cli.parser import Parser, UsageError
-
-COMMANDS = {
-    "train": train,
-    "sample": sample,
+    "tokenize": tokenize,
     "prepare": prepare,
     "config": config,
     "exercise": exercise,
@@ -58,8 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line (`sys.argv` by default); SystemExit when something went wrong."""
     parser = Parser(prog="transformer", description="A transformer library to learn from.")
     subcommands = parser.add_subcommands(metavar="COMMAND")
+    parsers = {name: command.make_parser() for name, command in COMMANDS.items()}
     for name, command in COMMANDS.items():
-        subcommands.add_subcommand(name, command.make_parser(), help=command.HELP)
+        subcommands.add_subcommand(name, parsers[name], help=command.HELP)
+    tokenize.add_actions(parsers["tokenize"])
     try:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])
