@@ -41,8 +41,9 @@ def configure(config: pytest.Config) -> None:
     if (place := config.getoption(OPTION)) is None:
         return
     from transformer.learning.implementation import load
-    from transformer.learning.substitution import substitute
+    from transformer.learning.substitution import forget, substitute
 
+    forget()
     try:
         names = load(place)
     except (FileNotFoundError, ValueError) as error:
