@@ -27,7 +27,7 @@ def test_a_split_at_gpt2s_pattern_is_that_of_the_whole(chunks: list[str]) -> Non
     assert in_pieces == GPT2.findall("".join(chunks))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=10_000)
 @given(chunks=st.lists(st.text(min_size=1, max_size=9), max_size=9))
 def test_the_split_of_any_unicode_text_is_that_of_the_whole(chunks: list[str]) -> None:

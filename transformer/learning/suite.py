@@ -15,8 +15,8 @@ from transformer.learning.exercises import Exercise
 from transformer.learning.plugin import OPTION
 from transformer.learning.source import PACKAGE
 
-QUICK = "not slow and not gpu and not house and not learning"
-WITH_LEARNING = "not slow and not gpu and not house"
+QUICK = "not slow and not long and not gpu and not house and not learning"
+WITH_LEARNING = "not slow and not long and not gpu and not house"
 
 
 RAN = {
