@@ -1,7 +1,12 @@
-"""Every test starts from the same random state, on one thread, with its GPU reason said."""
+"""Every test starts from the same random state, on one thread, on the implementation asked for."""
+
+from collections.abc import Generator
 
 import pytest
 import torch
+from hypothesis import settings
+
+from transformer.learning import plugin
 
 
 @pytest.fixture(autouse=True)
@@ -9,15 +14,36 @@ def _same_random_state() -> None:
     torch.manual_seed(0)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    plugin.add_option(parser)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Small tensors: a second thread costs more in waiting than it computes.
     torch.set_num_threads(1)
+    # How long an example takes says more about the machine than about the code.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
+    plugin.configure(config)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return plugin.report_header(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    plugin.skip_what_is_not_written(config, items)
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="needs a CUDA device, and torch sees none here")
     for item in items:
         if "gpu" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return plugin.skipped_if_not_written(item, call.excinfo, report)

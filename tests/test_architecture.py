@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sampling": {"components", "config", "tokenizers", "models", "circuits"},
     "training": MIDDLE | {"data"},
     "visualisation": MIDDLE,
-    "learning": MIDDLE,
+    "learning": MIDDLE | {"data", "training"},  # its probes try every part, training's too
     "cli": MIDDLE | {"data", "training", "visualisation", "learning"},
     "__main__": {"cli"},
     "__init__": set(),

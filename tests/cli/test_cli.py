@@ -115,14 +115,18 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "train,sample,config"),
+        ([], "train,sample,tokenize,prepare,config"),
         (["trian"], "invalid choice: 'trian'"),
         (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
         (["config", "gpt5.yaml"], "gpt5.yaml"),
         (["sample", "nowhere"], "there is no run at nowhere"),
         (["sample"], "run"),
         (["train", "--text", "nowhere.txt"], "there is no text file at nowhere.txt"),
+        (["train", "--data", "nowhere"], "there is no text file at nowhere, nor a folder"),
+        (["train", "--data", "imdb", "--text", "a.txt"], "give text or data, not both"),
         (["train", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["prepare", "nowhere", "corpus"], "there is no text file at nowhere, nor a folder"),
+        (["prepare", "counting", "corpus", "--num_processes", "0"], "num_processes must be at"),
         (["train", "--steps", "many"], "steps"),
         (["train", "--steps", "0"], "steps must be at least 1; got 0"),
         (["train", "--stepz", "1"], "stepz"),
@@ -155,6 +159,16 @@ def test_a_filter_that_cannot_be_is_one_line_too(
     run: Path, capsys: pytest.CaptureFixture[str], option: tuple[str, str], said: str
 ) -> None:
     assert said in complaint(["sample", str(run), *option], capsys)
+
+
+def test_a_prepared_corpus_is_trained_on(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "corpus"
+    main(["prepare", str(text), str(folder)])
+    assert "432 tokens to train on and 48 to validate on, of 12 symbols" in capsys.readouterr().out
+    main(["train", "--data", str(folder), "--runs", str(tmp_path / "runs"), *SMALL])
+    assert "432 tokens to train on, 48 to validate on, 12 symbols" in capsys.readouterr().out
 
 
 def test_a_damaged_checkpoint_and_a_foreign_character_are_one_line_too(

@@ -114,6 +114,7 @@ def test_padding_changes_no_real_output(path: AttentionPath, causal: bool) -> No
     assert (difference[real] == 0).all()
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("path", PATHS)
 def test_a_query_that_may_look_at_nothing_reads_zeros_and_its_gradients_are_finite(
     path: AttentionPath,
@@ -186,6 +187,7 @@ def test_dropout_thins_the_pattern_in_training_and_nothing_in_evaluation() -> No
     assert thinned.var().item() == pytest.approx(0.1, rel=0.25)
 
 
+@pytest.mark.house
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -203,6 +205,7 @@ def test_an_impossible_attention_is_refused(changes: dict[str, Any], said: str) 
         Attention(**keywords)
 
 
+@pytest.mark.house
 def test_rotary_without_positions_says_what_is_missing() -> None:
     with pytest.raises(ValueError, match="rotary needs `positions`"):
         make(d_head=4, rotary=Rotary(d_head=4))(stream())
@@ -277,6 +280,7 @@ def test_values_equal_a_slow_loop_where_heads_do_not_fill_d_model() -> None:
     torch.testing.assert_close(attention(x), expected)
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("rotary", [True, False])
@@ -346,6 +350,7 @@ def learn_the_flag(*, hide_flag: bool) -> tuple[float, Attention, Embedding]:
     return minimise(loss_of_step, parts.parameters(), steps=300, lr=0.01), attention, embedding
 
 
+@pytest.mark.learning
 def test_one_head_fetches_what_a_flag_marks_and_its_pattern_is_on_the_flag() -> None:
     loss, attention, embedding = learn_the_flag(hide_flag=False)
     # The answer is determined: the floor is 0. 0.05 nats leave it right 95% sure.
@@ -356,6 +361,7 @@ def test_one_head_fetches_what_a_flag_marks_and_its_pattern_is_on_the_flag() -> 
     assert on_flag.mean() > 0.9, "the asking position does not look at the flag"
 
 
+@pytest.mark.learning
 def test_without_the_flag_the_payload_cannot_be_told_from_the_others() -> None:
     loss, _, _ = learn_the_flag(hide_flag=True)
     # All that remains is that the answer is one of 10 payloads that are seen. Guessing by
@@ -392,11 +398,13 @@ def learn_three_flags(*, n_heads: int, d_head: int) -> float:
     return minimise(loss_of_step, attention.parameters(), steps=500, lr=0.02)
 
 
+@pytest.mark.learning
 def test_several_heads_keep_several_flags_apart() -> None:
     # All payloads are there to be fetched: the floor is 0, and knowing nothing costs 1.
     assert learn_three_flags(n_heads=N_FLAGS, d_head=8) < 0.05
 
 
+@pytest.mark.learning
 def test_one_head_mixes_the_flags_however_wide_it_is() -> None:
     # One pattern fetches one average of the rows, which has 5 + 3 coordinates. Whatever
     # the average depends on, a linear read-out of 8 numbers explains at most 8 of the 15
@@ -436,6 +444,7 @@ def learn_a_palindrome(*, causal: bool) -> tuple[float, float]:
     return tail[0].item(), tail[1].item()
 
 
+@pytest.mark.learning
 def test_under_the_causal_mask_a_palindrome_is_learnable_from_its_middle_on() -> None:
     first, second = learn_a_palindrome(causal=True)
     # The first half is random: ln 7, less only by what the luck of 50 batches can give.
@@ -443,11 +452,13 @@ def test_under_the_causal_mask_a_palindrome_is_learnable_from_its_middle_on() ->
     assert second < 0.1
 
 
+@pytest.mark.learning
 def test_without_the_causal_mask_the_first_half_is_read_off_the_second() -> None:
     first, _ = learn_a_palindrome(causal=False)
     assert first < math.log(7) / 2
 
 
+@pytest.mark.learning
 def test_masks_combine_with_causality_inside_the_module() -> None:
     attention, x, real = make(), stream(), padding_mask(some_padding())
     by_hand = make(causal=False)(x, combine_masks(real, causal_mask(POS, POS)))

@@ -48,6 +48,7 @@ def test_the_gradient_passes_where_the_value_did() -> None:
     assert torch.equal(x.grad, out.detach())
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
 def test_an_impossible_probability_is_refused(p: float) -> None:
     with pytest.raises(ValueError, match="p must be at least 0 and below 1, got"):

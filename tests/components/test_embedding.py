@@ -80,6 +80,7 @@ def test_the_bias_is_added_to_the_logits_where_there_is_one(tied: bool, bias: bo
     torch.testing.assert_close(at_zero, expected.expand_as(at_zero))
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("sizes", [{"d_vocab": 0, "d_model": 5}, {"d_vocab": 5, "d_model": -1}])
 def test_an_impossible_size_is_refused(sizes: dict[str, int]) -> None:
     for part in (Embedding, Unembedding):
@@ -161,6 +162,7 @@ def stationary(transition: Tensor) -> Tensor:
     return shares
 
 
+@pytest.mark.learning
 def test_a_first_order_chain_is_learned_to_its_entropy_rate_and_no_lower() -> None:
     transition = random_source(D_VOCAB, D_VOCAB)
     rate = (stationary(transition) * entropy(transition)).sum().item()
@@ -173,6 +175,7 @@ def test_a_first_order_chain_is_learned_to_its_entropy_rate_and_no_lower() -> No
     assert rate < math.log(D_VOCAB) - 0.3, "the source has too little to learn"
 
 
+@pytest.mark.learning
 def test_a_second_order_chain_is_learned_to_its_bigrams_and_not_to_its_entropy_rate() -> None:
     next_symbol = random_source(D_VOCAB, D_VOCAB, D_VOCAB)
     # The states are pairs (a, b); from (a, b) it goes to (b, c).

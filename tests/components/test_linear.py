@@ -24,6 +24,7 @@ def test_any_number_of_leading_axes_is_kept() -> None:
         assert layer(torch.zeros(*leading, D_IN)).shape == (*leading, D_OUT)
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("sizes", [{"d_in": 0, "d_out": 2}, {"d_in": 2, "d_out": -3}])
 def test_an_impossible_size_is_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be an integer of at least 1, got"):
@@ -57,6 +58,7 @@ def test_values_and_gradients_equal_torchs_linear(bias: bool) -> None:
 # Learning
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("bias", [True, False])
 def test_it_learns_an_affine_map_and_without_bias_misses_the_offset(bias: bool) -> None:
     W, offset = torch.randn(D_IN, D_OUT), torch.randn(D_OUT)

@@ -97,6 +97,7 @@ def test_the_mean_is_over_all_counted_tokens_not_over_the_means_of_rows() -> Non
     assert loss.item() == pytest.approx(math.log(2) / 4)
 
 
+@pytest.mark.house
 def test_half_precision_logits_are_summed_in_float32() -> None:
     logits, tokens = random_case()
     half = logits.bfloat16()
@@ -144,12 +145,14 @@ def learn(next_batch: Tensor | None, steps: int = 150) -> float:
     return minimise(loss_of_step, model.parameters(), steps=steps, lr=0.03)
 
 
+@pytest.mark.learning
 def test_on_random_tokens_no_model_gets_below_the_logarithm_of_the_vocabulary() -> None:
     # A loss that let the model see its target would fall to 0 here. The margin is the
     # standard error: 15 batches of 1,024 targets whose surprises differ little.
     assert learn(None) > math.log(D_VOCAB) - 0.01
 
 
+@pytest.mark.learning
 def test_on_a_counting_sequence_the_loss_reaches_its_floor_of_0() -> None:
     counting = (torch.arange(17) + torch.arange(D_VOCAB)[:, None]) % D_VOCAB
     assert learn(counting) < 0.02

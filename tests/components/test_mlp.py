@@ -70,6 +70,7 @@ def test_the_parameters_are_those_of_the_equation_with_biases_or_without() -> No
     assert names(GatedMLP(d_model=2, d_mlp=3)) == {"W_gate", "W_in", "W_out"}
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("part", [MLP, GatedMLP])
 def test_an_impossible_size_is_refused(part: type[Module]) -> None:
     with pytest.raises(ValueError, match="d_mlp must be an integer of at least 1, got 0"):
@@ -144,6 +145,7 @@ def learn_xor(mlp: Module) -> float:
     return minimise(loss_of_step, parts.parameters(), steps=400, lr=0.02)
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize(
     ("part", "activation"),
     [
@@ -160,6 +162,7 @@ def test_it_learns_xor(part: Callable[..., Module], activation: Callable[[Tensor
     assert learn_xor(mlp) < 0.05
 
 
+@pytest.mark.learning
 def test_with_the_identity_for_its_activation_it_cannot() -> None:
     # Affine logits of independent signs know nothing of an XOR: ln 2, less the luck of
     # 40 batches of 128.

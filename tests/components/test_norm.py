@@ -58,6 +58,7 @@ def test_layer_norm_forgets_the_mean_and_rms_norm_does_not() -> None:
     assert not torch.allclose(rms(x + 7), rms(x))
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("norm", [LayerNorm, RMSNorm])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_computed_in_float32_and_returned_as_it_came(
@@ -75,6 +76,7 @@ def test_bias_false_has_a_scale_alone() -> None:
     assert names == ["scale"]
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("norm", [LayerNorm, RMSNorm])
 def test_an_impossible_size_is_refused(norm: type[Module]) -> None:
     with pytest.raises(ValueError, match="d_model must be an integer of at least 1, got 0"):
@@ -133,6 +135,7 @@ def through_a_stack(gain: float, norm: type[Module] | None) -> tuple[float, floa
     return y.square().mean().sqrt().item(), x.grad.square().mean().sqrt().item()
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("gain", [0.5, 2.0])
 @pytest.mark.parametrize("norm", [LayerNorm, RMSNorm])
 def test_with_a_norm_activations_and_gradients_keep_their_scale(
@@ -147,6 +150,7 @@ def test_with_a_norm_activations_and_gradients_keep_their_scale(
     assert 0.5 * gain < gradient < 2 * gain
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("gain", [0.5, 2.0])
 def test_without_one_they_explode_or_vanish_as_the_gain_to_the_power_of_the_depth(
     gain: float,

@@ -1,36 +1,25 @@
-"""Windows: random ones stay in the text, ordered ones make every token a target once."""
+"""Windows: each is a run of the text, and in order they make every token a target once."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer.data.windows import TokenWindows, split_tokens
+from transformer.data.token_file import TokenFile, TokenFileWriter
+from transformer.data.windows import TokenWindows, tokens_in
 
 
 def test_window_i_begins_at_token_i() -> None:
     windows = TokenWindows(torch.arange(10, 17), n_ctx=3)
     assert len(windows) == 5
     assert windows[0].tolist() == [10, 11, 12]
-    assert windows[4].tolist() == [14, 15, 16]
-
-
-def test_random_batches_are_runs_of_the_text_and_reach_both_its_ends() -> None:
-    windows = TokenWindows(torch.arange(7), n_ctx=3)
-    batch = windows.random_batch(500, torch.Generator().manual_seed(0))
-    assert batch.shape == (500, 3)
-    assert torch.equal(batch - batch[:, :1], torch.arange(3).expand(500, 3))
-    # Each of the 5 starts is missed by 500 draws with probability (4/5)^500 < 1e-48.
-    assert set(batch[:, 0].tolist()) == {0, 1, 2, 3, 4}
-
-
-def test_the_same_seed_draws_the_same_batches_and_another_seed_others() -> None:
-    windows = TokenWindows(torch.arange(1000), n_ctx=3)
-    first, same, other = (
-        windows.random_batch(50, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-    )
-    assert torch.equal(first, same)
-    assert not torch.equal(first, other)
+    assert windows[4].tolist() == windows[-1].tolist() == [14, 15, 16]
+    assert windows.at(torch.tensor([2, 0])).tolist() == [[12, 13, 14], [10, 11, 12]]
+    with pytest.raises(IndexError):
+        windows[5]
 
 
 @given(n_tokens=st.integers(2, 60), n_ctx=st.integers(2, 13), batch_size=st.integers(1, 5))
@@ -47,13 +36,42 @@ def test_in_order_every_token_but_the_first_is_a_target_once(
     assert targets == list(range(1, n_tokens))
 
 
-def test_a_text_shorter_than_a_window_is_refused() -> None:
+def test_a_text_shorter_than_a_window_and_a_window_without_a_target_are_refused() -> None:
     with pytest.raises(ValueError, match="n_ctx = 5 tokens and the text has 4"):
         TokenWindows(torch.arange(4), n_ctx=5)
+    with pytest.raises(ValueError, match=r"at least n_ctx = 2 tokens, .* got 1"):
+        TokenWindows(torch.arange(4), n_ctx=1)
 
 
-@given(n_tokens=st.integers(1, 200))
-def test_the_parts_of_a_split_do_not_overlap_and_lose_nothing(n_tokens: int) -> None:
-    train, validation = split_tokens(torch.arange(n_tokens))
-    assert torch.cat([train, validation]).tolist() == list(range(n_tokens))
-    assert abs(len(validation) - 0.1 * n_tokens) <= 1
+@pytest.mark.parametrize("d_vocab", [17, 70_001])
+def test_windows_of_a_file_are_those_of_the_same_tokens_in_memory(
+    tmp_path: Path, d_vocab: int
+) -> None:
+    tokens = torch.randint(d_vocab, (101,))
+    tokens[3] = d_vocab - 1
+    path = tmp_path / "tokens"
+    with TokenFileWriter(path, d_vocab=d_vocab, vocabulary=bytes(32), end_of_text=None) as writer:
+        writer.write(tokens.numpy())
+    on_disk = TokenWindows(tokens_in(TokenFile.open(path)), n_ctx=7)
+    in_memory = TokenWindows(tokens, n_ctx=7)
+    assert on_disk.tokens.element_size() == (2 if d_vocab == 17 else 4)
+    assert on_disk.d_vocab == in_memory.d_vocab == d_vocab
+    assert torch.equal(on_disk[5], in_memory[5])
+    starts = torch.tensor([94, 0, 31])
+    assert torch.equal(on_disk.at(starts), torch.stack([tokens[s : s + 7] for s in starts]))
+    for one, other in zip(on_disk.in_order(3), in_memory.in_order(3), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_id_at_or_over_the_models_vocabulary_is_named() -> None:
+    windows = TokenWindows(torch.tensor([3, 12, 0, 5]), n_ctx=2)
+    windows.require_d_vocab(13)
+    with pytest.raises(ValueError, match=r"ids up to 12 and .* d_vocab = 12: .* d_vocab = 13"):
+        windows.require_d_vocab(12)
+    # What a file's header says is believed: the file's writer has looked at every id.
+    TokenWindows(windows.tokens, n_ctx=2, d_vocab=12).require_d_vocab(12)
+
+
+def test_an_id_below_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="token ids run from 0, got -1"):
+        TokenWindows(torch.tensor(np.array([3, -1, 5])), n_ctx=2)

@@ -480,6 +480,7 @@ def overfit(model: GPT, tokens: Tensor) -> float:
     return minimise(lambda _: next_token_loss(model(tokens), tokens), model.parameters(), steps=150)
 
 
+@pytest.mark.learning
 def test_the_whole_model_overfits_one_batch_of_real_text_to_near_its_floor() -> None:
     """What a causal model cannot know is what the batch leaves open given a row so far.
 
@@ -492,6 +493,7 @@ def test_the_whole_model_overfits_one_batch_of_real_text_to_near_its_floor() -> 
     assert floor - 1e-4 < loss < floor + 0.05
 
 
+@pytest.mark.learning
 def test_without_layers_it_learns_the_bigrams_of_the_batch_and_nothing_more() -> None:
     """The negative control: one token is seen, so the floor is the bigrams' entropy."""
     tokens = excerpt_batch()
@@ -500,6 +502,7 @@ def test_without_layers_it_learns_the_bigrams_of_the_batch_and_nothing_more() ->
     assert bigram - 1e-4 < loss < bigram + 0.05
 
 
+@pytest.mark.learning
 def test_random_tokens_cannot_be_forecast() -> None:
     """A loss below ln(d_vocab) would mean that the model sees the answer.
 

@@ -85,12 +85,14 @@ GUESS = math.lgamma(D_VOCAB) / (D_VOCAB - 1)
 # Learning
 
 
+@pytest.mark.learning
 def test_two_layers_learn_to_repeat_what_followed_last_time() -> None:
     """The floor is 0. Below 0.1 nats the right token has 90% on (geometric) average."""
     loss = loss_after_training(AttentionOnly(n_layers=2, n_heads=2), random_start=True)
     assert loss < 0.1
 
 
+@pytest.mark.learning
 @pytest.mark.parametrize("n_heads", [2, 4])
 def test_one_layer_can_only_guess_among_the_tokens_not_yet_repeated(n_heads: int) -> None:
     """The negative control, also with as many heads, and so attention weights, as two layers."""
@@ -98,6 +100,7 @@ def test_one_layer_can_only_guess_among_the_tokens_not_yet_repeated(n_heads: int
     assert loss > GUESS, "one layer found what follows a token: is it seeing the answer?"
 
 
+@pytest.mark.learning
 def test_one_layer_does_learn_to_repeat_when_the_distance_is_always_the_same() -> None:
     """So it is the look-up that one layer lacks, not time, strength or copying."""
     loss = loss_after_training(AttentionOnly(n_layers=1, n_heads=2), random_start=False)

@@ -42,6 +42,7 @@ def test_temperature_divides_the_logits() -> None:
     )
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
 def test_a_temperature_that_is_not_above_0_is_refused(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature must be above 0"):
@@ -95,6 +96,7 @@ def test_top_p_of_1_keeps_even_what_rounds_to_probability_0() -> None:
     assert torch.equal(keep_top_p(logits, 1.0), logits)
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("p", [0.0, -0.1, 1.1, float("nan")])
 def test_a_top_p_that_is_no_part_of_the_whole_is_refused(p: float) -> None:
     with pytest.raises(ValueError, match="top-p must be above 0 and at most 1"):
@@ -117,6 +119,7 @@ def test_min_p_keeps_what_is_at_least_p_times_as_likely_as_the_likeliest(
     assert kept(keep_min_p(PROBS.log(), p)) == expected
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
 def test_a_min_p_that_is_no_part_of_the_likeliest_is_refused(p: float) -> None:
     with pytest.raises(ValueError, match="min-p must be from 0 to 1"):
@@ -131,12 +134,14 @@ def test_the_repetition_penalty_pulls_down_what_came_once_however_often() -> Non
     assert torch.equal(repetition_penalty(LOGITS, tokens, 1.0), LOGITS)
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("penalty", [0.0, -1.0, INF, float("nan")])
 def test_a_repetition_penalty_that_is_no_factor_is_refused(penalty: float) -> None:
     with pytest.raises(ValueError, match="repetition penalty must be above 0 and finite"):
         repetition_penalty(LOGITS, torch.tensor([[0], [0]]), penalty)
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("name", ["presence", "frequency"])
 def test_a_presence_or_frequency_penalty_that_is_no_number_is_refused(name: str) -> None:
     penalties = {"presence": 0.0, "frequency": 0.0} | {name: INF}
@@ -163,6 +168,7 @@ def test_a_row_in_which_everything_would_repeat_is_left_as_it_is() -> None:
     assert kept(forbid_repeated_ngrams(LOGITS, tokens, 1)) == [[0, 1, 2, 3, 4], [4]]
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("n", [0, -1])
 def test_an_ngram_of_nothing_is_refused(n: int) -> None:
     with pytest.raises(ValueError, match=f"n-grams must be at least 1, got {n}"):

@@ -129,6 +129,7 @@ def test_saving_and_loading_in_the_middle_changes_nothing() -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.house
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -191,12 +192,14 @@ def excess_after_training(make: Callable[[list[Parameter]], torch.optim.Optimize
     return surprise(logits.detach()) - FLOOR
 
 
+@pytest.mark.learning
 def test_it_learns_the_rare_coin_to_its_entropy_as_well_as_the_frequent_ones() -> None:
     excess = excess_after_training(lambda p: AdamW(p, lr=0.05, weight_decay=0.0))
     # Logits within lr of the right ones cost at most lr^2 / 8, as no p (1 - p) is above 1/4.
     assert (excess < 0.05**2 / 8).all()
 
 
+@pytest.mark.learning
 def test_plain_gradient_descent_does_not_even_at_the_largest_stable_rate() -> None:
     # The frequent coin's curvature is at most 0.9 / 4; above 2 over that, descent may diverge.
     excess = excess_after_training(lambda p: torch.optim.SGD(p, lr=2 / (0.9 / 4)))

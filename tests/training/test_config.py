@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from transformer.training.config import TrainConfig
@@ -26,6 +28,11 @@ def test_an_impossible_value_is_refused_with_its_name_and_what_is_allowed(
 ) -> None:
     with pytest.raises(ValueError, match=rf"{field} must be (at least|above|from) .*; got {value}"):
         TrainConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_text_and_data_together_are_refused() -> None:
+    with pytest.raises(ValueError, match="give text or data, not both"):
+        TrainConfig(text=Path("a.txt"), data="shakespeare")
 
 
 def test_the_default_run_stays_in_the_token_budget_of_the_figure_it_is_compared_with() -> None:

@@ -1,12 +1,20 @@
 """A run from its config to its folder, and what an interruption leaves behind."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from transformer.config import TransformerConfig
+from transformer.data.corpus import prepare_corpus
+from transformer.data.documents import TextFiles
+from transformer.data.markov import counting
+from transformer.data.named import NAMED
+from transformer.data.synthetic import AsText
+from transformer.tokenizers import CharacterTokenizer
 from transformer.training.checkpoint import load_checkpoint
 from transformer.training.config import TrainConfig
 from transformer.training.job import execute, prepare
@@ -73,3 +81,22 @@ def test_a_text_too_short_for_the_context_is_refused_before_a_folder_is_made(
     with pytest.raises(ValueError, match="give a longer text or a smaller n_ctx"):
         prepare(config)
     assert not config.runs.exists()
+
+
+def test_it_trains_on_a_folder_of_texts_a_named_source_and_a_prepared_folder(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for number in range(11):
+        (texts / f"{number}.txt").write_text("the cat sat on the mat.\n" * 3)
+    prepared = tmp_path / "prepared"
+    documents = TextFiles(texts)
+    prepare_corpus(documents, CharacterTokenizer.train("".join(documents)), prepared)
+    monkeypatch.setitem(NAMED, "named", lambda: AsText(counting(3, p_jump=0.1, n_ctx=200)))
+    sources = [replace(config, text=texts)]
+    sources += [replace(config, text=None, data=data) for data in (str(prepared), "named")]
+    for source in sources:
+        folder = execute(prepare(source), lambda _: None)
+        saved = yaml.safe_load((folder / "train.yaml").read_text())
+        assert saved["data"] == source.data

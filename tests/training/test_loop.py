@@ -100,6 +100,18 @@ def test_a_loss_that_is_no_number_stops_the_run_with_what_to_try() -> None:
         records_of(config, text)
 
 
+def test_a_token_over_the_models_vocabulary_stops_the_run_before_its_first_update() -> None:
+    text = torch.randint(N_SYMBOLS, (100,))
+    text[97] = N_SYMBOLS
+    model = GPT(CONFIG.model)
+    before = model.embedding.get_parameter("W_E").clone()
+    windows, cpu = TokenWindows(text, n_ctx=CONFIG.model.n_ctx), torch.device("cpu")
+    run = train(model, windows, windows, CONFIG, device=cpu, precision=torch.float32)
+    with pytest.raises(ValueError, match=r"ids up to 11 and .* below d_vocab = 11"):
+        next(run)
+    assert torch.equal(model.embedding.get_parameter("W_E"), before)
+
+
 def test_it_learns_a_source_down_to_its_entropy_rate_and_no_lower() -> None:
     text, entropy = noisy_counting(20_000, 0.3)
     config = replace(CONFIG, steps=500, batch_size=29, eval_every=500, log_every=500)

@@ -60,6 +60,7 @@ def test_it_trains_in_train_mode_whatever_mode_the_model_was_in() -> None:
     assert model.training
 
 
+@pytest.mark.house
 def test_bf16_computes_in_bf16_and_keeps_the_weights_in_float32() -> None:
     model, optimizer, tokens = make_run()
     randomise(model)

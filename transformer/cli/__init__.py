@@ -7,10 +7,36 @@ answer at once.
 
 import sys
 
-from transformer.cli import config, doctor, lab, sample, train
+from transformer.cli import (
+    check,
+    config,
+    doctor,
+    exercise,
+    grade,
+    lab,
+    prepare,
+    sample,
+    score,
+    test,
+    tokenize,
+    train,
+)
 from transformer.cli.parser import Parser, UsageError
 
-COMMANDS = {"train": train, "sample": sample, "config": config, "doctor": doctor, "lab": lab}
+COMMANDS = {
+    "train": train,
+    "sample": sample,
+    "tokenize": tokenize,
+    "prepare": prepare,
+    "config": config,
+    "exercise": exercise,
+    "check": check,
+    "grade": grade,
+    "score": score,
+    "lab": lab,
+    "doctor": doctor,
+    "test": test,
+}
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
@@ -19,12 +45,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line (`sys.argv` by default); SystemExit when something went wrong."""
     parser = Parser(prog="transformer", description="A transformer library to learn from.")
     subcommands = parser.add_subcommands(metavar="COMMAND")
+    parsers = {name: command.make_parser() for name, command in COMMANDS.items()}
     for name, command in COMMANDS.items():
-        subcommands.add_subcommand(name, command.make_parser(), help=command.HELP)
+        subcommands.add_subcommand(name, parsers[name], help=command.HELP)
+    tokenize.add_actions(parsers["tokenize"])
     try:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])
-    except (UsageError, ValueError, OSError, FloatingPointError) as error:
+    except (UsageError, ValueError, OSError, ImportError, FloatingPointError) as error:
         print(f"transformer: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(EXIT_USAGE) from None
     except KeyboardInterrupt as interrupt:

@@ -1,20 +1,33 @@
-"""A long text as windows of n_ctx tokens: random ones to train on, all in a row to test on."""
+"""A long text as windows of n_ctx tokens: all in a row to test on, any of them to train on."""
 
+import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Integer
 from torch import Tensor
-from torch.utils.data import Dataset
+
+from transformer.data.base import IndexedData
+from transformer.data.token_file import TokenFile
 
 
-class TokenWindows(Dataset[Tensor]):
+class TokenWindows(IndexedData[Int[Tensor, " n_ctx"]]):
     """Every run of `n_ctx` consecutive tokens; window i begins at token i.
 
-    Raises ValueError for a text shorter than one window.
+    The tokens may be of any integer type, and may lie in a file (`tokens_in`): windows come
+    out as int64. Every id is below `d_vocab`; where it is not given it is found by reading
+    all of them. Raises ValueError for a text shorter than one window or an id below 0.
     """
 
-    def __init__(self, tokens: Int[Tensor, " n_tokens"], *, n_ctx: int) -> None:
+    def __init__(
+        self, tokens: Integer[Tensor, " n_tokens"], *, n_ctx: int, d_vocab: int | None = None
+    ) -> None:
+        if n_ctx < 2:
+            raise ValueError(
+                f"a window takes at least n_ctx = 2 tokens, one to forecast from and one to "
+                f"forecast; got {n_ctx}"
+            )
         if len(tokens) < n_ctx:
             raise ValueError(
                 f"a window takes n_ctx = {n_ctx} tokens and the text has {len(tokens)}: "
@@ -22,19 +35,18 @@ class TokenWindows(Dataset[Tensor]):
             )
         self.tokens = tokens
         self.n_ctx = n_ctx
+        self.d_vocab = 1 + _highest(tokens) if d_vocab is None else d_vocab
         self._windows = tokens.unfold(0, n_ctx, 1)
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    def __getitem__(self, start: int) -> Int[Tensor, " n_ctx"]:
-        return self._windows[start]
+    def item(self, index: int) -> Int[Tensor, " n_ctx"]:
+        return self._windows[index].long()
 
-    def random_batch(
-        self, batch_size: int, generator: torch.Generator
-    ) -> Int[Tensor, "batch n_ctx"]:
-        """Return windows that begin at uniformly random places, drawn with replacement."""
-        return self._windows[torch.randint(len(self), (batch_size,), generator=generator)]
+    def at(self, starts: Int[Tensor, " batch"]) -> Int[Tensor, "batch n_ctx"]:
+        """Return the windows that begin at `starts`."""
+        return self._windows[starts].long()
 
     def in_order(self, batch_size: int) -> Iterator[Int[Tensor, "batch pos"]]:
         """Yield windows that make every token but the text's first a target exactly once.
@@ -44,15 +56,33 @@ class TokenWindows(Dataset[Tensor]):
         """
         starts = torch.arange(0, len(self), self.n_ctx - 1)
         for some in torch.split(starts, batch_size):
-            yield self._windows[some]
+            yield self.at(some)
         end = int(starts[-1]) + self.n_ctx
         if end < len(self.tokens):
-            yield self.tokens[end - 1 :][None]
+            yield self.tokens[end - 1 :].long()[None]
+
+    def require_d_vocab(self, d_vocab: int) -> None:
+        """Raise ValueError if a model of that vocabulary has no embedding for some token.
+
+        On a GPU that would be found in the middle of a step, by an error that names no cause.
+        """
+        if self.d_vocab > d_vocab:
+            raise ValueError(
+                f"the data have token ids up to {self.d_vocab - 1} and the model only those "
+                f"below d_vocab = {d_vocab}: make it with d_vocab = {self.d_vocab} at least, or "
+                "prepare the data with the model's own tokenizer"
+            )
 
 
-def split_tokens(
-    tokens: Int[Tensor, " n_tokens"], *, validation_fraction: float = 0.1
-) -> tuple[Int[Tensor, " n_train"], Int[Tensor, " n_validation"]]:
-    """Return the first part to train on and the last to validate on; they do not overlap."""
-    n_train = int(len(tokens) * (1 - validation_fraction))
-    return tokens[:n_train], tokens[n_train:]
+def _highest(tokens: Integer[Tensor, " n_tokens"]) -> int:
+    ids = tokens.numpy()
+    if ids.dtype.kind == "i" and ids.min() < 0:
+        raise ValueError(f"token ids run from 0, got {ids.min()}")
+    return int(ids.max())
+
+
+def tokens_in(file: TokenFile) -> Integer[Tensor, " n_tokens"]:
+    """Return the tokens of a file as a tensor, still on the disk; writing to it is a crash."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.asarray(file.tokens))

@@ -19,17 +19,23 @@ from transformer.learning.verdict import Verdict
 POLL = 0.02  # seconds
 
 
+class WorkerError(Exception):
+    """The process ended before any learner's code ran."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a learner's code may use.
 
     Attributes:
-        seconds: for one exercise, counted from when its code begins to run.
+        seconds: for the experiments on one exercise.
+        test_seconds: for its tests, which run once every experiment has come out right.
         start_seconds: until Python and torch are up; slow disks need long.
         memory_bytes: beyond what Python and torch take themselves; 0 for no limit.
     """
 
     seconds: float = 8.0
+    test_seconds: float = 30.0
     start_seconds: float = 120.0
     memory_bytes: int = 4 * 2**30
 
@@ -50,36 +56,32 @@ def _run(names: Sequence[str], implementation: str, limits: Limits) -> Iterator[
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.jsonl")
         report.touch()
-        worker = subprocess.Popen(
-            [
-                *(sys.executable, "-P", "-m", "transformer.learning.worker", str(report)),
-                *(implementation, str(limits.memory_bytes), *names),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=(log := Path(folder, "stderr").open("wb+")),
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+        log = Path(folder, "stderr")
+        with log.open("wb") as errors:
+            worker = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-m", "transformer.learning.worker", str(report)),
+                    *(implementation, str(limits.memory_bytes), *names),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
         try:
             yield from _watch(worker, report, names, limits)
-        except _WorkerFailed as failed:
-            log.seek(0)
-            said = log.read().decode(errors="replace").strip().splitlines()
+        except WorkerError as failed:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise ValueError(said[-1] if said else str(failed)) from None
         finally:
             worker.kill()
             worker.wait()
-            log.close()
-
-
-class _WorkerFailed(Exception):
-    """The process ended before any learner's code ran."""
 
 
 def _watch(
     worker: "subprocess.Popen[bytes]", report: Path, names: Sequence[str], limits: Limits
 ) -> Iterator[Verdict]:
-    current, doing, done = "", "", 0
-    deadline = time.monotonic() + limits.start_seconds
+    current, doing, done, allowed = "", "", 0, limits.start_seconds
+    deadline = time.monotonic() + allowed
     with report.open(encoding="utf-8") as lines:
         while True:
             ended = worker.poll()
@@ -87,22 +89,24 @@ def _watch(
                 if event["kind"] == "verdict":
                     done, current = done + 1, ""
                     yield Verdict.from_json(event["verdict"])
-                elif event["kind"] == "probe":
+                elif event["kind"] in ("probe", "tests"):
                     doing = event["name"]
                 elif event["kind"] == "begin":
                     current, doing = event["exercise"], ""
-                deadline = time.monotonic() + limits.seconds if event["kind"] != "probe" else deadline
+                if event["kind"] != "probe":
+                    allowed = limits.test_seconds if event["kind"] == "tests" else limits.seconds
+                    deadline = time.monotonic() + allowed
             if done == len(names):
                 return
             if ended is not None:
                 if not current:
-                    raise _WorkerFailed(f"the process ended with exit code {ended}")
+                    raise WorkerError(f"the process ended with exit code {ended}")
                 yield _stopped(current, f"your code ended the process (exit code {ended})", doing)
                 return
             if time.monotonic() > deadline:
                 if not current:
-                    raise _WorkerFailed("Python and torch did not come up in time")
-                why = f"it did not come to an end within {limits.seconds:g} seconds"
+                    raise WorkerError("Python and torch did not come up in time")
+                why = f"it did not come to an end within {allowed:g} seconds"
                 yield _stopped(current, why, doing)
                 return
             time.sleep(POLL)

@@ -115,7 +115,7 @@ def _matches(
 ) -> list[tuple[Misconception, ...]]:
     """Return the single mistakes that explain everything, or else one pair that does."""
     for style in styles(exercise):
-        singles = [
+        singles: list[tuple[Misconception, ...]] = [
             (entry,) for entry in misconceptions(exercise) if _explains(style, theirs, wrong, entry)
         ]
         if singles:

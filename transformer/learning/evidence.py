@@ -20,15 +20,13 @@ def read_pattern(names: Namespace, *, causal: bool = False) -> Tensor:
     The residual stream's last coordinates say at which position it stands, W_V passes just
     them on and W_O writes them: the output of a query is then its row of the pattern.
     """
-    module = attention(
-        names, n_heads=1, d_head=POS, d_model=D_MODEL, causal=causal, bias=False
-    )
+    module = attention(names, n_heads=1, d_head=POS, d_model=D_MODEL, causal=causal, bias=False)
     one_hot = torch.zeros(D_MODEL, POS, dtype=torch.float64)
     one_hot[D_MODEL - POS :] = torch.eye(POS, dtype=torch.float64)
     x = normal(1, POS, D_MODEL, seed=31)
     x[..., D_MODEL - POS :] = torch.eye(POS, dtype=torch.float64)
-    module.W_V.copy_(one_hot[None])  # type: ignore[union-attr,operator]
-    module.W_O.copy_(one_hot.T[None])  # type: ignore[union-attr,operator]
+    module.W_V.copy_(one_hot[None])
+    module.W_O.copy_(one_hot.T[None])
     pattern: Tensor = module(x)[0, :, D_MODEL - POS :]
     return pattern
 

@@ -83,7 +83,7 @@ def _other(
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
     for exercise in (
-        _component("linear", 1, "linear", "linear", "Linear"),
+        _component("linear", 1, "linear", "Linear"),
         _component("softmax", 1, "softmax", "log_softmax"),
         _other("character", 2, "tokenizers", "CharacterTokenizer"),
         _component(
@@ -110,7 +110,6 @@ EXERCISES: dict[str, Exercise] = {
             "mix_values",
             "merge_heads",
             "Attention",
-            
         ),
         _component("activations", 7, "relu", "gelu", "gelu_tanh", "silu"),
         _component("mlp", 7, "MLP", "GatedMLP"),
@@ -118,17 +117,15 @@ EXERCISES: dict[str, Exercise] = {
         _component("block", 9, "PreNormBlock", "PostNormBlock"),
         _other("gpt", 9, "models", "GPT"),
         _component("loss", 10, "cross_entropy", "next_token_loss"),
-        _other(
-            "adamw", 11, "training", "adamw_update", "AdamW", given=("AdamW.add_param_group",)
-        ),
+        _other("adamw", 11, "training", "adamw_update", "AdamW", given=("AdamW.add_param_group",)),
         _other("optimizer", 11, "training", "is_decayed", "clip_gradients"),
         _other("schedule", 11, "training", "warmup_cosine"),
         _other("step", 11, "training", "accumulate_gradients", "train_step"),
         _other("evaluate", 11, "training", "evaluate"),
         _other("windows", 11, "data", "TokenWindows", "split_tokens"),
         _other("filters", 12, "sampling", "apply_temperature", "keep_top_k", "keep_top_p"),
-        _component("cache", 13, "KeyValueCache"),
         _other("generate", 12, "sampling", "draw", "generate"),
+        _component("cache", 13, "KeyValueCache"),
     )
 }
 

@@ -140,9 +140,9 @@ def adapted(ours: Any, theirs: Any, layout: Layout) -> Any:
         module = theirs(**_taken(ours, theirs, keywords))
         if not isinstance(module, Module):
             raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
-        if any(isinstance(value, Module) for value in keywords.values()):
-            return module  # made of other parts: its parameters are theirs
         module.register_forward_pre_hook(_refuse_more_than(theirs))
+        if any(isinstance(value, Module) and [*value.parameters()] for value in keywords.values()):
+            return module  # made of other parts: its parameters are theirs
         return in_our_layout(module, ours(**keywords), layout, sizes=keywords)
 
     return _as_class(theirs, construct, inspect.signature(ours))
@@ -178,9 +178,7 @@ def _refuse_more_than(theirs: type) -> Callable[[Module, tuple[Any, ...]], tuple
     return check
 
 
-def _as_class(
-    theirs: type, construct: Callable[..., Module], signature: inspect.Signature
-) -> type:
+def _as_class(theirs: type, construct: Callable[..., Module], signature: inspect.Signature) -> type:
     """Return a class of the learner's name whose call is `construct`."""
 
     class Constructing(type(theirs)):  # type: ignore[misc]

@@ -65,8 +65,10 @@ def in_our_layout(
 
     Raises LayoutError otherwise, which says of each what it is.
     """
-    wanted = {name: tuple(p.shape) for name, p in ours.named_parameters()}
-    found = {name: tuple(p.shape) for name, p in theirs.named_parameters()}
+    wanted, found = (
+        {name: tuple(p.shape) for name, p in module.named_parameters(remove_duplicate=False)}
+        for module in (ours, theirs)
+    )
     if wanted == found:
         return theirs
     axes = {name: size for name, size in sizes.items() if isinstance(size, int)}
@@ -82,7 +84,7 @@ class _Translated(Module):
         self, theirs: Module, ours: Module, layout: Layout, axes: Mapping[str, int]
     ) -> None:
         super().__init__()
-        object.__setattr__(self, "theirs", theirs)  # not a child: its parameters are not ours
+        self._theirs = [theirs]  # in a list: not a child, its parameters are not ours
         self._layout, self._axes = layout, axes
         for name, parameter in ours.named_parameters():
             setattr(self, name, Parameter(parameter.detach().clone()))
@@ -119,18 +121,18 @@ class _Translated(Module):
 
     def forward(self, *arguments: Any, **keywords: Any) -> Any:
         return functional_call(
-            self.theirs, dict(self._theirs_from_ours()), arguments, keywords, strict=False
+            self._theirs[0], dict(self._theirs_from_ours()), arguments, keywords, strict=False
         )
 
     def _apply(self, function: Any, recurse: bool = True) -> "_Translated":
         super()._apply(function, recurse)  # type: ignore[no-untyped-call]
-        self.theirs._apply(function, recurse)
+        self._theirs[0]._apply(function, recurse)  # type: ignore[no-untyped-call]
         return self
 
     def train(self, mode: bool = True) -> "_Translated":
         """Put the learner's Module into the mode too."""
         super().train(mode)
-        self.theirs.train(mode)
+        self._theirs[0].train(mode)
         return self
 
 
@@ -162,7 +164,9 @@ def _explained(
     same_size = _fused(wanted)
     for parameter, shape in found.items():
         if parameter not in wanted:
-            lines.append(f"  {parameter} {shape} is not one of ours" + _named(shape, same_size, sizes))
+            lines.append(
+                f"  {parameter} {shape} is not one of ours" + _named(shape, same_size, sizes)
+            )
     lines.append(
         "Give them our names and shapes, or declare yours: LAYOUT = "
         f'{{"{name}": {{"theirs": "ours: axes"}}}} (see transformer.learning.layout)'

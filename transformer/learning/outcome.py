@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Of float64 results whose operations may come in another order.
-RELATIVE, ABSOLUTE = 1e-7, 1e-9
+# Of float64 results: wide enough for a root or a constant that was taken in float32.
+RELATIVE, ABSOLUTE = 1e-5, 1e-7
+TOLERANCES = {torch.float64: (RELATIVE, ABSOLUTE), torch.float32: (1e-4, 1e-5)}
 
 
 @dataclass(frozen=True)
@@ -21,34 +22,42 @@ class Raised:
     at: str = field(default="", compare=False)  # the learner's line
 
 
-def same(left: Any, right: Any) -> bool:
-    """Return whether two outcomes are equal: structure, shapes, dtypes, values, NaN as NaN."""
+Tolerance = tuple[float, float]  # relative, absolute
+
+
+def same(left: Any, right: Any, tolerance: Tolerance | None = None) -> bool:
+    """Return whether two outcomes are equal: structure, shapes, dtypes, values, NaN as NaN.
+
+    The tolerance goes by the dtype unless one is given.
+    """
     if isinstance(left, Raised) or isinstance(right, Raised):
         return isinstance(left, Raised) and isinstance(right, Raised) and left.kind == right.kind
     if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return _same_tensor(left, right)
+        return _same_tensor(left, right, tolerance)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+        return left.keys() == right.keys() and all(
+            same(left[key], right[key], tolerance) for key in left
+        )
     if isinstance(left, bool | str | bytes | None) or isinstance(right, bool | str | bytes | None):
         return type(left) is type(right) and bool(left == right)
     if isinstance(left, int | float) and isinstance(right, int | float):
         if math.isnan(left) or math.isnan(right):
             return math.isnan(left) and math.isnan(right)
-        return math.isclose(left, right, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        relative, absolute = tolerance or (RELATIVE, ABSOLUTE)
+        return math.isclose(left, right, rel_tol=relative, abs_tol=absolute)
     if isinstance(left, Sequence) and isinstance(right, Sequence):
-        return len(left) == len(right) and all(map(same, left, right))
+        return len(left) == len(right) and all(
+            same(one, other, tolerance) for one, other in zip(left, right, strict=True)
+        )
     return bool(left == right)
 
 
-def _same_tensor(left: Tensor, right: Tensor) -> bool:
+def _same_tensor(left: Tensor, right: Tensor, tolerance: Tolerance | None) -> bool:
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
     if not left.is_floating_point():
         return torch.equal(left, right)
-    relative, absolute = (
-        (RELATIVE, ABSOLUTE) if left.dtype == torch.float64 else (1e-4, 1e-5)
-        if left.dtype == torch.float32 else (2e-2, 1e-2)
-    )  # fmt: skip
+    relative, absolute = tolerance or TOLERANCES.get(left.dtype, (2e-2, 1e-2))
     return torch.allclose(left, right, rtol=relative, atol=absolute, equal_nan=True)
 
 

@@ -103,7 +103,7 @@ def _heads(names: Namespace) -> Iterator[str]:
         return
     x, whole = normal(2, 5, D_MODEL, seed=41), attention(names, bias=False)
     total = torch.zeros_like(x)
-    for head in range(whole.W_Q.shape[0]):  # type: ignore[union-attr,index]
+    for head in range(whole.W_Q.shape[0]):
         one = attention(names, bias=False, n_heads=1)
         with torch.no_grad():
             for name in ("W_Q", "W_K", "W_V", "W_O"):
@@ -121,8 +121,8 @@ def _silent(names: Namespace) -> Iterator[str]:
         return
     module = attention(names)
     with torch.no_grad():
-        module.W_O.zero_()  # type: ignore[union-attr,operator]
-        module.b_O.zero_()  # type: ignore[union-attr,operator]
+        module.W_O.zero_()
+        module.b_O.zero_()
         if module(normal(2, 5, D_MODEL)).abs().max() > 0:
             yield "With W_O and b_O zero the attention still returns something."
 

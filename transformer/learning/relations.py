@@ -104,7 +104,9 @@ def _alike(left: Shaped[Tensor, "*a"], right: Shaped[Tensor, "*b"]) -> bool:
 
 
 def _named(factor: float, sizes: Mapping[str, int]) -> str:
-    known = {"-1": -1.0, "2": 2.0, "1/2": 0.5, "ln 2": math.log(2), "1/ln 2": 1 / math.log(2)}
+    if factor in (-1.0, 0.5, 2.0):  # more often a sign, a half or a repetition than a size
+        return f"{factor:g}"
+    known = {"ln 2": math.log(2), "1/ln 2": 1 / math.log(2)}
     for name, size in sizes.items():
         known |= {
             name: float(size),

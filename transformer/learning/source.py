@@ -66,6 +66,7 @@ def skeleton(exercise: Exercise) -> str:
                 for method in node.body
                 if isinstance(method, ast.FunctionDef)
                 and method.name != "__init__"
+                and "overload" not in map(ast.unparse, method.decorator_list)
                 and f"{node.name}.{method.name}" not in exercise.given
             ]
     for first, last, indent in reversed(spans):

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from transformer.learning.diagnosis import Diagnosis
 from transformer.learning.exercises import Exercise
 from transformer.learning.probes import PROBES
+from transformer.learning.suite import Outcome
 
 Status = Literal["right", "unfinished", "not written", "wrong", "layout", "broken", "stopped"]
 GOOD: tuple[Status, ...] = ("right", "unfinished", "not written")
@@ -95,6 +96,20 @@ def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
 def with_more(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
     """Return the verdict with more to say."""
     return replace(verdict, explanation=(*verdict.explanation, *sentences))
+
+
+def after_tests(verdict: Verdict, outcome: Outcome) -> Verdict:
+    """Return the verdict on code that passed every experiment, once its tests have run."""
+    if not outcome.failures:
+        headline = f"{verdict.headline}, and {outcome.passed} tests pass"
+        return replace(verdict, headline=headline)
+    [failure, *_] = outcome.failures
+    return replace(
+        verdict,
+        status="wrong",
+        headline=f"a test fails: {failure.test}",
+        explanation=(failure.message, f"Before it {outcome.passed} tests passed."),
+    )
 
 
 def not_written(exercise: Exercise) -> Verdict:

@@ -3,11 +3,12 @@
     python -P -m transformer.learning.worker REPORT IMPLEMENTATION MEMORY EXERCISE ...
 
 REPORT is a file to which events are appended as JSON: "ready", "begin" with the exercise,
-"probe" with what runs, "verdict" with the result. Whatever the learner's code prints or does
-to this process, the parent reads only that file.
+"probe" and "tests" with what runs, "verdict" with the result. Whatever the learner's code
+prints or does to this process, the parent reads only that file.
 """
 
 import contextlib
+import importlib
 import io
 import json
 import sys
@@ -22,8 +23,16 @@ from transformer.learning.implementation import for_exercise, load
 from transformer.learning.layout import LayoutError
 from transformer.learning.probes.base import raised_at
 from transformer.learning.properties import broken_properties
-from transformer.learning.verdict import Verdict, from_diagnosis, not_written, with_more
+from transformer.learning.suite import run_tests
+from transformer.learning.verdict import (
+    Verdict,
+    after_tests,
+    from_diagnosis,
+    not_written,
+    with_more,
+)
 
+OPTIMIZES = {"adamw", "step"}
 Report = Callable[..., None]
 
 
@@ -37,6 +46,8 @@ def main(arguments: list[str]) -> None:
         with Path(file).open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"kind": kind, **content}) + "\n")
 
+    if OPTIMIZES.intersection(wanted):
+        importlib.import_module("torch._dynamo")  # an optimizer's first step takes as long
     report("ready")
     for name in wanted:
         report("begin", exercise=name)
@@ -71,7 +82,10 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
     if found.wrong:
         report("probe", name="looking for what else it breaks")
         return with_more(verdict, broken_properties(wanted, namespace))
-    return verdict
+    if verdict.status == "not written":
+        return verdict
+    report("tests", name=f"tests/{wanted.tests}")
+    return after_tests(verdict, run_tests(wanted, implementation))
 
 
 def broken(wanted: Exercise, error: BaseException) -> Verdict:

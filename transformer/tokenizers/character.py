@@ -9,19 +9,21 @@
 'ban'
 """
 
-import json
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-FORMAT = "transformer.character"
+from transformer.tokenizers.base import Tokenizer
 
 
-class CharacterTokenizer:
+class CharacterTokenizer(Tokenizer):
     """Maps each character of its vocabulary to its place there.
 
     Raises ValueError for a vocabulary that is empty, holds anything but single characters,
     or holds one twice.
     """
+
+    FORMAT = "transformer.character"
+    vocabulary: tuple[str, ...]
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         if not vocabulary or any(len(character) != 1 for character in vocabulary):
@@ -38,11 +40,6 @@ class CharacterTokenizer:
         """Return the tokenizer of the characters in `text`, sorted by code point."""
         return cls(sorted(set(text)))
 
-    @property
-    def d_vocab(self) -> int:
-        """How many tokens there are."""
-        return len(self.vocabulary)
-
     def encode(self, text: str) -> list[int]:
         """Return one id a character; a character outside the vocabulary is a ValueError."""
         try:
@@ -56,31 +53,11 @@ class CharacterTokenizer:
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Return the text of `tokens`; an id outside the vocabulary is a ValueError."""
-        characters = []
-        for token in tokens:
-            if not 0 <= token < self.d_vocab:
-                raise ValueError(f"token ids run from 0 to {self.d_vocab - 1}, got {token}")
-            characters.append(self.vocabulary[token])
-        return "".join(characters)
+        return "".join([self.vocabulary[token] for token in self.known(tokens)])
 
-    def save(self, path: str | Path) -> None:
-        """Write the vocabulary as JSON; the file is replaced whole or not at all."""
-        target = Path(path)
-        aside = target.with_name(target.name + ".part")
-        content = {"format": FORMAT, "vocabulary": self.vocabulary}
-        aside.write_text(json.dumps(content), encoding="utf-8")
-        aside.replace(target)
+    def state(self) -> dict[str, Any]:
+        return {"vocabulary": list(self.vocabulary)}
 
     @classmethod
-    def load(cls, path: str | Path) -> "CharacterTokenizer":
-        """Read what `save` wrote; a damaged or foreign file is a ValueError."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} is no tokenizer file: {error}") from error
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise ValueError(f"{path} is no character tokenizer: its format is not {FORMAT!r}")
-        try:
-            return cls(content["vocabulary"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
+    def from_state(cls, state: Mapping[str, Any]) -> "CharacterTokenizer":
+        return cls(state["vocabulary"])

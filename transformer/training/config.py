@@ -18,7 +18,9 @@ class TrainConfig:
     updates, with a longer context.
 
     Attributes:
-        text: the file to train on; Shakespeare, fetched once, if none is named.
+        text: a text file, or a folder of them, to train on.
+        data: in place of it a data set's name, or a folder that `transformer prepare` made;
+            Shakespeare, fetched once, if neither is given.
         model: sizes and choices of the model; d_vocab is set to the text's own.
         steps: optimizer updates.
         batch_size: windows of n_ctx tokens in one update.
@@ -41,6 +43,7 @@ class TrainConfig:
     """
 
     text: Path | None = None
+    data: str | None = None
     model: TransformerConfig = field(default_factory=lambda: PRESETS["shakespeare-cpu"])
     steps: int = 4000
     batch_size: int = 3
@@ -61,6 +64,8 @@ class TrainConfig:
     runs: Path = Path("runs")
 
     def __post_init__(self) -> None:
+        if self.text is not None and self.data is not None:
+            raise ValueError(f"give text or data, not both; got {self.text} and {self.data}")
         for name in ("steps", "batch_size", "eval_every", "eval_tokens", "log_every", "threads"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("warmup_steps", self.warmup_steps >= 0, "at least 0")

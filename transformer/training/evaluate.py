@@ -4,6 +4,7 @@ import torch
 from torch.nn import Module
 
 from transformer.components.loss import next_token_loss
+from transformer.data.device import to_device
 from transformer.data.windows import TokenWindows
 from transformer.training.device import autocast
 
@@ -26,7 +27,7 @@ def evaluate(
     model.eval()
     total, n_targets = 0.0, 0
     for batch in windows.in_order(batch_size):
-        tokens = batch.to(device)
+        tokens = to_device(batch, device)
         with autocast(device, precision):
             loss = next_token_loss(model(tokens), tokens)
         n = tokens.shape[0] * (tokens.shape[1] - 1)

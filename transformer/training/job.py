@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from transformer.data.shakespeare import shakespeare
-from transformer.data.text import read_text
-from transformer.data.windows import TokenWindows, split_tokens
+from transformer.data.corpus import corpus_in_memory, find_corpus
+from transformer.data.documents import TextFiles
+from transformer.data.windows import TokenWindows
 from transformer.models.gpt import GPT
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.checkpoint import (
@@ -36,23 +36,24 @@ class Job:
 
 
 def prepare(config: TrainConfig) -> Job:
-    """Read the text, make its tokenizer and the model, pick device and precision.
+    """Find the data and their tokenizer, make the model, pick device and precision.
 
-    Raises what reading the text and picking the device raise, and ValueError for a text
+    Raises what finding the data and picking the device raise, and ValueError for a text
     too short for the model's context.
     """
     device = pick_device(config.device)
     torch.set_num_threads(config.threads)
-    text = shakespeare() if config.text is None else read_text(config.text)
-    tokenizer = CharacterTokenizer.train(text)
-    model_config = replace(config.model, d_vocab=tokenizer.d_vocab)
-    train_tokens, validation_tokens = split_tokens(torch.tensor(tokenizer.encode(text)))
+    if config.text is None:
+        corpus = find_corpus(config.data or "shakespeare")
+    else:
+        corpus = corpus_in_memory(TextFiles(config.text))
+    model_config = replace(config.model, d_vocab=corpus.tokenizer.d_vocab)
     torch.manual_seed(config.seed)
     return Job(
         config=replace(config, model=model_config),
-        tokenizer=tokenizer,
-        windows=TokenWindows(train_tokens, n_ctx=model_config.n_ctx),
-        validation=TokenWindows(validation_tokens, n_ctx=model_config.n_ctx),
+        tokenizer=corpus.tokenizer,
+        windows=TokenWindows(corpus.train, n_ctx=model_config.n_ctx),
+        validation=TokenWindows(corpus.validation, n_ctx=model_config.n_ctx),
         model=GPT(model_config).to(device),
         device=device,
         precision=pick_precision(device, config.precision),

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import torch
 
+from transformer.data.batches import RandomBatches
+from transformer.data.device import to_device
 from transformer.data.windows import TokenWindows
 from transformer.models.gpt import GPT
 from transformer.training.config import TrainConfig
@@ -31,9 +33,14 @@ def train(
     A record has `step` (updates done) and `tokens` (seen), and either `loss` (nats per
     token on the last batch, before its update), `gradient_norm`, `learning_rate` and
     `tokens_per_second`, or `validation_loss` (nats per token). The last record is the loss
-    on the whole validation split. Raises FloatingPointError when the loss is no number.
+    on the whole validation split. Raises ValueError, before the first update, for a token
+    that the model has no embedding for, and FloatingPointError when the loss is no number.
     """
-    generator = torch.Generator().manual_seed(config.seed)
+    for some in (windows, validation):
+        some.require_d_vocab(model.config.d_vocab)
+    batches = RandomBatches(
+        windows, batch_size=config.batch_size, steps=config.steps, seed=config.seed
+    )
     optimizer = make_adamw(
         model,
         learning_rate=config.learning_rate,
@@ -56,7 +63,7 @@ def train(
         )
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
-        tokens = windows.random_batch(config.batch_size, generator).to(device)
+        tokens = to_device(batches[step], device)
         metrics = train_step(
             model, optimizer, tokens, clip_norm=config.clip_norm, precision=precision
         )

@@ -6,7 +6,6 @@ distinct primes but where a silent mistake needs equal ones, weights and biases 
 near scale 1, and everything is in float64.
 """
 
-from transformer.learning.probes.base import PROBES, Probe
 from transformer.learning.probes import attention as attention
 from transformer.learning.probes import basics as basics
 from transformer.learning.probes import model as model
@@ -14,5 +13,6 @@ from transformer.learning.probes import sampling as sampling
 from transformer.learning.probes import stream as stream
 from transformer.learning.probes import text as text
 from transformer.learning.probes import training as training
+from transformer.learning.probes.base import PROBES, Probe
 
 __all__ = ["PROBES", "Probe"]

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
 
 from transformer.components.cache import KeyValueCache
 from transformer.components.position import Rotary
@@ -15,7 +14,7 @@ BATCH, POS, N_HEADS, D_HEAD, D_MODEL = 2, 5, 3, 7, 11
 _SIZES = {"batch": BATCH, "pos": POS, "d_model": D_MODEL}
 
 
-def attention(n: Namespace, *, scale: float = 0.7, **changes: Any) -> Module:
+def attention(n: Namespace, *, scale: float = 0.7, **changes: Any) -> Any:
     """Return the implementation's Attention with every weight and bias random."""
     keywords = {"d_model": D_MODEL, "n_heads": N_HEADS, "d_head": D_HEAD} | changes
     return filled(n.Attention(**keywords), scale=scale)
@@ -187,9 +186,9 @@ def _filling(n: Namespace) -> Any:
     return filled(n.Attention(d_model=12, n_heads=3, d_head=4))(normal(2, 5, 12, seed=8))
 
 
-@probe("attention", "scores in the thousands, causal", "Attention", **_SIZES)
+@probe("attention", "scores in the hundred thousands, causal", "Attention", **_SIZES)
 def _large(n: Namespace) -> Any:
-    return attention(n)(stream(scale=60.0))
+    return attention(n)(stream(scale=300.0))
 
 
 def _padding() -> Tensor:

@@ -67,9 +67,7 @@ def raised_at(error: BaseException) -> str:
 PROBES: dict[str, list[Probe]] = {}
 
 
-def probe(
-    exercise: str, name: str, *needs: str, **sizes: int
-) -> Callable[[Run], Run]:
+def probe(exercise: str, name: str, *needs: str, **sizes: int) -> Callable[[Run], Run]:
     """Register the decorated function as a probe of an exercise."""
 
     def register(run: Run) -> Run:
@@ -90,7 +88,7 @@ def integers(high: int, *shape: int, seed: int = 1) -> Tensor:
     return torch.randint(high, shape, generator=torch.Generator().manual_seed(seed))
 
 
-def filled(module: Module, *, seed: int = 3, scale: float = 0.7) -> Module:
+def filled(module: Module, *, seed: int = 3, scale: float = 0.7) -> Any:
     """Return the module in float64 and eval mode, every parameter from N(0, scale^2).
 
     The numbers depend on the parameters' names and shapes alone.
@@ -103,7 +101,7 @@ def filled(module: Module, *, seed: int = 3, scale: float = 0.7) -> Module:
     return module
 
 
-def with_gradients(output: Tensor, **leaves: Tensor | None) -> dict[str, Tensor | None]:
+def with_gradients(output: Tensor, **leaves: Any) -> dict[str, Tensor | None]:
     """Return the output and the gradient of a random weighting of it for each leaf."""
     weights = normal(*output.shape, seed=97)
     (output * weights).sum().backward()  # type: ignore[no-untyped-call]

@@ -123,7 +123,7 @@ def _statistics(dropped: Tensor, p: float) -> dict[str, Any]:
     zero = dropped == 0
     sigma = math.sqrt(p * (1 - p) / dropped.numel())
     return {
-        "values": sorted({round(value, 6) for value in dropped.unique().tolist()})[:5],
+        "values": sorted({round(value, 6) for value in set(dropped.flatten().tolist())})[:5],
         "zeros at the rate p": abs(zero.double().mean().item() - p) < 6 * sigma,
         "zeros at the rate 1 - p": abs(zero.double().mean().item() - 1 + p) < 6 * sigma,
         "whole rows alike": bool((zero.all(-1) | ~zero.any(-1)).all()),

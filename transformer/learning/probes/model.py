@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
 
 from transformer.components.cache import KeyValueCache
 from transformer.config import TransformerConfig
@@ -30,7 +29,7 @@ def config(**changes: Any) -> TransformerConfig:
     return TransformerConfig(**(keywords | changes))
 
 
-def gpt(n: Namespace, **changes: Any) -> Module:
+def gpt(n: Namespace, **changes: Any) -> Any:
     """Return the implementation's GPT with every parameter random."""
     return filled(n.GPT(config(**changes)))
 
@@ -40,7 +39,7 @@ def tokens() -> Tensor:
     return integers(13, 2, 5)
 
 
-for _title, _changes in {
+_MODELS: dict[str, dict[str, Any]] = {
     "no blocks, no positions, no norm": {
         "n_layers": 0, "position": "none", "norm_position": "post",
     },
@@ -55,7 +54,9 @@ for _title, _changes in {
     "two blocks, rotary positions": {"position": "rotary"},
     "two blocks, tied": {"tied": True},
     "two blocks, RMS norm and gated MLP": {"norm": "rms", "mlp": "gated"},
-}.items():  # fmt: skip
+}  # fmt: skip
+
+for _title, _changes in _MODELS.items():
 
     @probe("gpt", _title, "GPT", **_SIZES)
     def _gpt(n: Namespace, changes: dict[str, Any] = _changes) -> Any:
@@ -135,7 +136,7 @@ def _initial(n: Namespace) -> Any:
 @probe("gpt", "its gradients", "GPT")
 def _gradients(n: Namespace) -> Any:
     model = gpt(n)
-    return with_gradients(model(tokens()), **{name: p for name, p in model.named_parameters()})
+    return with_gradients(model(tokens()), **dict(model.named_parameters()))
 
 
 # Loss
@@ -203,5 +204,5 @@ def _next_gradient(n: Namespace) -> Any:
 @probe("loss", "next_token_loss of perfect forecasts is near 0", "next_token_loss", d_vocab=7)
 def _next_perfect(n: Namespace) -> Any:
     counting = torch.arange(5)[None]
-    logits = torch.nn.functional.one_hot((counting + 1) % 7, 7).double() * 50
+    logits = 50 * torch.eye(7, dtype=torch.float64)[(counting + 1) % 7]
     return n.next_token_loss(logits, counting)

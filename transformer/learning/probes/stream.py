@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Parameter
 
 from transformer.components.activations import gelu, gelu_tanh, relu, silu
 from transformer.components.attention import Attention
@@ -60,8 +60,8 @@ def _unembed_function(n: Namespace) -> Any:
     return n.unembed(normal(2, 3, 5), normal(5, 7), normal(7))
 
 
-def _tied(n: Namespace, bias: bool, d_vocab: int = 7) -> tuple[Module, Tensor]:
-    W_E = torch.nn.Parameter(normal(d_vocab, 5, seed=4))
+def _tied(n: Namespace, bias: bool, d_vocab: int = 7) -> tuple[Any, Tensor]:
+    W_E = Parameter(normal(d_vocab, 5, seed=4))
     tied = n.TiedUnembedding(W_E=W_E, bias=bias).double()
     if bias:
         with torch.no_grad():
@@ -92,7 +92,7 @@ def _tied_shared(n: Namespace) -> Any:
     return with_gradients(module(normal(2, 3, 5)), W_E=W_E)
 
 
-# Positions
+# Positions. Compared as float32: angles are often computed in it.
 
 
 def _positions() -> Tensor:
@@ -111,32 +111,32 @@ def _learned_rows(n: Namespace) -> Any:
 
 @probe("position", "angles of positions 0, 1, 2", "angles", batch=1, pos=3, n_pairs=5)
 def _angles(n: Namespace) -> Any:
-    return n.angles(torch.arange(3)[None], 5, 100.0, torch.float64)
+    return n.angles(torch.arange(3)[None], 5, 100.0, torch.float64).float()
 
 
 @probe("position", "angles with another base", "angles", batch=2, pos=3, n_pairs=5)
 def _angles_base(n: Namespace) -> Any:
-    return n.angles(_positions(), 5, 7.0, torch.float64)
+    return n.angles(_positions(), 5, 7.0, torch.float64).float()
 
 
 @probe("position", "sinusoids of positions 0, 1, 2", "SinusoidalPosition", pos=3, d_model=10)
 def _sinusoids(n: Namespace) -> Any:
-    return n.SinusoidalPosition(d_model=10).double()(torch.arange(3).expand(2, 3))
+    return n.SinusoidalPosition(d_model=10).double()(torch.arange(3).expand(2, 3)).float()
 
 
 @probe("position", "sinusoids with rows of their own", "SinusoidalPosition", pos=3, d_model=10)
 def _sinusoids_rows(n: Namespace) -> Any:
-    return n.SinusoidalPosition(d_model=10).double()(_positions())
+    return n.SinusoidalPosition(d_model=10).double()(_positions()).float()
 
 
 @probe("position", "sinusoids with another base", "SinusoidalPosition", pos=3, d_model=10)
 def _sinusoids_base(n: Namespace) -> Any:
-    return n.SinusoidalPosition(d_model=10, base=7.0).double()(_positions())
+    return n.SinusoidalPosition(d_model=10, base=7.0).double()(_positions()).float()
 
 
 @probe("position", "the function sinusoidal", "sinusoidal", pos=3, d_model=10)
 def _sinusoids_function(n: Namespace) -> Any:
-    return n.sinusoidal(_positions(), 10, 100.0, torch.float64)
+    return n.sinusoidal(_positions(), 10, 100.0, torch.float64).float()
 
 
 def _queries(n_heads: int = 3, d_head: int = 10, pos: int = 3) -> Tensor:
@@ -145,46 +145,48 @@ def _queries(n_heads: int = 3, d_head: int = 10, pos: int = 3) -> Tensor:
 
 @probe("position", "rotary at position 0", "Rotary", batch=2, pos=3, n_heads=3, d_head=10)
 def _rotary_zero(n: Namespace) -> Any:
-    return n.Rotary(d_head=10).double()(_queries(), torch.zeros(2, 3, dtype=torch.long))
+    return n.Rotary(d_head=10).double()(_queries(), torch.zeros(2, 3, dtype=torch.long)).float()
 
 
 @probe("position", "rotary on a single pair", "Rotary", batch=2, pos=3, n_heads=3, d_head=2)
 def _rotary_pair(n: Namespace) -> Any:
-    return n.Rotary(d_head=2).double()(_queries(d_head=2), _positions())
+    return n.Rotary(d_head=2).double()(_queries(d_head=2), _positions()).float()
 
 
 @probe("position", "rotary on two pairs", "Rotary", batch=2, pos=3, n_heads=3, d_head=4)
 def _rotary_pairs(n: Namespace) -> Any:
-    return n.Rotary(d_head=4).double()(_queries(d_head=4), _positions())
+    return n.Rotary(d_head=4).double()(_queries(d_head=4), _positions()).float()
 
 
 @probe("position", "rotary on five pairs", "Rotary", batch=2, pos=3, n_heads=3, d_head=10)
 def _rotary(n: Namespace) -> Any:
-    return n.Rotary(d_head=10).double()(_queries(), _positions())
+    return n.Rotary(d_head=10).double()(_queries(), _positions()).float()
 
 
 @probe("position", "rotary with another base", "Rotary", batch=2, pos=3, n_heads=3, d_head=10)
 def _rotary_base(n: Namespace) -> Any:
-    return n.Rotary(d_head=10, base=7.0).double()(_queries(), _positions())
+    return n.Rotary(d_head=10, base=7.0).double()(_queries(), _positions()).float()
 
 
 @probe("position", "rotary with as many heads as positions", "Rotary", pos=3, n_heads=3)
 def _rotary_square(n: Namespace) -> Any:
-    return n.Rotary(d_head=4).double()(_queries(d_head=4), torch.arange(3).expand(2, 3))
+    return n.Rotary(d_head=4).double()(_queries(d_head=4), torch.arange(3).expand(2, 3)).float()
 
 
 @probe("position", "rotary: products depend on the distance alone", "Rotary")
 def _rotary_relative(n: Namespace) -> Any:
     rotary, q, k = n.Rotary(d_head=10).double(), _queries(), normal(2, 3, 3, 10, seed=7)
-    def product(shift: int) -> Tensor:
+
+    def product(shift: int) -> Any:
         near, far = _positions() + shift, _positions() + shift + 2
         return (rotary(q, far) * rotary(k, near)).sum(-1)
-    return bool(torch.allclose(product(0), product(17)))
+
+    return bool(torch.allclose(product(0), product(17), rtol=1e-4, atol=1e-4))
 
 
 @probe("position", "the function rotate", "rotate", batch=2, pos=3, n_heads=3, d_head=10)
 def _rotate_function(n: Namespace) -> Any:
-    return n.rotate(_queries(), _positions(), 100.0)
+    return n.rotate(_queries(), _positions(), 100.0).float()
 
 
 # Norm
@@ -211,7 +213,9 @@ for _title, _options in _NORMS.items():
         x = torch.full((11,), 3.0, dtype=torch.float64)
         return filled(getattr(n, name)(d_model=11, **options))(x)
 
-    @probe("norm", f"{_title} where positions, batch and d_model are equal", _name, pos=5, d_model=5)
+    @probe(
+        "norm", f"{_title} where positions, batch and d_model are equal", _name, pos=5, d_model=5
+    )
     def _norm_square(n: Namespace, name: str = _name, options: Any = _options) -> Any:
         return filled(getattr(n, name)(d_model=5, **options))(normal(5, 5, 5) + 1)
 
@@ -230,17 +234,6 @@ def _layer_norm_function(n: Namespace) -> Any:
 @probe("norm", "the function rms_norm", "rms_norm", batch=2, pos=3, d_model=11)
 def _rms_norm_function(n: Namespace) -> Any:
     return n.rms_norm(normal(2, 3, 11), normal(11, seed=2), 0.3)
-
-
-@probe("norm", "LayerNorm in float16 of numbers around 1000", "LayerNorm")
-def _norm_half(n: Namespace) -> Any:
-    x = (1000 + 20 * normal(3, 11)).half()
-    return n.LayerNorm(d_model=11).half()(x)
-
-
-@probe("norm", "RMSNorm in float16 of numbers around 1000", "RMSNorm")
-def _rms_half(n: Namespace) -> Any:
-    return n.RMSNorm(d_model=11).half()((1000 + 20 * normal(3, 11)).half())
 
 
 # MLP
@@ -283,9 +276,9 @@ def _block(
     dropout: float = 0.0,
     rotary: bool = False,
     causal: bool = False,
-) -> Module:
+) -> Any:
     d_model, d_head = 5, 4
-    block: Module = getattr(n, name)(
+    block = getattr(n, name)(
         attention=Attention(
             d_model=d_model,
             n_heads=2,
@@ -311,16 +304,16 @@ for _name in ("PreNormBlock", "PostNormBlock"):
     def _block_no_attention(n: Namespace, name: str = _name) -> Any:
         block = _block(n, name)
         with torch.no_grad():
-            block.attention.W_O.zero_()  # type: ignore[union-attr,operator]
-            block.attention.b_O.zero_()  # type: ignore[union-attr,operator]
+            block.attention.W_O.zero_()
+            block.attention.b_O.zero_()
         return block(normal(2, 3, 5))
 
     @probe("block", f"{_name} whose MLP adds nothing", _name, batch=2, pos=3, d_model=5)
     def _block_no_mlp(n: Namespace, name: str = _name) -> Any:
         block = _block(n, name)
         with torch.no_grad():
-            block.mlp.W_out.zero_()  # type: ignore[union-attr,operator]
-            block.mlp.b_out.zero_()  # type: ignore[union-attr,operator]
+            block.mlp.W_out.zero_()
+            block.mlp.b_out.zero_()
         return block(normal(2, 3, 5))
 
     @probe("block", f"{_name} with a mask", _name, batch=2, pos=3, d_model=5)
@@ -344,9 +337,7 @@ for _name in ("PreNormBlock", "PostNormBlock"):
     @probe("block", f"the gradients of {_name}", _name)
     def _block_gradients(n: Namespace, name: str = _name) -> Any:
         block, x = _block(n, name), normal(2, 3, 5).requires_grad_()
-        return with_gradients(
-            block(x), x=x, **{key: p for key, p in block.named_parameters()}
-        )
+        return with_gradients(block(x), x=x, **dict(block.named_parameters()))
 
 
 # Cache

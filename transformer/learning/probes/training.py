@@ -62,7 +62,7 @@ def _optimised(n: Namespace, steps: int, **settings: Any) -> tuple[list[Tensor],
     for step in range(steps):
         optimizer.zero_grad()
         loss = (first * normal(2, 3, seed=10 + step)).sin().sum() + second.square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return [first.detach(), second.detach()], optimizer
 
@@ -94,7 +94,7 @@ def _groups(n: Namespace) -> Any:
     optimizer = n.AdamW(groups, lr=0.01, weight_decay=0.0)
     for _ in range(3):
         optimizer.zero_grad()
-        (first.square().sum() + second.sin().sum()).backward()
+        (first.square().sum() + second.sin().sum()).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return [first.detach(), second.detach()]
 
@@ -106,7 +106,7 @@ def _changing_rate(n: Namespace) -> Any:
     for rate in (0.1, 0.5, 0.02):
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad()
-        p.square().sum().backward()
+        p.square().sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return p.detach()
 
@@ -115,7 +115,7 @@ def _changing_rate(n: Namespace) -> Any:
 def _no_gradient(n: Namespace) -> Any:
     used, idle = Parameter(normal(3, seed=1)), Parameter(normal(3, seed=2))
     optimizer = n.AdamW([used, idle], lr=0.1, weight_decay=0.5)
-    used.square().sum().backward()
+    used.square().sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return [used.detach(), idle.detach()]
 
@@ -124,7 +124,7 @@ def _no_gradient(n: Namespace) -> Any:
 def _gradients_kept(n: Namespace) -> Any:
     p = Parameter(normal(3, seed=1))
     optimizer = n.AdamW([p], lr=0.1, weight_decay=0.5)
-    p.square().sum().backward()
+    p.square().sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return p.grad
 
@@ -147,7 +147,9 @@ def _clipped(n: Namespace, max_norm: float, scales: tuple[float, ...] = (1.0, 5.
         p.grad = normal(2, 3, seed=i + 1, scale=scale)
     without = Parameter(torch.zeros(3, dtype=torch.float64))
     norm = n.clip_gradients([*parameters, without], max_norm)
-    return {"norm": round(float(norm), 4), "gradients": [p.grad for p in parameters]}
+    # As float32: with an epsilon beside the norm, as in torch, or without is a matter of taste.
+    gradients = [None if p.grad is None else p.grad.float() for p in parameters]
+    return {"norm": round(float(norm), 4), "gradients": gradients}
 
 
 @probe("optimizer", "clipping gradients above the limit", "clip_gradients")
@@ -175,7 +177,7 @@ def _clip_generator(n: Namespace) -> Any:
     p = Parameter(torch.zeros(3, dtype=torch.float64))
     p.grad = normal(3, scale=9.0)
     n.clip_gradients((one for one in [p]), 1.0)
-    return p.grad
+    return p.grad.float()
 
 
 # Schedule
@@ -243,7 +245,7 @@ class Bigram(Module):
 
 
 def _parameters(model: Module) -> list[Tensor]:
-    return [p.detach().clone() for p in model.parameters()]
+    return [p.detach().float() for p in model.parameters()]
 
 
 def _stepped(
@@ -254,7 +256,7 @@ def _stepped(
     metrics = [n.train_step(model, optimizer, *parts, clip_norm=clip_norm) for parts in batches]
     return {
         "parameters": _parameters(model),
-        "gradients": [p.grad for p in model.parameters()],
+        "gradients": [None if p.grad is None else p.grad.float() for p in model.parameters()],
         "loss": [m.loss.detach() for m in metrics],
         "gradient norm": [round(float(m.gradient_norm), 4) for m in metrics],
     }
@@ -423,5 +425,3 @@ def _split(n: Namespace) -> Any:
 def _split_fraction(n: Namespace) -> Any:
     parts = n.split_tokens(torch.arange(20), validation_fraction=0.25)
     return [part.tolist() for part in parts]
-
-

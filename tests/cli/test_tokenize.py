@@ -1,0 +1,123 @@
+"""`transformer tokenize` as a user meets it."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from transformer.cli import main
+from transformer.tokenizers import FastByteBPETokenizer, load_tokenizer
+from transformer.tokenizers.loading import KINDS
+
+TEXT = "the cat sat on the mat,\nthe cat ate the rat\n" * 3
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    file = tmp_path / "text.txt"
+    file.write_text(TEXT)
+    return file
+
+
+@pytest.fixture
+def tokenizer(tmp_path: Path) -> Path:
+    FastByteBPETokenizer.train(TEXT, d_vocab=280).save(tmp_path / "tokenizer.json")
+    return tmp_path / "tokenizer.json"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_trained_and_kept(
+    kind: str, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "t.json"
+    main(["tokenize", "train", str(text), "--out", str(out), "--kind", kind])
+    tokenizer = load_tokenizer(out)
+    assert type(tokenizer) is KINDS[kind]
+    assert f"{out}: {kind}, {tokenizer.d_vocab:,} tokens" in capsys.readouterr().out
+
+
+def test_size_and_special_tokens_are_chosen(text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.json"
+    special = "[<|endoftext|>, <|pad|>]"
+    main(["tokenize", "train", str(text), "--out", str(out), "--size", "265", "--special", special])
+    assert load_tokenizer(out).d_vocab == 265
+    assert [*load_tokenizer(out).special_tokens] == ["<|endoftext|>", "<|pad|>"]
+    for kind, size in (("sennrich-bpe", "5"), ("wordpiece", "30")):
+        main(["tokenize", "train", str(text), "--out", str(out), "--kind", kind, "--size", size])
+        assert load_tokenizer(out).d_vocab < 50
+
+
+def test_encoding_prints_ids_and_decoding_prints_the_text(
+    text: Path, tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["tokenize", "encode", str(tokenizer), str(text)])
+    printed = capsys.readouterr().out
+    ids = [int(word) for word in printed.split()]
+    assert ids == load_tokenizer(tokenizer).encode(TEXT)
+    (tmp_path / "ids.txt").write_text(printed)
+    main(["tokenize", "decode", str(tokenizer), str(tmp_path / "ids.txt")])
+    assert capsys.readouterr().out == TEXT
+
+
+def test_what_is_piped_in_is_read(
+    tokenizer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("the cat"))
+    main(["tokenize", "encode", str(tokenizer)])
+    printed = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.StringIO(printed))
+    main(["tokenize", "decode", str(tokenizer)])
+    assert capsys.readouterr().out == "the cat"
+
+
+def test_tokens_are_shown_in_the_terminal_and_as_a_page(
+    tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["tokenize", "show", str(tokenizer), "--text", "the cat"])
+    printed = capsys.readouterr().out
+    assert "the cat" in printed
+    assert "2 tokens, 7 characters" in printed
+    page = tmp_path / "tokens.html"
+    main(["tokenize", "show", str(tokenizer), "--text", "the <cat>", "--html", str(page)])
+    assert "&lt;" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "train,encode,decode,show"),
+        (["encode", "nowhere.json", "--text", "a"], "there is no tokenizer at nowhere.json"),
+        (["encode", "{tokenizer}", "nowhere.txt"], "nowhere.txt"),
+        (["encode", "{tokenizer}", "{text}", "--text", "a"], "not both"),
+        (["encode", "{text}", "--text", "a"], "is no tokenizer file"),
+        (["encode", "{tokenizer}", "--text", "a", "--processes", "0"], "at least 1, got 0"),
+        (["decode", "{tokenizer}", "{text}"], "the"),
+        (["train", "{text}"], "out"),
+        (["train", "{text}", "--out", "t", "--kind", "words"], "kind"),
+        (["train", "{text}", "--out", "t", "--size", "10"], "d_vocab must be at least 257"),
+        (["train", "{text}", "--out", "t", "--kind", "byte", "--size", "9"], "no --size"),
+        (["train", "{text}", "--out", "t", "--kind", "sennrich-bpe", "--size", "-1"], "at least 0"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    said: str,
+    text: Path,
+    tokenizer: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    call = [word.format(text=text, tokenizer=tokenizer) for word in arguments]
+    with pytest.raises(SystemExit) as exit_info:
+        main(["tokenize", *call])
+    assert exit_info.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_an_id_outside_the_vocabulary_is_said(
+    tokenizer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("3, 9999"))
+    with pytest.raises(SystemExit):
+        main(["tokenize", "decode", str(tokenizer)])
+    assert "got 9999" in capsys.readouterr().err

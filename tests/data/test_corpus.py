@@ -1,0 +1,96 @@
+"""Corpora: found by name, file or folder; a prepared folder is whole or is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from transformer.data import corpus as module
+from transformer.data.corpus import (
+    Corpus,
+    character_tokenizer,
+    corpus_in_memory,
+    find_corpus,
+    open_corpus,
+    prepare_corpus,
+)
+from transformer.data.documents import ListOfTexts
+from transformer.tokenizers import CharacterTokenizer
+
+TEXTS = [f"{number:03} to be, or not to be\n" for number in range(20)]
+TOKENIZER = CharacterTokenizer.train("".join(TEXTS) + "$")
+END = TOKENIZER.encode("$")[0]
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    folder = tmp_path / "new" / "corpus"
+    prepare_corpus(
+        ListOfTexts(TEXTS), TOKENIZER, folder, end_of_text=END, validation_fraction=0.2, seed=1
+    )
+    return folder
+
+
+def documents_in(corpus: Corpus, part: torch.Tensor) -> list[str]:
+    return corpus.tokenizer.decode(part.tolist()).split("$")[:-1]
+
+
+def test_a_prepared_corpus_has_each_document_in_one_of_its_parts(prepared: Path) -> None:
+    corpus = find_corpus(prepared)
+    train, validation = documents_in(corpus, corpus.train), documents_in(corpus, corpus.validation)
+    assert sorted(train + validation) == TEXTS
+    assert len(validation) == 4
+    assert corpus.tokenizer.vocabulary == TOKENIZER.vocabulary
+
+
+def test_from_memory_the_last_tenth_of_the_text_is_to_validate_on(tmp_path: Path) -> None:
+    for number, text in enumerate(TEXTS):
+        (tmp_path / f"{number:03}.txt").write_text(text)
+    corpus = find_corpus(tmp_path)
+    text = "".join(TEXTS)
+    assert corpus.tokenizer.decode(corpus.train.tolist()) == text[: int(0.9 * len(text))]
+    assert corpus.tokenizer.decode(corpus.validation.tolist()) == text[int(0.9 * len(text)) :]
+
+
+def test_a_text_too_large_for_memory_is_sent_to_preparation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MOST_CHARACTERS", 10)
+    corpus_in_memory(ListOfTexts(["01234", "56789"]))
+    with pytest.raises(ValueError, match=r"over 10 characters .* `transformer prepare`"):
+        corpus_in_memory(ListOfTexts(["01234", "56789", "!"]))
+
+
+@pytest.mark.parametrize("name", ["train.tokens", "validation.tokens", "tokenizer.json"])
+def test_a_folder_that_lacks_a_file_is_refused(prepared: Path, name: str) -> None:
+    (prepared / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"is no whole corpus, it lacks {name}"):
+        find_corpus(prepared)
+
+
+def test_tokens_of_another_vocabulary_than_the_tokenizers_are_refused(prepared: Path) -> None:
+    CharacterTokenizer.train("other").save(prepared / "tokenizer.json")
+    with pytest.raises(ValueError, match=r"train\.tokens has the tokens of another vocabulary"):
+        open_corpus(prepared)
+
+
+def test_an_interrupted_second_preparation_leaves_no_mixture_of_the_two(prepared: Path) -> None:
+    other = ListOfTexts([*TEXTS[:19], "not in the vocabulary: é"])
+    with pytest.raises(ValueError, match="vocabulary has no"):
+        prepare_corpus(other, TOKENIZER, prepared)
+    with pytest.raises(FileNotFoundError, match="no whole corpus"):
+        find_corpus(prepared)
+
+
+def test_of_a_single_document_the_end_is_held_out(tmp_path: Path) -> None:
+    text = "".join(TEXTS)
+    prepare_corpus(ListOfTexts([text]), TOKENIZER, tmp_path, validation_fraction=0.3)
+    corpus = open_corpus(tmp_path)
+    assert TOKENIZER.decode(corpus.train.tolist()) == text[: int(0.7 * len(text))]
+    assert TOKENIZER.decode(corpus.validation.tolist()) == text[int(0.7 * len(text)) :]
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == ["tokenizer.json", "train.tokens", "validation.tokens"]
+
+
+def test_the_character_tokenizer_of_documents_has_all_their_characters() -> None:
+    assert character_tokenizer(ListOfTexts(["ba", "né a"])).vocabulary == tuple(" abné")

@@ -1,0 +1,166 @@
+"""Naming a mistake: on an exact match, never on errors alone; else what breaks, in words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from transformer.components.attention import Attention
+from transformer.components.norm import layer_norm
+from transformer.learning.bank import Misconception, find, variant
+from transformer.learning.diagnosis import diagnose
+from transformer.learning.evidence import confirmed, read_pattern
+from transformer.learning.exercises import exercise
+from transformer.learning.implementation import Namespace, reference
+from transformer.learning.outcome import Raised, first_difference, same
+from transformer.learning.properties import broken_properties, influence, influence_map
+from transformer.learning.relations import relation
+from transformer.learning.verdict import Verdict, from_diagnosis
+
+
+def entries(*names: str) -> list[Misconception]:
+    return [find(name) for name in names]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("mlp-inner-bias-dropped", "gated-mlp-added"),
+        ("layer-norm-unbiased-variance", "layer-norm-bias-dropped"),
+        ("attention-scale-missing", "attention-value-bias-dropped"),
+        ("loss-in-bits", "loss-next-ignores-padding"),
+    ],
+)
+def test_two_mistakes_at_once_are_both_named(names: tuple[str, str]) -> None:
+    wrong = entries(*names)
+    found = diagnose(wrong[0].exercise, variant(wrong[0].exercise, *wrong))
+    assert {entry.name for entry in found.named} == set(names)
+
+
+def test_an_error_alone_names_nothing() -> None:
+    def stops(*_: Any, **__: Any) -> Tensor:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (10x7 and 11x7)")
+
+    ours = exercise("linear")
+    found = diagnose(ours, Namespace({"linear": stops}))
+    assert found.wrong
+    assert not found.named
+    assert "yours stops with RuntimeError: mat1 and mat2" in found.evidence[0]
+
+
+def test_a_mistake_that_is_not_in_the_bank_gets_no_name_but_figures() -> None:
+    def odd(x: Tensor, scale: Tensor, bias: Tensor | None, eps: float) -> Tensor:
+        return 1.37 * layer_norm(x, scale, bias, eps)
+
+    found = diagnose(exercise("norm"), Namespace({"layer_norm": odd}))
+    assert not found.named
+    verdict = from_diagnosis(exercise("norm"), found)
+    assert verdict.headline == "layer_norm is wrong; it is none of the known mistakes"
+    assert any("the right result times 1.37" in line for line in verdict.explanation)
+
+
+def test_a_verdict_survives_its_way_through_json() -> None:
+    found = diagnose(exercise("mask"), variant(exercise("mask"), find("causal-mask-absent")))
+    verdict = from_diagnosis(exercise("mask"), found)
+    assert verdict.named == ("causal-mask-absent",)
+    assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+# Evidence
+
+
+def test_the_pattern_can_be_read_off_the_output() -> None:
+    rows = read_pattern(reference(exercise("attention"))).sum(1)
+    torch.testing.assert_close(rows, torch.ones(5, dtype=torch.float64))
+
+
+def test_a_softmax_over_queries_is_confirmed_by_the_sums() -> None:
+    wrong = find("attention-softmax-over-queries")
+    [said] = confirmed(wrong.name, variant(wrong.exercise, wrong))
+    assert "your columns to 1.00, 1.00, 1.00, 1.00, 1.00; every row should sum to 1" in said
+
+
+@pytest.mark.parametrize(
+    "name", ["attention-keys-as-values", "attention-scores-cut-from-the-gradient"]
+)
+def test_a_parameter_that_is_not_used_is_named(name: str) -> None:
+    [said] = confirmed(name, variant(exercise("attention"), find(name)))
+    assert "W_V" in said or "W_Q, W_K" in said
+
+
+# Properties
+
+
+def test_a_causal_attention_is_read_as_a_triangle() -> None:
+    attention = Attention(d_model=11, n_heads=3, d_head=5, init_std=0.7).double()
+    x = torch.randn(2, 6, 11, dtype=torch.float64)
+    map_ = influence(attention, x)
+    assert (map_.triu(1) == 0).all()
+    assert (map_.tril() + torch.ones(6, 6).triu(1) > 0).all()
+    picture = influence_map(map_).splitlines()
+    assert picture[2].rstrip() == "  0 " + picture[2][4]  # the first query sees the first key only
+
+
+def test_information_that_flows_backwards_is_said_with_the_map() -> None:
+    wrong = find("attention-causal-ignored")
+    said = broken_properties(exercise("attention"), variant(wrong.exercise, wrong))
+    assert any("changing position 1 changes the output at 0" in line for line in said)
+    assert not broken_properties(exercise("attention"), reference(exercise("attention")))
+
+
+def test_the_first_activation_that_differs_is_named() -> None:
+    wrong = find("gpt-blocks-read-the-embedding")
+    said = broken_properties(exercise("gpt"), variant(wrong.exercise, wrong))
+    assert any("first activation that differs from ours is blocks.1" in line for line in said)
+
+
+# Relations
+
+RIGHT = torch.arange(1.0, 25.0, dtype=torch.float64).reshape(2, 3, 4).sqrt()
+SIZES = {"batch": 2, "pos": 3, "d_model": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda y: 2 * y, "times 2"),
+        (lambda y: y * 3**0.5, "= sqrt(pos)"),
+        (lambda y: y / 4, "= 1/d_model"),
+        (lambda y: -y, "times -1"),
+        (lambda y: y / torch.log(torch.tensor(2.0)).double(), "1/ln 2"),
+        (lambda y: y + 0.25, "plus 0.25 everywhere"),
+        (lambda y: 0 * y, "every entry is zero"),
+        (lambda y: y * torch.nan, "every entry is NaN"),
+        (lambda y: y.roll(1, 1), "shifted by 1 along axis 1"),
+        (lambda y: y.flip(2), "reversed along axis 2"),
+        (lambda y: y.transpose(0, 1), "right but for the order of its axes"),
+        (lambda y: y[..., None], "axes of size 1"),
+        (lambda y: y.float(), "torch.float32 and should be torch.float64"),
+        (lambda y: torch.cat([y[:1], y[1:] ** 2]), "wrong only at [1] of axis 0"),
+    ],
+)
+def test_what_a_wrong_result_has_to_do_with_the_right_one(
+    change: Callable[[Tensor], Tensor], said: str
+) -> None:
+    assert said in str(relation(change(RIGHT), RIGHT, SIZES))
+
+
+def test_what_has_nothing_to_do_with_it_is_called_nothing() -> None:
+    assert relation(torch.randn(2, 3, 4).double(), RIGHT, SIZES) is None
+
+
+# Outcomes
+
+
+def test_outcomes_are_the_same_in_structure_dtype_and_value() -> None:
+    one = {"a": [RIGHT, 1.0, "x"], "b": None}
+    assert same(one, {"a": [RIGHT + 1e-9, 1.0, "x"], "b": None})
+    assert not same(one, {"a": [RIGHT + 1e-3, 1.0, "x"], "b": None})
+    assert not same(RIGHT, RIGHT.float())
+    assert not same(True, 1)
+    assert same(RIGHT * torch.nan, RIGHT * torch.nan)
+    assert same(Raised("ValueError", "a"), Raised("ValueError", "b"))
+    assert not same(Raised("ValueError"), Raised("KeyError"))
+    assert first_difference([1, 2], [1, 3]) == "number 1: yours gives 2, expected 3"

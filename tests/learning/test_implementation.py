@@ -1,0 +1,171 @@
+"""Whose code is under test: found, matched by name and shape, or told what does not fit."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import Module, Parameter
+
+from transformer.components.attention import Attention
+from transformer.components.linear import Linear
+from transformer.learning.diagnosis import diagnose
+from transformer.learning.exercises import exercise
+from transformer.learning.implementation import (
+    Namespace,
+    NotWrittenError,
+    adapted,
+    for_exercise,
+    load,
+)
+from transformer.learning.layout import LayoutError
+from transformer.learning.score import exercise_of, right_implementations
+
+LINEAR = """
+import torch
+from transformer.components.linear import linear as helper
+
+class Linear(torch.nn.Module):
+    pass
+
+def softmax(x, dim=-1):
+    return x
+"""
+
+
+def test_a_file_gives_what_it_defines_and_not_what_it_imports_from_us(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(LINEAR + "from transformer.components.norm import LayerNorm\n")
+    assert load(str(file)).keys() == {"Linear", "softmax"}
+
+
+def test_a_folder_gives_what_its_files_define(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("def relu(x): return x\nLAYOUT = {'Linear': {}}\n")
+    (tmp_path / "two.py").write_text("def gelu(x): return x\nLAYOUT = {'MLP': {}}\n")
+    (tmp_path / "test_three.py").write_text("raise RuntimeError('a test is not loaded')\n")
+    names = load(str(tmp_path))
+    assert names.keys() == {"relu", "gelu", "LAYOUT"}
+    assert names["LAYOUT"] == {"Linear": {}, "MLP": {}}
+
+
+def test_a_module_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_parts.py").write_text("def silu(x): return x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load("my_parts").keys() == {"silu"}
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file or folder at nowhere\.py"):
+        load("nowhere.py")
+    with pytest.raises(ValueError, match="neither a file, a folder nor a module"):
+        load("no_such_module_anywhere")
+    with pytest.raises(ValueError, match="no Python file"):
+        load(str(tmp_path))
+
+
+def test_a_name_that_is_missing_is_not_written_yet() -> None:
+    with pytest.raises(NotWrittenError, match="Attention: not written yet"):
+        _ = Namespace({}).Attention
+
+
+class Bare(Module):
+    """A learner's Linear that knows no bias."""
+
+    def __init__(self, d_in: int, d_out: int) -> None:
+        super().__init__()
+        self.W = Parameter(torch.zeros(d_in, d_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.W
+
+
+def test_a_keyword_that_is_not_taken_is_left_out_at_its_default_and_not_written_else() -> None:
+    class Plain(Bare):
+        def __init__(self, d_in: int, d_out: int) -> None:
+            super().__init__(d_in, d_out)
+            self.b = Parameter(torch.zeros(d_out))
+
+    made = adapted(Linear, Plain, {})
+    assert made(d_in=3, d_out=5, init_std=7.0).W.shape == (3, 5)
+    with pytest.raises(NotWrittenError, match="Plain with bias: not written yet"):
+        made(d_in=3, d_out=5, bias=False)
+
+
+def complaint(theirs: type[Module], ours: type[Module], **sizes: Any) -> str:
+    with pytest.raises(LayoutError) as error:
+        adapted(ours, theirs, {})(**sizes)
+    return str(error.value)
+
+
+def test_a_missing_parameter_is_named() -> None:
+    assert "b (d_out) is missing" in complaint(Bare, Linear, d_in=3, d_out=5)
+
+
+def test_a_transposed_one_is_named_as_what_it_is() -> None:
+    class Transposed(Module):
+        def __init__(self, d_in: int, d_out: int) -> None:
+            super().__init__()
+            self.W = Parameter(torch.zeros(d_out, d_in))
+            self.b = Parameter(torch.zeros(d_out))
+
+    said = complaint(Transposed, Linear, d_in=3, d_out=5)
+    assert "W has the shape (5, 3), expected (3, 5) (d_in d_out)" in said
+    assert 'it may be "W: d_out d_in"' in said
+
+
+def test_a_fused_projection_is_named_as_what_it_is() -> None:
+    class Fused(Module):
+        def __init__(self, *, d_model: int, n_heads: int, d_head: int) -> None:
+            super().__init__()
+            self.c_attn = nn.Linear(d_model, 3 * n_heads * d_head)
+            self.c_proj = nn.Linear(n_heads * d_head, d_model)
+
+    said = complaint(Fused, Attention, d_model=11, n_heads=3, d_head=7)
+    assert "W_Q (n_heads d_model d_head) is missing" in said
+    assert 'c_attn.weight (63, 11) is not one of ours; it may be "W_Q W_K W_V: (' in said
+    assert "c_proj.weight (11, 21) is not one of ours; it may be " in said
+
+
+def test_a_declared_layout_that_does_not_fit_is_refused() -> None:
+    class Torchs(Module):
+        def __init__(self, d_in: int, d_out: int) -> None:
+            super().__init__()
+            self.inner = nn.Linear(d_in, d_out)
+
+    wrong = {"inner.weight": "W: d_in d_out", "inner.bias": "b: d_out"}
+    made = adapted(Linear, Torchs, wrong)
+    with pytest.raises(LayoutError, match=r"inner.weight the shape \(3, 5\), it has \(5, 3\)"):
+        made(d_in=3, d_out=5)
+
+
+def test_behind_a_declared_layout_gradients_and_modes_are_the_learners() -> None:
+    class Torchs(Module):
+        def __init__(self, d_in: int, d_out: int) -> None:
+            super().__init__()
+            self.inner = nn.Linear(d_in, d_out)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.inner(x)
+            return out * (2.0 if self.training else 1.0)
+
+    layout = {"inner.weight": "W: d_out d_in", "inner.bias": "b: d_out"}
+    module, x = adapted(Linear, Torchs, layout)(d_in=3, d_out=5).double(), torch.randn(2, 3)
+    x = x.double()
+    torch.testing.assert_close(module.eval()(x), x @ module.W + module.b)
+    torch.testing.assert_close(module.train()(x), 2 * (x @ module.W + module.b))
+    module(x).sum().backward()
+    torch.testing.assert_close(module.W.grad, 2 * x.sum(0)[:, None].expand(3, 5))
+
+
+@pytest.mark.parametrize("file", right_implementations(), ids=lambda file: file.stem)
+def test_right_in_another_way_is_right(file: Path) -> None:
+    found = diagnose(exercise_of(file), for_exercise(exercise_of(file), load(str(file))))
+    assert found.right
+    assert not found.wrong
+
+
+def test_there_are_at_least_12_of_them() -> None:
+    assert len(right_implementations()) >= 12
+    assert {"attention", "norm"} <= {exercise_of(file).name for file in right_implementations()}
+    assert exercise("attention").required == ("Attention",)

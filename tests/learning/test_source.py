@@ -1,0 +1,88 @@
+"""Skeletons: made of our own source, so that they type-check, pass once filled, and fail bare."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from transformer.learning.diagnosis import diagnose
+from transformer.learning.exercises import EXERCISES, exercise
+from transformer.learning.implementation import for_exercise, load
+from transformer.learning.source import edited, module_of, reference_source, skeleton
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_a_skeleton_keeps_signatures_and_docstrings_and_takes_the_bodies(name: str) -> None:
+    one = exercise(name)
+    whole, bare = ast.parse(reference_source(one)), ast.parse(skeleton(one))
+    kept = {ast.get_docstring(node) for node in ast.walk(bare) if isinstance(node, DOCUMENTED)}
+    assert {ast.get_docstring(n) for n in ast.walk(whole) if isinstance(n, DOCUMENTED)} == kept
+    signatures = [
+        [ast.unparse(n.args) for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+        for tree in (whole, bare)
+    ]
+    assert signatures[0] == signatures[1]
+    assert skeleton(one).count("raise NotImplementedError") >= len(one.writes)
+
+
+OF_CONSTRUCTORS = {
+    "a text shorter than a window is refused",
+    "how many parameters of its own each layer has",
+    "the spread of initial weights and what scales with depth",
+}
+DOCUMENTED = ast.FunctionDef | ast.ClassDef | ast.Module
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_a_bare_skeleton_is_not_written_yet_and_nothing_else(name: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{name}.py"
+    file.write_text(skeleton(exercise(name)), encoding="utf-8")
+    found = diagnose(exercise(name), for_exercise(exercise(name), load(str(file))))
+    assert not found.wrong
+    assert found.missing
+    # Constructors are given, and so are the checks in them: that is all that can be right.
+    assert set(found.right) <= OF_CONSTRUCTORS
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_with_our_bodies_put_back_it_is_right(name: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{name}.py"
+    file.write_text(reference_source(exercise(name)), encoding="utf-8")
+    found = diagnose(exercise(name), for_exercise(exercise(name), load(str(file))))
+    assert not found.wrong
+    assert not found.missing
+
+
+@pytest.mark.slow
+def test_skeletons_type_check(tmp_path: Path) -> None:
+    for name in EXERCISES:
+        (tmp_path / f"{name}.py").write_text(skeleton(exercise(name)), encoding="utf-8")
+    config = Path(__file__).parents[2] / "pyproject.toml"
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", str(config), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+
+
+def test_an_edit_must_fit_in_exactly_one_place() -> None:
+    assert edited("a + b", [("a", "c"), ("c + b", "d")]) == "d"
+    with pytest.raises(ValueError, match="'x' stands 0 times in the source, not once"):
+        edited("a + b", [("x", "y")])
+    with pytest.raises(ValueError, match="'a' stands 2 times"):
+        edited("a + a", [("a", "b")])
+
+
+def test_a_module_made_of_text_leaves_no_trace() -> None:
+    module = module_of("x = 1", "transformer.no_such_module")
+    assert module.x == 1
+    assert "transformer.no_such_module" not in sys.modules
+
+
+def test_an_unknown_exercise_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="no exercise 'attn'; there are: linear, softmax"):
+        exercise("attn")

@@ -1,0 +1,68 @@
+"""`transformer exercise`: write a component yourself, beginning from its skeleton."""
+
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import Namespace
+from rich.console import Console
+from rich.syntax import Syntax
+
+from transformer.cli.parser import Parser
+
+HELP = "write a component yourself: list | start | hint | solution | status"
+FOLDER = Path("exercises")
+Action = Literal["list", "start", "hint", "solution", "status"]
+ACTIONS = (
+    "list: the exercises in the order of the curriculum; start: write the skeleton of one into "
+    "the folder; hint: check it, and say no more than a hint; solution: ours, beside yours as a "
+    "diff; status: what is done"
+)
+
+
+def make_parser() -> Parser:
+    """Return the parser of this command's arguments."""
+    parser = Parser(description=HELP)
+    parser.add_argument("action", type=Action, help=ACTIONS)
+    parser.add_argument("name", type=str | None, default=None, nargs="?", help="the exercise")
+    parser.add_argument("--into", type=Path, default=FOLDER, help="the folder of your work")
+    return parser
+
+
+def run(options: Namespace) -> None:
+    """Do what was asked for."""
+    from transformer.learning.check import check_exercises
+    from transformer.learning.exercises import CHAPTERS, EXERCISES, exercise
+    from transformer.learning.files import solution, start, started
+    from transformer.learning.report import path_table, show
+    from transformer.learning.verdict import not_written
+
+    console = Console(highlight=False, soft_wrap=True)
+    folder = options.into
+    if options.name is None and options.action in ("start", "hint", "solution"):
+        raise ValueError(f"which one? transformer exercise {options.action} NAME")
+    if options.action == "list":
+        for one in EXERCISES.values():
+            chapter = f"chapter {one.chapter:>2}, {CHAPTERS[one.chapter]}"
+            console.print(f"{one.name:<12} {', '.join(one.required):<44.44} {chapter}")
+    elif options.action == "start":
+        file = start(exercise(options.name), folder)
+        console.print(
+            f"{file} is yours to write.\nThen: transformer check {options.name} "
+            f"--implementation {folder}"
+        )
+    elif options.action == "hint":
+        for verdict in check_exercises([exercise(options.name).name], str(folder)):
+            show(Console(highlight=False), verdict, hint_only=True)
+    elif options.action == "solution":
+        text = solution(exercise(options.name), folder)
+        kind = "diff" if text.startswith("---") else "python"
+        console.print(
+            Syntax(text, kind, background_color="default") if text else "the same as ours"
+        )
+    else:
+        begun = [one.name for one in started(folder)]
+        verdicts = {v.exercise: v for v in check_exercises(begun, str(folder))} if begun else {}
+        path = [verdicts.get(e.name, not_written(e)) for e in EXERCISES.values()]
+        Console(highlight=False).print(path_table(path))
+        done = sum(verdict.status == "right" for verdict in path)
+        console.print(f"{done} of {len(path)} exercises done")

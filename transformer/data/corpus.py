@@ -1,0 +1,131 @@
+"""What a run trains on: tokens in two parts, and the tokenizer that they are of.
+
+A corpus is made in memory from documents that fit there, or once and for all, by `prepare`,
+as a folder of token files:
+
+    train.tokens        validation.tokens        tokenizer.json
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Integer
+from torch import Tensor
+
+from transformer.data.documents import Documents
+from transformer.data.named import find_documents
+from transformer.data.prepare import prepare
+from transformer.data.splits import split_documents, split_tokens
+from transformer.data.token_file import TokenFile, copy_tokens, vocabulary_hash
+from transformer.data.windows import tokens_in
+from transformer.tokenizers import CharacterTokenizer
+
+TRAIN, VALIDATION, TOKENIZER = "train.tokens", "validation.tokens", "tokenizer.json"
+WHOLE = "whole.tokens"  # there only while it is being cut in two
+MOST_CHARACTERS = 1 << 27  # of documents held in memory; with its token each takes 20 bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """Tokens to train and to validate on, which do not overlap, and their tokenizer."""
+
+    tokenizer: CharacterTokenizer
+    train: Integer[Tensor, " n_train"]
+    validation: Integer[Tensor, " n_validation"]
+
+
+def find_corpus(source: str | Path) -> Corpus:
+    """Return the corpus that lies in a prepared folder, or that is made from documents."""
+    if any(Path(source).glob("*.tokens*")):
+        return open_corpus(source)
+    return corpus_in_memory(find_documents(source))
+
+
+def corpus_in_memory(documents: Documents) -> Corpus:
+    """Return documents as one text of characters; its last tenth is to validate on."""
+    texts, n_characters = [], 0
+    for text in documents:
+        texts.append(text)
+        n_characters += len(text)
+        if n_characters > MOST_CHARACTERS:
+            raise ValueError(
+                f"a text of over {MOST_CHARACTERS:,} characters is too large to be trained on "
+                "from memory: make token files of it first, with `transformer prepare`"
+            )
+    text = "".join(texts)
+    tokenizer = CharacterTokenizer.train(text)
+    train, validation, _ = split_tokens(torch.tensor(tokenizer.encode(text)))
+    return Corpus(tokenizer=tokenizer, train=train, validation=validation)
+
+
+def prepare_corpus(
+    documents: Documents,
+    tokenizer: CharacterTokenizer,
+    folder: str | Path,
+    *,
+    end_of_text: int | None = None,
+    validation_fraction: float = 0.1,
+    seed: int = 0,
+    num_processes: int = 1,
+) -> None:
+    """Write a corpus's folder; a random `validation_fraction` of the documents is held out.
+
+    Where there are too few documents to hold one out, it is the end of the text. The
+    tokenizer is written last, and `open_corpus` takes no folder without it.
+    """
+    train, validation, _ = split_documents(
+        documents, validation_fraction=validation_fraction, seed=seed
+    )
+    Path(folder, TOKENIZER).unlink(missing_ok=True)
+
+    def write(some: Documents, name: str) -> TokenFile:
+        return prepare(
+            some,
+            tokenizer,
+            Path(folder, name),
+            end_of_text=end_of_text,
+            num_processes=num_processes,
+        )
+
+    if len(train) and len(validation):
+        write(train, TRAIN)
+        write(validation, VALIDATION)
+    else:
+        whole = write(documents, WHOLE)
+        parts = split_tokens(tokens_in(whole), validation_fraction=validation_fraction)
+        for tokens, name in ((parts.train, TRAIN), (parts.validation, VALIDATION)):
+            copy_tokens(tokens.numpy(), whole, Path(folder, name))
+        Path(folder, WHOLE).unlink()
+    tokenizer.save(Path(folder, TOKENIZER))
+
+
+def character_tokenizer(documents: Documents) -> CharacterTokenizer:
+    """Return the tokenizer of all characters in the documents, read piece by piece."""
+    found: set[str] = set()
+    for index in range(len(documents)):
+        for piece in documents.pieces(index):
+            found.update(piece)
+    return CharacterTokenizer.train("".join(found))
+
+
+def open_corpus(folder: str | Path) -> Corpus:
+    """Open what `prepare_corpus` wrote; the tokens stay on the disk.
+
+    Raises FileNotFoundError for a folder that is not whole, and ValueError for token files
+    that are damaged or of another vocabulary than the tokenizer beside them.
+    """
+    for name in (TRAIN, VALIDATION, TOKENIZER):
+        if not Path(folder, name).is_file():
+            raise FileNotFoundError(f"{folder} is no whole corpus, it lacks {name}: prepare again")
+    tokenizer = CharacterTokenizer.load(Path(folder, TOKENIZER))
+    parts = []
+    for name in (TRAIN, VALIDATION):
+        file = TokenFile.open(Path(folder, name))
+        if file.vocabulary != vocabulary_hash(tokenizer.vocabulary):
+            raise ValueError(
+                f"{Path(folder, name)} has the tokens of another vocabulary than {TOKENIZER} "
+                "beside it: prepare the folder again"
+            )
+        parts.append(tokens_in(file))
+    return Corpus(tokenizer=tokenizer, train=parts[0], validation=parts[1])

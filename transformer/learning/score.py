@@ -1,0 +1,151 @@
+"""The score of the tests and the diagnosis: every mistake of the bank put before both.
+
+Each variant is written into a file and taken for a learner's: the tests of its exercise must
+fail on it, and the diagnosis must name it and no other. Beside them stand implementations
+that are right in another way, which must pass without a word.
+"""
+
+import importlib
+import multiprocessing
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from transformer.learning.bank import Misconception, find, whole_bank
+from transformer.learning.diagnosis import Diagnosis, diagnose
+from transformer.learning.exercises import EXERCISES, Exercise, exercise
+from transformer.learning.implementation import for_exercise, load
+from transformer.learning.suite import folder, run_tests
+
+# Imported before the processes part: what every one of them needs, and what takes long.
+HEAVY = ("torch._dynamo", "hypothesis", "sympy", "transformer.learning.probes")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What became of one implementation.
+
+    Attributes:
+        exercise: its exercise.
+        name: the misconception, or the file of a right implementation.
+        right: whether nothing is wrong with it.
+        caught: whether a test of its exercise failed, and which.
+        seen: whether an experiment of the diagnosis came out wrong.
+        named: what the diagnosis called it.
+    """
+
+    exercise: str
+    name: str
+    right: bool
+    caught: str
+    seen: bool
+    named: tuple[str, ...]
+
+    @property
+    def named_rightly(self) -> bool:
+        """Whether the diagnosis named this very mistake."""
+        return self.named == (self.name,)
+
+    @property
+    def named_wrongly(self) -> bool:
+        """Whether it named another one."""
+        return bool(self.named) and not self.named_rightly
+
+    @property
+    def false_alarm(self) -> bool:
+        """Whether a right implementation was called wrong."""
+        return self.right and bool(self.caught or self.seen)
+
+
+def score(names: Sequence[str] = (), *, processes: int = 2) -> Iterator[Case]:
+    """Yield what becomes of every variant and every right implementation, as they finish.
+
+    `names` are exercises; all by default.
+    """
+    for module in HEAVY:
+        importlib.import_module(module)
+    torch.set_num_threads(1)
+    wanted = [exercise(name) for name in names] or list(EXERCISES.values())
+    mistakes = [entry.name for entry in whole_bank() if entry.exercise in wanted]
+    rights = [str(file) for file in right_implementations() if exercise_of(file) in wanted]
+    kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    with multiprocessing.get_context(kind).Pool(processes, maxtasksperchild=1) as pool:
+        yield from pool.imap_unordered(_try_right, rights)
+        yield from pool.imap_unordered(_try_wrong, mistakes)
+
+
+def right_implementations() -> list[Path]:
+    """Return the files of implementations that are right in another way than ours."""
+    return sorted((folder() / "tests" / "learning" / "correct").glob("*.py"))
+
+
+def exercise_of(file: Path) -> Exercise:
+    """Return the exercise of such a file: the first word of its name."""
+    return exercise(file.stem.split("_")[0])
+
+
+def _try_wrong(name: str) -> Case:
+    entry: Misconception = find(name)
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place, f"{entry.exercise.name}.py")
+        file.write_text(entry.source, encoding="utf-8")
+        return _try(entry.exercise, name, file, right=False)
+
+
+def _try_right(file: str) -> Case:
+    return _try(exercise_of(Path(file)), Path(file).stem, Path(file), right=True)
+
+
+def _try(wanted: Exercise, name: str, file: Path, *, right: bool) -> Case:
+    try:
+        found = diagnose(wanted, for_exercise(wanted, load(str(file))))
+    except Exception:  # code that cannot be taken in at all: seen, and not named
+        found = Diagnosis(wrong=("loading it",))
+    outcome = run_tests(wanted, str(file))
+    return Case(
+        exercise=wanted.name,
+        name=name,
+        right=right,
+        caught=outcome.failures[0].test if outcome.failures else "",
+        seen=bool(found.wrong),
+        named=tuple(entry.name for entry in found.named),
+    )
+
+
+def summary(cases: Iterable[Case]) -> list[tuple[str, int, int, int, int, int, int]]:
+    """Return a row for each exercise and one for all.
+
+    A row is: exercise, mistakes, caught by its tests, named, named as another, right
+    implementations, false alarms.
+    """
+    cases = list(cases)
+    names = [name for name in EXERCISES if any(case.exercise == name for case in cases)]
+    groups = {name: [case for case in cases if case.exercise == name] for name in names}
+    return [(name, *_counts(group)) for name, group in (groups | {"all": cases}).items()]
+
+
+def _counts(cases: Sequence[Case]) -> tuple[int, int, int, int, int, int]:
+    wrong = [case for case in cases if not case.right]
+    rights = [case for case in cases if case.right]
+    return (
+        len(wrong),
+        sum(bool(case.caught) for case in wrong),
+        sum(case.named_rightly for case in wrong),
+        sum(case.named_wrongly for case in wrong),
+        len(rights),
+        sum(case.false_alarm for case in rights),
+    )
+
+
+def good_enough(cases: Iterable[Case]) -> bool:
+    """Return whether all is caught, 95% is named, nothing misnamed, and no false alarm."""
+    _, mistakes, caught, named, misnamed, _, false_alarms = summary(cases)[-1]
+    return caught == mistakes and named >= 0.95 * mistakes and not misnamed and not false_alarms
+
+
+def as_json(cases: Iterable[Case]) -> list[dict[str, object]]:
+    """Return the cases as JSON has them."""
+    return [asdict(case) for case in cases]

@@ -1,0 +1,127 @@
+"""The tests of the package, wherever they lie, run on an implementation and told in words."""
+
+import contextlib
+import io
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from transformer.learning.exercises import Exercise
+from transformer.learning.plugin import OPTION
+from transformer.learning.source import PACKAGE
+
+QUICK = "not slow and not gpu and not house and not learning"
+WITH_LEARNING = "not slow and not gpu and not house"
+
+
+RAN = {
+    pytest.ExitCode.OK,
+    pytest.ExitCode.TESTS_FAILED,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+    pytest.ExitCode.INTERRUPTED,  # by -x, at the first failure
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A test that failed: its name in words, and the first line of what it says."""
+
+    test: str
+    message: str
+
+
+@dataclass
+class Outcome:
+    """What came of a run of tests."""
+
+    passed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    skipped: int = 0
+
+
+def folder() -> Path:
+    """Return the folder that holds `tests`: the checkout, or where the wheel put them.
+
+    Raises FileNotFoundError for a package that was installed without its tests.
+    """
+    for place in (PACKAGE.parent, PACKAGE / "learning" / "suite"):
+        if (place / "tests" / "conftest.py").is_file():
+            return place
+    raise FileNotFoundError("the tests are not there: install transformer anew, from its wheel")
+
+
+def arguments(*files: str, implementation: str | None, expression: str) -> list[str]:
+    """Return what pytest is called with to run our tests from anywhere."""
+    home = folder()
+    options = ["--import-mode=importlib", f"--rootdir={home}", "-c", os.devnull]
+    if implementation is not None:
+        options += [OPTION, implementation]
+    return [*options, "-m", expression, *(str(home / "tests" / file) for file in files)]
+
+
+def run_tests(
+    exercise: Exercise, implementation: str, *, expression: str = QUICK, first_only: bool = True
+) -> Outcome:
+    """Run the tests of one exercise on an implementation, in this process."""
+    sys.path.insert(0, str(folder()))
+    outcome = Outcome()
+    options = [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",
+        "-q",
+        *(["-x"] if first_only else []),
+    ]
+    options += arguments(exercise.tests, implementation=implementation, expression=expression)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        code = pytest.main(
+            [
+                *options,
+                *arguments(exercise.tests, implementation=implementation, expression=expression),
+            ],
+            plugins=[_Recorder(outcome)],
+        )
+    if code not in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.TESTS_FAILED,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    ):
+        outcome.failures.append(Failure(exercise.tests, f"the tests could not be run ({code})"))
+    return outcome
+
+
+class _Recorder:
+    """A pytest plugin that writes down what happens."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.outcome.failures.append(Failure(in_words(report.nodeid), _message(report)))
+        elif report.skipped:
+            self.outcome.skipped += 1
+        elif report.when == "call":
+            self.outcome.passed += 1
+
+
+def in_words(node: str) -> str:
+    """Return a test's name as a sentence.
+
+    >>> in_words("tests/components/test_norm.py::test_epsilon_stands_inside_the_root[LayerNorm]")
+    'epsilon stands inside the root (LayerNorm)'
+    """
+    name, _, parameters = node.rpartition("::")[2].partition("[")
+    words = name.removeprefix("test_").replace("_", " ")
+    return f"{words} ({parameters.rstrip(']')})" if parameters else words
+
+
+def _message(report: pytest.TestReport) -> str:
+    crash: Any = getattr(report.longrepr, "reprcrash", None)
+    text = str(getattr(crash, "message", report.longrepr))
+    return text.strip().splitlines()[0][:200] if text.strip() else ""

@@ -1,0 +1,67 @@
+"""A function over many items in several processes, in order and with bounded memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+Shared = TypeVar("Shared")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+IN_FLIGHT = 3  # items a process: enough that none waits, few enough to be held in memory
+
+_worker: list[Any] = []  # in a worker process: the function and what its calls share
+
+
+def ordered_map(
+    function: Callable[[Shared, Item], Result],
+    shared: Shared,
+    items: Iterable[Item],
+    *,
+    processes: int,
+) -> Iterator[Result]:
+    """Yield `function(shared, item)` for each item, in their order.
+
+    With one process all happens in this one. Otherwise `shared` goes to each worker once, and
+    `items` are taken only as fast as results are. Workers are started afresh ("spawn"), so
+    that a script that calls this needs the usual `if __name__ == "__main__":`. ValueError for
+    fewer processes than one, at once and not with the first result.
+    """
+    if processes < 1:
+        raise ValueError(f"processes must be at least 1, got {processes}")
+    if processes == 1:
+        return (function(shared, item) for item in items)
+    return _in_processes(function, shared, items, processes)
+
+
+def _in_processes(
+    function: Callable[[Shared, Item], Result],
+    shared: Shared,
+    items: Iterable[Item],
+    processes: int,
+) -> Iterator[Result]:
+    from concurrent.futures import Future, ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    waiting: deque[Future[Result]] = deque()
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), initializer=_start, initargs=(function, shared)
+    ) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(_call, item))
+                if len(waiting) == IN_FLIGHT * processes:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _start(function: Callable[[Any, Any], Any], shared: Any) -> None:
+    _worker[:] = function, shared
+
+
+def _call(item: Any) -> Any:
+    function, shared = _worker
+    return function(shared, item)
