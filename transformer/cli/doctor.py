@@ -78,7 +78,10 @@ def run(options: Namespace) -> None:
     try:
         report = doctor(
             model,
-            [windows.random_batch(options.batch_size, generator) for _ in range(N_BATCHES)],
+            [
+                windows.at(torch.randint(len(windows), (options.batch_size,), generator=generator))
+                for _ in range(N_BATCHES)
+            ],
             learning_rate=learning_rate,
             seed=options.seed,
         )
