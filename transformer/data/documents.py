@@ -25,6 +25,10 @@ class Documents(IndexedData[str]):
         """
         return pieces_of(self.item(index))
 
+    def all_pieces(self) -> Iterator[str]:
+        """Yield the pieces of all documents: what a tokenizer is learned from."""
+        return (piece for index in range(len(self)) for piece in self.pieces(index))
+
 
 class ListOfTexts(Documents):
     """The texts given, in memory."""
