@@ -69,6 +69,7 @@ def test_a_run_is_examined_with_its_own_model_text_and_learning_rate(
     )
     [run] = (tmp_path / "runs").iterdir()
     seen: dict[str, Any] = {}
+    picture = tmp_path / "doctor.png"
 
     def spy(model: GPT, batches: list[Tensor], **options: Any) -> Report:
         seen.update(model=model, batches=batches, **options)
@@ -77,7 +78,7 @@ def test_a_run_is_examined_with_its_own_model_text_and_learning_rate(
 
     monkeypatch.setattr("transformer.learning.doctor.doctor", spy)
     with pytest.raises(SystemExit) as exit_info:
-        main(["doctor", "--run", str(run), "--picture", str(tmp_path / "doctor.png")])
+        main(["doctor", "--run", str(run), "--picture", str(picture)])
     assert exit_info.value.code == 1
     assert "spied: m. Expected: e. Look at l." in " ".join(capsys.readouterr().out.split())
     W_E = "embedding.W_E"
@@ -85,6 +86,12 @@ def test_a_run_is_examined_with_its_own_model_text_and_learning_rate(
     assert torch.equal(seen["model"].get_parameter(W_E), trained.get_parameter(W_E))
     assert tokenizer.decode(seen["batches"][0][0].tolist()) in TEXT
     assert seen["learning_rate"] == 7.0
+
+    other = tmp_path / "other.txt"  # fewer characters than the run's vocabulary has
+    other.write_text("the rat sat on the cat" * 9)
+    with pytest.raises(SystemExit):
+        main(["doctor", "--run", str(run), "--text", str(other), "--picture", str(picture)])
+    assert tokenizer.decode(seen["batches"][0][0].tolist()) in other.read_text()
 
 
 def test_a_learners_part_stands_in_the_model(sources: list[str], tmp_path: Path) -> None:
@@ -107,6 +114,8 @@ def test_a_learners_part_stands_in_the_model(sources: list[str], tmp_path: Path)
     [
         (["--preset", "gpt5"], "no preset 'gpt5'"),
         (["--run", "nowhere"], "there is no run at nowhere"),
+        (["--data", "shakespeare"], "give --text or --data, not both"),
+        (["--data", "shakespear", "--text", "null"], "shakespear"),
         (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
     ],
 )

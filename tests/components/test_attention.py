@@ -16,6 +16,7 @@ from transformer.components.attention import (
     mix_values,
     project,
 )
+from transformer.components.cache import KeyValueCache
 from transformer.components.embedding import Embedding, Unembedding
 from transformer.components.loss import cross_entropy
 from transformer.components.mask import causal_mask, combine_masks, padding_mask
@@ -81,8 +82,9 @@ def test_each_row_of_the_pattern_sums_to_1_and_columns_need_not() -> None:
 
 def test_hidden_keys_weigh_exactly_nothing_however_large_the_scores() -> None:
     mask = causal_mask(POS, POS)
-    pattern = pattern_of(make(), 30 * stream(), mask)
-    assert (pattern.masked_select(~mask) == 0).all()
+    for size in (1.0, 30.0, 3e4):  # the last gives scores of a billion
+        pattern = pattern_of(make(), size * stream(), mask)
+        assert (pattern.masked_select(~mask) == 0).all(), f"scores of size {size}^2"
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -312,6 +314,31 @@ def test_rotary_turns_queries_and_keys_and_leaves_values() -> None:
     z = mix_values(pattern, project(x, attention.W_V, None))
     expected = torch.einsum("bphd,hdm->bpm", z, attention.W_O)
     torch.testing.assert_close(attention(x, None, positions), expected)
+
+
+def test_with_rotary_every_bias_counts() -> None:
+    # Without rotary b_K shifts a row of scores by one number, which the softmax ignores.
+    rotary = Rotary(d_head=4)
+    attention, x = make(d_head=4, rotary=rotary), stream()
+    positions = torch.randint(0, 50, (BATCH, POS))
+    attention(x, None, positions).square().sum().backward()
+    for name, parameter in attention.named_parameters():
+        assert parameter.grad is not None, f"{name} is not used"
+        assert (parameter.grad != 0).any(), f"{name} changes nothing"
+
+
+@pytest.mark.parametrize("rotary", [True, False])
+def test_position_after_position_with_a_cache_is_the_whole(rotary: bool) -> None:
+    attention, x = make(d_head=4, rotary=Rotary(d_head=4) if rotary else None), stream()
+    positions = torch.arange(3, 3 + POS).expand(BATCH, POS)
+    cache = KeyValueCache()
+    with torch.no_grad():
+        chunks = [
+            attention(x[:, at], None, positions[:, at], cache)
+            for at in (slice(0, 3), slice(3, 4), slice(4, POS))
+        ]
+        torch.testing.assert_close(torch.cat(chunks, dim=1), attention(x, None, positions))
+    assert cache.length == POS
 
 
 # Learning

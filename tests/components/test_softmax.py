@@ -48,6 +48,19 @@ def test_scores_far_below_zero_are_as_good_as_any() -> None:
     assert softmax(torch.tensor([-1e4, -1e4])).tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+def test_rows_far_apart_do_not_disturb_each_other(function: Callable[[Tensor], Tensor]) -> None:
+    scores = torch.tensor([[0.0, 1.0], [2000.0, 2001.0], [-2000.0, -1999.0]], dtype=torch.float64)
+    together = function(scores)
+    for row in range(3):
+        torch.testing.assert_close(together[row], function(scores[:1])[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_probabilities_come_in_the_dtype_of_the_scores(dtype: torch.dtype) -> None:
+    assert softmax(torch.zeros(2, 3, dtype=dtype)).dtype == dtype
+
+
 def test_a_score_of_minus_infinity_has_no_probability_and_no_gradient() -> None:
     scores = torch.tensor([0.0, -torch.inf, 0.0], requires_grad=True)
     probabilities = softmax(scores)

@@ -33,7 +33,7 @@ def test_of_a_number_of_places_too_large_for_a_list_some_are_shuffled() -> None:
     assert abs(found.mean() - n / 2) < 5 * n / math.sqrt(12_000)
 
 
-@pytest.mark.parametrize("tries", [600, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tries", [600, pytest.param(10_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("n", [5, 37])
 def test_any_two_places_next_to_each_other_go_anywhere_equally_often(n: int, tries: int) -> None:
     """Counts are binomial: five standard deviations, in 37 of them, is once in 40,000."""

@@ -266,6 +266,14 @@ def test_nothing_is_found_once_it_is_mended(check: Callable[[Trial], list[Findin
     assert grave(findings) == {}
 
 
+@pytest.mark.parametrize("factor", [5 * (POS - 1), 1 / math.log(2), 0.25])
+def test_a_loss_on_another_scale_is_one_finding_and_not_many(factor: float) -> None:
+    scaled = trial(loss=scaled_by(factor))
+    assert grave(first_loss(scaled)) == {}
+    assert grave(random_tokens(scaled)) == {}
+    assert list(grave(objective(scaled))) == ["loss of equal logits"]
+
+
 # The whole
 
 

@@ -86,6 +86,7 @@ def test_past_n_ctx_a_cache_is_refused_with_what_it_holds_and_a_way_out(
     model(torch.zeros(BATCH, 2, dtype=torch.long), cache=cache)
 
 
+@pytest.mark.house
 @pytest.mark.parametrize(("n_layers", "n_caches"), [(2, 0), (2, 1), (2, 3), (0, 0)])
 def test_a_cache_for_another_number_of_blocks_is_refused(n_layers: int, n_caches: int) -> None:
     model, cache = make_gpt(n_layers=n_layers), [KeyValueCache() for _ in range(n_caches)]
@@ -203,6 +204,7 @@ def test_a_tied_model_shares_one_parameter_and_counts_it_once() -> None:
     assert gradient(tied.get_parameter("embedding.W_E")).all()
 
 
+@pytest.mark.house
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
@@ -324,6 +326,7 @@ def frames_down_to_the_softmax(model: Module, tokens: Tensor) -> list[list[str]]
     return stacks
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("norm_position", ["pre", "post"])
 def test_from_the_models_forward_to_the_softmax_is_at_most_four_frames(norm_position: str) -> None:
     """A learner who steps down from the model is soon at the equation."""

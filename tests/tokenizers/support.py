@@ -45,10 +45,10 @@ FEW_LETTERS = st.text("aab' \n", max_size=200)  # the same pairs again and again
 
 
 def holds_for(**strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Any]:
-    """Make a test of a property: 50 examples, and 10,000 with `-m slow`."""
+    """Make a test of a property: 50 examples, and 10,000 with `-m long`."""
 
     def make(check: Callable[..., None]) -> Callable[[int], None]:
-        @pytest.mark.parametrize("n", [50, pytest.param(10_000, marks=pytest.mark.slow)])
+        @pytest.mark.parametrize("n", [50, pytest.param(10_000, marks=pytest.mark.long)])
         def test(n: int) -> None:
             settings(max_examples=n, deadline=None)(given(**strategies)(check))()
 

@@ -23,6 +23,12 @@ def test_ids_follow_code_points_whatever_the_order_of_the_text() -> None:
     assert tokenizer.encode("bee\n") == [2, 3, 3, 0]
 
 
+def test_a_vocabulary_of_another_order_keeps_it() -> None:
+    tokenizer = CharacterTokenizer(("n", "a", "b"))
+    assert tokenizer.encode("ban") == [2, 1, 0]
+    assert tokenizer.decode([2, 1, 0]) == "ban"
+
+
 def test_the_empty_text_has_no_tokens() -> None:
     tokenizer = CharacterTokenizer.train("a")
     assert tokenizer.encode("") == []

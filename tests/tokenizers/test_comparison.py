@@ -27,14 +27,14 @@ def test_the_text_has_fourteen_scripts_code_and_emoji() -> None:
     assert min(seen[script] for script in SCRIPTS) >= 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not LOCALES.is_dir(), reason="no translations in /usr/share/locale")
 def test_the_long_text_has_much_real_text_in_ten_scripts() -> None:
     seen = Counter(unicodedata.name(c, "?").split()[0] for c in corpus(EACH_LANGUAGE))
     assert sum(seen[script] > 10_000 for script in SCRIPTS) >= 10
 
 
-@pytest.mark.parametrize("size", [0, pytest.param(EACH_LANGUAGE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [0, pytest.param(EACH_LANGUAGE, marks=pytest.mark.long)])
 def test_no_id_differs_from_those_of_other_libraries(size: int) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.tokenizers.comparison", str(size)],

@@ -49,7 +49,7 @@ def test_the_work_on_a_long_piece_is_not_quadratic() -> None:
     assert four_times < 5 * once
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("text", ["x", "ab", "antidisestablishmentarianism", "中文字"])
 def test_a_line_of_ten_megabytes_without_a_space_makes_the_round_trip(text: str) -> None:
     # In a process without the checks of types. A quadratic algorithm would take days.
@@ -62,7 +62,7 @@ def test_a_line_of_ten_megabytes_without_a_space_makes_the_round_trip(text: str)
 
 
 @needs_gpt2
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_long_line_without_a_space_has_tiktokens_ids() -> None:
     line = "".join(chr(97 + i * i * i % 26) for i in range(300_000)) + "é" * 10_000
     assert gpt2().encode(line) == of_tiktoken(gpt2()).encode_ordinary(line)

@@ -49,7 +49,7 @@ def test_pieces_are_words_numbers_signs_and_space(text: str, pieces: list[str]) 
     assert split(text) == pieces
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_assigned_character_is_split_as_hugging_face_does() -> None:
     differ = []
     for character in map(chr, range(0x110000)):

@@ -55,7 +55,7 @@ def test_a_word_of_more_than_100_characters_is_unknown(n: int) -> None:
     assert (bert().tokenize(text) == ["[UNK]"]) == (n > 100)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_character_since_unicode_3_2_gives_hugging_faces_words() -> None:
     normalizer = tokenizers.normalizers.BertNormalizer()
     splitter = tokenizers.pre_tokenizers.BertPreTokenizer()

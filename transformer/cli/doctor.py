@@ -37,7 +37,13 @@ def make_parser() -> Parser:
         help="a module, file or folder whose components stand in for ours",
     )
     parser.add_argument(
-        "--text", type=Path | None, default=None, help="the text to train on (Shakespeare)"
+        "--text", type=Path | None, default=None, help="a text, or a folder of them, to train on"
+    )
+    parser.add_argument(
+        "--data",
+        type=str | None,
+        default=None,
+        help="a data set's name or a prepared folder, in place of a text (Shakespeare)",
     )
     parser.add_argument(
         "--learning-rate",
@@ -70,6 +76,8 @@ def run(options: Namespace) -> None:
     from transformer.training.config import TrainConfig
     from transformer.visualisation.doctor import plot_doctor
 
+    if options.text is not None and options.data is not None:
+        raise ValueError(f"give --text or --data, not both; got {options.text} and {options.data}")
     if options.batch_size < 1:
         raise ValueError(f"--batch-size must be at least 1, got {options.batch_size}")
     torch.set_num_threads(TrainConfig().threads)
@@ -78,7 +86,10 @@ def run(options: Namespace) -> None:
     try:
         report = doctor(
             model,
-            [windows.random_batch(options.batch_size, generator) for _ in range(N_BATCHES)],
+            [
+                windows.at(torch.randint(len(windows), (options.batch_size,), generator=generator))
+                for _ in range(N_BATCHES)
+            ],
             learning_rate=learning_rate,
             seed=options.seed,
         )
@@ -106,26 +117,32 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
     import yaml
 
     from transformer.config import TransformerConfig, preset
-    from transformer.data.shakespeare import shakespeare
-    from transformer.data.text import read_text
+    from transformer.data.corpus import corpus_in_memory, find_corpus
+    from transformer.data.documents import TextFiles
     from transformer.data.windows import TokenWindows
     from transformer.models.gpt import GPT
-    from transformer.tokenizers import CharacterTokenizer
     from transformer.training.checkpoint import load_checkpoint
     from transformer.training.config import TrainConfig
 
-    asked: dict[str, Any] = {"learning_rate": TrainConfig().learning_rate, "text": None}
+    asked: dict[str, Any] = {"learning_rate": TrainConfig().learning_rate}
     if options.run is not None:
-        model, tokenizer = load_checkpoint(options.run)
+        trained, tokenizer = load_checkpoint(options.run)
         asked |= yaml.safe_load((options.run / "train.yaml").read_text(encoding="utf-8"))
-    place = options.text or asked["text"]
-    text = shakespeare() if place is None else read_text(place)
-    if options.run is None:
-        tokenizer = CharacterTokenizer.train(text)
+    if options.text is not None or options.data is not None:
+        asked |= {"text": options.text, "data": options.data}
+    if (text := asked.get("text")) is not None:
+        corpus = corpus_in_memory(TextFiles(text))
+    else:
+        corpus = find_corpus(asked.get("data") or "shakespeare")
+    tokens = corpus.train
+    if options.run is not None:
+        model = trained
+        if tokenizer.vocabulary != corpus.tokenizer.vocabulary:  # --text other than the run's
+            tokens = torch.tensor(tokenizer.encode(corpus.tokenizer.decode(tokens.tolist())))
+    else:
         is_file = options.preset.endswith((".yaml", ".yml"))
         shape = TransformerConfig.from_yaml(options.preset) if is_file else preset(options.preset)
         torch.manual_seed(options.seed)
-        model = GPT(replace(shape, d_vocab=tokenizer.d_vocab))
-    tokens = torch.tensor(tokenizer.encode(text))
+        model = GPT(replace(shape, d_vocab=corpus.tokenizer.d_vocab))
     learning_rate = options.learning_rate or asked["learning_rate"]
     return model, TokenWindows(tokens, n_ctx=model.config.n_ctx), learning_rate

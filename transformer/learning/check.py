@@ -4,6 +4,7 @@ An endless loop, a wish for all the memory or an `os._exit` costs a verdict, not
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -28,15 +29,17 @@ class Limits:
     """What a learner's code may use.
 
     Attributes:
-        seconds: for the experiments on one exercise.
-        test_seconds: for its tests, which run once every experiment has come out right.
-        start_seconds: until Python and torch are up; slow disks need long.
+        seconds: of processor time for the experiments on one exercise.
+        test_seconds: on the clock for its tests, which run once all experiments are right.
+        start_seconds: on the clock until Python and torch are up; slow disks need long.
+        patience: how many times `seconds` may pass on the clock, on a busy machine or asleep.
         memory_bytes: beyond what Python and torch take themselves; 0 for no limit.
     """
 
     seconds: float = 8.0
     test_seconds: float = 30.0
     start_seconds: float = 120.0
+    patience: float = 4.0
     memory_bytes: int = 4 * 2**30
 
 
@@ -81,7 +84,7 @@ def _watch(
     worker: "subprocess.Popen[bytes]", report: Path, names: Sequence[str], limits: Limits
 ) -> Iterator[Verdict]:
     current, doing, done, allowed = "", "", 0, limits.start_seconds
-    deadline = time.monotonic() + allowed
+    deadline, processor_deadline = time.monotonic() + allowed, math.inf
     with report.open(encoding="utf-8") as lines:
         while True:
             ended = worker.poll()
@@ -93,9 +96,13 @@ def _watch(
                     doing = event["name"]
                 elif event["kind"] == "begin":
                     current, doing = event["exercise"], ""
-                if event["kind"] != "probe":
-                    allowed = limits.test_seconds if event["kind"] == "tests" else limits.seconds
-                    deadline = time.monotonic() + allowed
+                if event["kind"] == "tests":
+                    allowed = limits.test_seconds
+                    deadline, processor_deadline = time.monotonic() + allowed, math.inf
+                elif event["kind"] != "probe":
+                    allowed = limits.seconds
+                    deadline = time.monotonic() + limits.patience * allowed
+                    processor_deadline = _processor_seconds(worker.pid) + allowed
             if done == len(names):
                 return
             if ended is not None:
@@ -103,13 +110,25 @@ def _watch(
                     raise WorkerError(f"the process ended with exit code {ended}")
                 yield _stopped(current, f"your code ended the process (exit code {ended})", doing)
                 return
-            if time.monotonic() > deadline:
+            late = time.monotonic() > deadline
+            if late or _processor_seconds(worker.pid) > processor_deadline:
                 if not current:
                     raise WorkerError("Python and torch did not come up in time")
                 why = f"it did not come to an end within {allowed:g} seconds"
                 yield _stopped(current, why, doing)
                 return
             time.sleep(POLL)
+
+
+def _processor_seconds(process: int) -> float:
+    """Return the processor time that a process has used; 0 where the system does not tell."""
+    try:
+        fields = (
+            Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        )
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
 
 
 def _events(lines: Any) -> Iterator[dict[str, Any]]:

@@ -85,7 +85,13 @@ EXERCISES: dict[str, Exercise] = {
     for exercise in (
         _component("linear", 1, "linear", "Linear"),
         _component("softmax", 1, "softmax", "log_softmax"),
-        _other("character", 2, "tokenizers", "CharacterTokenizer"),
+        _other(
+            "character",
+            2,
+            "tokenizers",
+            "CharacterTokenizer",
+            given=("CharacterTokenizer.state", "CharacterTokenizer.from_state"),
+        ),
         _component(
             "embedding", 3, "embed", "unembed", "Embedding", "Unembedding", "TiedUnembedding"
         ),
@@ -122,7 +128,8 @@ EXERCISES: dict[str, Exercise] = {
         _other("schedule", 11, "training", "warmup_cosine"),
         _other("step", 11, "training", "accumulate_gradients", "train_step"),
         _other("evaluate", 11, "training", "evaluate"),
-        _other("windows", 11, "data", "TokenWindows", "split_tokens"),
+        _other("windows", 11, "data", "TokenWindows", given=("TokenWindows.require_d_vocab",)),
+        _other("splits", 11, "data", "split_tokens"),
         _other("filters", 12, "sampling", "apply_temperature", "keep_top_k", "keep_top_p"),
         _other("generate", 12, "sampling", "draw", "generate"),
         _component("cache", 13, "KeyValueCache"),

@@ -18,6 +18,7 @@ from transformer.learning.outcome import first_difference, same
 OPTION = "--implementation"
 MARKERS = (
     "slow: takes longer than a learner waits for; run in CI with -m slow",
+    "long: ten thousand examples of each property; run by hand with -m long, half an hour",
     "gpu: needs a CUDA device; skipped with its reason elsewhere",
     "learning: trains something until theory says that it is learned",
     "house: a promise of our own implementation, not of the exercise",
@@ -41,8 +42,9 @@ def configure(config: pytest.Config) -> None:
     if (place := config.getoption(OPTION)) is None:
         return
     from transformer.learning.implementation import load
-    from transformer.learning.substitution import substitute
+    from transformer.learning.substitution import forget, substitute
 
+    forget()
     try:
         names = load(place)
     except (FileNotFoundError, ValueError) as error:

@@ -4,34 +4,22 @@ So the same tests, which import ours by name, run on the learner's; and a learne
 stands in the full model beside our own for the rest.
 """
 
+import dataclasses
 import importlib
 import sys
-from collections.abc import Mapping
+import types
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from transformer.learning.exercises import EXERCISES
 from transformer.learning.implementation import LAYOUT, adapted
 
 
-def substitute(names: Mapping[str, Any]) -> None:
-    """Import the package anew with `names` in place of ours, leaves first.
+def forget() -> None:
+    """Drop what was imported of the package, but for the learner's kit.
 
-    Each module is imported after the parts that it is made of have been put in place, so that
-    defaults of arguments and fields are the learner's too. What was imported from the package
-    before keeps ours.
+    What is imported afterwards is new; who holds the old keeps it unchanged.
     """
-    _forget()
-    for exercise in EXERCISES.values():
-        module = importlib.import_module(exercise.dotted)
-        for name in exercise.writes:
-            if name in names:
-                ours = getattr(module, name)
-                theirs = adapted(ours, names[name], names.get(LAYOUT, {}).get(name, {}))
-                _put(ours, theirs)
-
-
-def _forget() -> None:
-    """Drop every module of the package but those of the learner's kit."""
     package = sys.modules["transformer"]
     for dotted in [*sys.modules]:
         parts = dotted.split(".")
@@ -43,16 +31,63 @@ def _forget() -> None:
             del package.__dict__[name]
 
 
+def substitute(names: Mapping[str, Any]) -> None:
+    """Put `names` in place of ours wherever the package refers to them.
+
+    That is: names of modules, entries of tables, defaults of arguments and of fields.
+    """
+    for exercise in EXERCISES.values():
+        module = importlib.import_module(exercise.dotted)
+        for name in exercise.writes:
+            if name in names:
+                ours = getattr(module, name)
+                theirs = adapted(ours, names[name], names.get(LAYOUT, {}).get(name, {}))
+                _put(ours, theirs)
+
+
 def _put(ours: object, theirs: object) -> None:
-    """Replace `ours` by `theirs` in every loaded module of the package, tables included."""
-    for dotted, module in [*sys.modules.items()]:
-        if dotted.split(".")[:2] == ["transformer", "learning"]:
-            continue
-        if dotted != "transformer" and not dotted.startswith("transformer."):
-            continue
+    for module in _modules():
         for name, value in [*vars(module).items()]:
             if value is ours:
                 setattr(module, name, theirs)
             elif isinstance(value, dict) and not name.startswith("__"):
-                for key in [key for key, held in value.items() if held is ours]:
-                    value[key] = theirs
+                _in_table(value, ours, theirs)
+            elif getattr(value, "__module__", None) == module.__name__:
+                _in_definition(value, ours, theirs)
+
+
+def _modules() -> Iterator[types.ModuleType]:
+    for dotted, module in [*sys.modules.items()]:
+        parts = dotted.split(".")
+        if parts[0] == "transformer" and parts[1:2] != ["learning"]:
+            yield module
+
+
+def _in_table(table: dict[Any, Any], ours: object, theirs: object) -> None:
+    for key in [key for key, held in table.items() if held is ours]:
+        table[key] = theirs
+
+
+def _in_definition(value: object, ours: object, theirs: object) -> None:
+    """Replace a default of a function, or of a class's fields and methods."""
+    if isinstance(value, types.FunctionType):
+        for default in value.__defaults__ or ():
+            _in_record(default, ours, theirs)
+        if any(default is ours for default in value.__defaults__ or ()):
+            kept = value.__defaults__ or ()
+            value.__defaults__ = tuple(theirs if d is ours else d for d in kept)
+        _in_table(value.__kwdefaults__ or {}, ours, theirs)
+    elif isinstance(value, type):
+        for name, held in [*vars(value).items()]:
+            if held is ours:
+                setattr(value, name, theirs)
+            elif isinstance(held, types.FunctionType):
+                _in_definition(held, ours, theirs)
+
+
+def _in_record(record: object, ours: object, theirs: object) -> None:
+    """Replace a field of a dataclass instance that serves as a default."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        for one in dataclasses.fields(record):
+            if getattr(record, one.name) is ours:
+                object.__setattr__(record, one.name, theirs)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import multiprocessing
 import os
 import sys
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from transformer.learning.exercises import Exercise
 from transformer.learning.plugin import OPTION
 from transformer.learning.source import PACKAGE
 
-QUICK = "not slow and not gpu and not house and not learning"
-WITH_LEARNING = "not slow and not gpu and not house"
+QUICK = "not slow and not long and not gpu and not house and not learning"
+WITH_LEARNING = "not slow and not long and not gpu and not house"
 
 
 RAN = {
@@ -93,6 +94,13 @@ def run_tests(
     ):
         outcome.failures.append(Failure(exercise.tests, f"the tests could not be run ({code})"))
     return outcome
+
+
+def run_tests_apart(exercise: Exercise, implementation: str) -> Outcome:
+    """Run the tests of one exercise in a process of their own, which may change everything."""
+    kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    with multiprocessing.get_context(kind).Pool(1) as pool:
+        return pool.apply(run_tests, (exercise, implementation))
 
 
 class _Recorder:

@@ -23,7 +23,7 @@ from transformer.learning.implementation import for_exercise, load
 from transformer.learning.layout import LayoutError
 from transformer.learning.probes.base import raised_at
 from transformer.learning.properties import broken_properties
-from transformer.learning.suite import run_tests
+from transformer.learning.suite import run_tests_apart
 from transformer.learning.verdict import (
     Verdict,
     after_tests,
@@ -85,7 +85,7 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
     if verdict.status == "not written":
         return verdict
     report("tests", name=f"tests/{wanted.tests}")
-    return after_tests(verdict, run_tests(wanted, implementation))
+    return after_tests(verdict, run_tests_apart(wanted, implementation))
 
 
 def broken(wanted: Exercise, error: BaseException) -> Verdict:

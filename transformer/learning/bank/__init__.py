@@ -1,5 +1,6 @@
 """The bank of misconceptions: named wrong variants of every exercise, and what to say of them."""
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -115,6 +116,7 @@ def variant(exercise: Exercise, *wrong: Misconception, style: Style = ()) -> Nam
 
     Raises ValueError when the place of one is gone with another.
     """
+    importlib.import_module(exercise.dotted)  # else the package would import the variant
     source = edited(reference_source(exercise), style)
     for entry in wrong:
         source = edited(source, entry.edits)

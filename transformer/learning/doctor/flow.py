@@ -109,7 +109,7 @@ def check_random_tokens(trial: Trial, learning_rate: float) -> Finding:
     batches = list(trial.random_tokens(RANDOM_STEPS + RANDOM_EVALUATIONS))
     for _ in trial.train(model, batches[:RANDOM_STEPS], learning_rate):
         pass
-    losses = torch.tensor(
+    losses = trial.to_nats * torch.tensor(
         [trial.loss_on(model.eval(), tokens) for tokens in batches[RANDOM_STEPS:]]
     )
     mean, uniform = losses.mean().item(), trial.uniform

@@ -50,9 +50,9 @@ def check_shift(trial: Trial) -> Finding:
 
 def check_loss_of_uniform(trial: Trial) -> Finding:
     """Compare the loss of logits that are all zero with ln(d_vocab)."""
-    tokens = trial.batches[0]
+    tokens, uniform = trial.batches[0], trial.uniform
     zeros = torch.zeros(*tokens.shape, trial.d_vocab, device=tokens.device)
-    loss, uniform = trial.loss(zeros, tokens).item(), trial.uniform
+    loss = trial.loss(zeros, tokens).item()
     is_right = math.isclose(loss, uniform, rel_tol=1e-3)
     return Finding(
         check="loss of equal logits",

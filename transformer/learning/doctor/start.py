@@ -34,7 +34,7 @@ def check_finite(trial: Trial) -> Finding:
 def check_first_loss(trial: Trial) -> Finding:
     """Compare the loss before any update with ln(d_vocab)."""
     losses = [trial.loss_on(trial.copy(), tokens) for tokens in trial.batches]
-    first, uniform = sum(losses) / len(losses), trial.uniform
+    first, uniform = trial.to_nats * sum(losses) / len(losses), trial.uniform
     above = first - uniform
     look_at = ""
     severity = "fine"

@@ -41,6 +41,18 @@ class Trial:
         """ln(d_vocab), in nats: the loss of a model that gives every token the same chance."""
         return math.log(self.d_vocab)
 
+    @cached_property
+    def to_nats(self) -> float:
+        """What a loss is multiplied by to be in nats per target.
+
+        So that a sum, or bits, is one finding and not a wrong figure in every other: logits
+        all zero cost ln(d_vocab). 1 for a loss that has no such scale.
+        """
+        tokens = self.batches[0]
+        zeros = torch.zeros(*tokens.shape, self.d_vocab, device=tokens.device)
+        of_zeros = self.loss(zeros, tokens).item()
+        return self.uniform / of_zeros if 0 < of_zeros < math.inf else 1.0
+
     def copy(self) -> Module:
         """Return a copy of the model in training mode, without gradients."""
         model = copy.deepcopy(self.model).train()

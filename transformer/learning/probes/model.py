@@ -147,6 +147,11 @@ def _one(n: Namespace) -> Any:
     return n.cross_entropy(normal(1, 3), torch.tensor([1]))
 
 
+@probe("loss", "cross_entropy of five forecasts in a row", "cross_entropy", d_vocab=7)
+def _five(n: Namespace) -> Any:
+    return n.cross_entropy(normal(5, 7), integers(7, 5))
+
+
 @probe("loss", "cross_entropy of a batch", "cross_entropy", d_vocab=7)
 def _batch(n: Namespace) -> Any:
     return n.cross_entropy(normal(2, 5, 7), integers(7, 2, 5))

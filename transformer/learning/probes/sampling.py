@@ -41,6 +41,16 @@ for _k in (1, 3, 10, 11, 20):
         return n.keep_top_k(_logits(), k)
 
 
+@probe("filters", "the 3 likeliest of a single row", "keep_top_k", d_vocab=11)
+def _top_k_single(n: Namespace) -> Any:
+    return n.keep_top_k(_logits()[:1], 3)
+
+
+@probe("filters", "top-p 0.72 of logits that come sorted", "keep_top_p", d_vocab=4)
+def _top_p_sorted(n: Namespace) -> Any:
+    return n.keep_top_p(_quarters().sort(descending=True).values, 0.72)
+
+
 @probe("filters", "the 2 likeliest where the second ties with a third", "keep_top_k")
 def _top_k_ties(n: Namespace) -> Any:
     return n.keep_top_k(_ties(), 2)
@@ -190,6 +200,18 @@ def _seeded(n: Namespace) -> Any:
         for seed in (1, 1, 2)
     ]  # fmt: skip
     return [texts[0] == texts[1], texts[0] == texts[2]]
+
+
+@probe("generate", "what a penalty is shown at each token", "generate")
+def _penalised(n: Namespace) -> Any:
+    shown: list[list[list[int]]] = []
+
+    def penalise(logits: Tensor, tokens: Tensor) -> Tensor:
+        shown.append(tokens.tolist())
+        return logits
+
+    list(n.generate(_model(), integers(13, 2, 3), n_new=3, temperature=0.0, penalise=penalise))
+    return shown
 
 
 @probe("generate", "an empty prompt is refused", "generate")

@@ -141,6 +141,11 @@ def _decayed(n: Namespace) -> Any:
     return {name: bool(n.is_decayed(name)) for name in names}
 
 
+@probe("optimizer", "which parameters of a bare layer are decayed", "is_decayed")
+def _decayed_bare(n: Namespace) -> Any:
+    return {name: bool(n.is_decayed(name)) for name in ("b_Q", "b", "W", "scale", "W_E")}
+
+
 def _clipped(n: Namespace, max_norm: float, scales: tuple[float, ...] = (1.0, 5.0)) -> Any:
     parameters = [Parameter(torch.zeros(2, 3, dtype=torch.float64)) for _ in scales]
     for i, (p, scale) in enumerate(zip(parameters, scales, strict=True)):
@@ -315,6 +320,11 @@ def _step_graph(n: Namespace) -> Any:
     return n.train_step(model, optimizer, integers(7, 2, 5), clip_norm=1e9).loss.requires_grad
 
 
+@probe("step", "two micro-batches of different lengths", "train_step")
+def _step_lengths(n: Namespace) -> Any:
+    return _stepped(n, [integers(7, 2, 5), integers(7, 2, 3, seed=2)])
+
+
 @probe("step", "accumulate_gradients over unequal micro-batches", "accumulate_gradients")
 def _accumulated(n: Namespace) -> Any:
     model = Bigram()
@@ -380,25 +390,15 @@ def _windows(n: Namespace) -> Any:
     return [len(windows), [windows[i].tolist() for i in range(8)]]
 
 
-@probe("windows", "every window can be drawn", "TokenWindows")
-def _windows_drawn(n: Namespace) -> Any:
-    windows = n.TokenWindows(torch.arange(9), n_ctx=4)
-    batch = windows.random_batch(400, torch.Generator().manual_seed(0))
-    return [tuple(batch.shape), sorted({tuple(row) for row in batch.tolist()})]
+@probe("windows", "a batch of windows that begin at 5, 0 and 7", "TokenWindows")
+def _windows_at(n: Namespace) -> Any:
+    return n.TokenWindows(torch.arange(11), n_ctx=4).at(torch.tensor([5, 0, 7])).tolist()
 
 
-@probe("windows", "rows of a batch are drawn one by one", "TokenWindows")
-def _windows_rows(n: Namespace) -> Any:
-    windows = n.TokenWindows(torch.arange(1000), n_ctx=4)
-    batch = windows.random_batch(50, torch.Generator().manual_seed(0))
-    return len({tuple(row) for row in batch.tolist()}) > 25
-
-
-@probe("windows", "the generator decides what is drawn", "TokenWindows")
-def _windows_seed(n: Namespace) -> Any:
-    windows = n.TokenWindows(torch.arange(1000), n_ctx=4)
-    draws = [windows.random_batch(5, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
-    return [torch.equal(draws[0], draws[1]), torch.equal(draws[0], draws[2])]
+@probe("windows", "windows over tokens of two bytes come out as int64", "TokenWindows")
+def _windows_dtype(n: Namespace) -> Any:
+    windows = n.TokenWindows(torch.arange(11, dtype=torch.int16), n_ctx=4)
+    return [str(windows[2].dtype), str(windows.at(torch.tensor([1])).dtype)]
 
 
 @probe("windows", "in_order over a text of whole windows", "TokenWindows")
@@ -411,17 +411,35 @@ def _windows_rest(n: Namespace) -> Any:
     return [b.tolist() for b in n.TokenWindows(torch.arange(15), n_ctx=5).in_order(2)]
 
 
+for _length in (9, 10, 11, 12):
+
+    @probe("windows", f"in_order over {_length} tokens in windows of 5", "TokenWindows")
+    def _windows_length(n: Namespace, length: int = _length) -> Any:
+        return [b.tolist() for b in n.TokenWindows(torch.arange(length), n_ctx=5).in_order(2)]
+
+
 @probe("windows", "a text shorter than a window is refused", "TokenWindows")
 def _windows_short(n: Namespace) -> Any:
     return len(n.TokenWindows(torch.arange(3), n_ctx=4))
 
 
-@probe("windows", "a split of 20 tokens", "split_tokens")
+# Splits
+
+
+def _splits(n: Namespace, n_tokens: int, **fractions: float) -> Any:
+    return [part.tolist() for part in n.split_tokens(torch.arange(n_tokens), **fractions)]
+
+
+@probe("splits", "20 tokens", "split_tokens")
 def _split(n: Namespace) -> Any:
-    return [part.tolist() for part in n.split_tokens(torch.arange(20))]
+    return _splits(n, 20)
 
 
-@probe("windows", "a split with another fraction", "split_tokens")
+@probe("splits", "20 tokens, a quarter to validate on", "split_tokens")
 def _split_fraction(n: Namespace) -> Any:
-    parts = n.split_tokens(torch.arange(20), validation_fraction=0.25)
-    return [part.tolist() for part in parts]
+    return _splits(n, 20, validation_fraction=0.25)
+
+
+@probe("splits", "20 tokens with a test part", "split_tokens")
+def _split_test(n: Namespace) -> Any:
+    return _splits(n, 20, validation_fraction=0.25, test_fraction=0.2)
