@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from datasets import Dataset
 
 from tests.tokenizers.support import GPT2, needs_gpt2
 from transformer.cli.sample import continue_prompt, opening
@@ -145,6 +146,18 @@ def test_a_run_takes_a_tokenizer_from_its_file_and_repeats_from_its_config(
     assert job.tokenizer.fingerprint() == tokenizer.fingerprint()
     folder = execute(job, lambda _: None)
     assert yaml.safe_load((folder / "train.yaml").read_text())["tokenizer"] == str(file)
+
+
+def test_it_trains_on_a_data_set_of_the_hub_that_lies_in_a_folder(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    texts = [f"the cat sat on mat {number}.\n" for number in range(23)]
+    Dataset.from_dict({"text": texts}).to_parquet(str(tmp_path / "hub" / "train-0.parquet"))
+    source = replace(config, text=None, data=str(tmp_path / "hub"), tokenizer="byte-bpe")
+    job = prepare(replace(source, tokenizer_size=263))
+    tokens = torch.cat([job.windows.tokens, job.validation.tokens]).tolist()
+    assert job.tokenizer.decode(tokens).split("<|endoftext|>") == [*texts, ""]
+    assert sampled(execute(job, lambda _: None)).startswith("\n")
 
 
 @needs_gpt2
