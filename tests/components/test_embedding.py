@@ -49,6 +49,7 @@ def test_only_the_rows_of_tokens_that_occur_get_a_gradient() -> None:
     assert torch.equal(embedding.W_E.grad, expected)
 
 
+@pytest.mark.house
 def test_a_token_outside_the_vocabulary_is_an_error() -> None:
     with pytest.raises(IndexError, match="out of bounds"):
         Embedding(d_vocab=D_VOCAB, d_model=D_MODEL)(torch.tensor([[D_VOCAB]]))

@@ -244,6 +244,13 @@ def test_dropout_acts_on_the_embeddings_too_and_only_in_train_mode() -> None:
     assert torch.equal(model.eval()(tokens), plain(tokens))
 
 
+def test_dropout_falls_on_the_sum_of_embedding_and_position() -> None:
+    # Next to nothing is kept, so next to nothing is left: the logits are those of a zero stream.
+    model = make_gpt(n_layers=0, dropout=0.999999, norm_position="post", position="learned")
+    logits = model(random_tokens())
+    torch.testing.assert_close(logits, logits[:1, :1].expand_as(logits))
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -46,3 +46,13 @@ def test_dropout_is_off_during_it_and_on_again_after_it() -> None:
     model.eval()
     evaluate(model, windows, batch_size=3, device=CPU)
     assert not model.training
+
+
+def test_it_records_no_graph() -> None:
+    model = GPT(CONFIG)
+    recorded = []
+    model.unembedding.register_forward_hook(lambda _, __, out: recorded.append(out.requires_grad))
+    windows = TokenWindows(torch.randint(CONFIG.d_vocab, (31,)), n_ctx=CONFIG.n_ctx)
+    evaluate(model, windows, batch_size=3, device=CPU)
+    assert recorded
+    assert not any(recorded), "nothing is learned here: the graph costs memory and time"

@@ -23,6 +23,13 @@ def test_weights_decay_and_biases_and_scales_do_not() -> None:
     }
 
 
+def test_it_is_the_last_part_of_a_name_that_decides() -> None:
+    for place in ("", "blocks.0.attention.", "bias_of.scale.b_."):
+        assert is_decayed(f"{place}W_Q"), place
+        assert not is_decayed(f"{place}b_Q"), place
+        assert not is_decayed(f"{place}scale"), place
+
+
 def test_every_parameter_is_in_one_group_and_a_tied_one_once() -> None:
     model = GPT(CONFIG)
     optimizer = make_adamw(model, learning_rate=0.1, weight_decay=0.5, betas=(0.9, 0.99))

@@ -154,7 +154,7 @@ def _clipped(n: Namespace, max_norm: float, scales: tuple[float, ...] = (1.0, 5.
     norm = n.clip_gradients([*parameters, without], max_norm)
     # As float32: with an epsilon beside the norm, as in torch, or without is a matter of taste.
     gradients = [None if p.grad is None else p.grad.float() for p in parameters]
-    return {"norm": round(float(norm), 4), "gradients": gradients}
+    return {"norm": torch.tensor(float(norm)), "gradients": gradients}
 
 
 @probe("optimizer", "clipping gradients above the limit", "clip_gradients")
@@ -263,7 +263,7 @@ def _stepped(
         "parameters": _parameters(model),
         "gradients": [None if p.grad is None else p.grad.float() for p in model.parameters()],
         "loss": [m.loss.detach() for m in metrics],
-        "gradient norm": [round(float(m.gradient_norm), 4) for m in metrics],
+        "gradient norm": [torch.tensor(float(m.gradient_norm)) for m in metrics],
     }
 
 
