@@ -83,6 +83,9 @@ from .tokenizers.export import save_hugging_face as save_hugging_face
 from .tokenizers.export import save_tiktoken as save_tiktoken
 from .tokenizers.fast_byte_bpe import FastByteBPETokenizer as FastByteBPETokenizer
 from .tokenizers.loading import load_tokenizer as load_tokenizer
+from .tokenizers.making import find_tokenizer as find_tokenizer
+from .tokenizers.making import make_tokenizer as make_tokenizer
+from .tokenizers.making import open_tokenizer as open_tokenizer
 from .tokenizers.published import read_gpt2 as read_gpt2
 from .tokenizers.published import read_gpt2_from_hub as read_gpt2_from_hub
 from .tokenizers.published import read_hugging_face as read_hugging_face

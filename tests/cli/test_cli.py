@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from transformer.cli import main
+from transformer.tokenizers import CharacterTokenizer
 
 SMALL = [
     *("--steps", "12", "--batch_size", "2", "--eval_every", "6", "--log_every", "2"),
@@ -169,6 +170,40 @@ def test_a_prepared_corpus_is_trained_on(
     assert "432 tokens to train on and 48 to validate on, of 12 symbols" in capsys.readouterr().out
     main(["train", "--data", str(folder), "--runs", str(tmp_path / "runs"), *SMALL])
     assert "432 tokens to train on, 48 to validate on, 12 symbols" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["byte", "sennrich-bpe", "byte-bpe", "wordpiece"])
+def test_a_corpus_of_each_tokenizer_is_prepared_trained_on_and_sampled_from(
+    kind: str, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, runs = tmp_path / "corpus", tmp_path / "runs"
+    size = [] if kind == "byte" else ["--tokenizer_size", "258" if kind == "byte-bpe" else "20"]
+    main(["prepare", str(text), str(folder), "--tokenizer", kind, *size])
+    main(["train", "--data", str(folder), "--runs", str(runs), *SMALL, "--steps", "2"])
+    [run] = runs.iterdir()
+    assert (run / "tokenizer.json").read_text() == (folder / "tokenizer.json").read_text()
+    capsys.readouterr()
+    main(["sample", str(run), "--tokens", "5", "--prompt", "the cat"])
+    assert capsys.readouterr().out.startswith("the cat")
+    main(["sample", str(run), "--tokens", "5"])
+    assert len(capsys.readouterr().out) > len("\n")
+
+
+def test_a_prompt_without_a_token_and_a_tokenizer_that_is_none_are_one_line(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    options = ["--text", str(text), "--runs", str(runs), *SMALL, "--steps", "2"]
+    main(["train", *options, "--tokenizer", "wordpiece"])
+    [run] = runs.iterdir()
+    capsys.readouterr()
+    assert "has no token" in complaint(["sample", str(run), "--prompt", " "], capsys)
+    CharacterTokenizer("ab").save(run / "tokenizer.json")
+    assert "is that of another run" in complaint(["sample", str(run)], capsys)
+    (run / "tokenizer.json").write_text("{")
+    assert "tokenizer.json is no tokenizer file" in complaint(["sample", str(run)], capsys)
+    said = complaint(["train", *options, "--tokenizer", "bpe"], capsys)
+    assert "no tokenizer has that name: character, byte, sennrich-bpe" in said
 
 
 def test_a_damaged_checkpoint_and_a_foreign_character_are_one_line_too(

@@ -95,7 +95,7 @@ def test_tokens_are_shown_in_the_terminal_and_as_a_page(
         (["train", "{text}"], "out"),
         (["train", "{text}", "--out", "t", "--kind", "words"], "kind"),
         (["train", "{text}", "--out", "t", "--size", "10"], "d_vocab must be at least 257"),
-        (["train", "{text}", "--out", "t", "--kind", "byte", "--size", "9"], "no --size"),
+        (["train", "{text}", "--out", "t", "--kind", "byte", "--size", "9"], "no size to choose"),
         (["train", "{text}", "--out", "t", "--kind", "sennrich-bpe", "--size", "-1"], "at least 0"),
     ],
 )

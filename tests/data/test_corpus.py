@@ -8,14 +8,13 @@ import torch
 from transformer.data import corpus as module
 from transformer.data.corpus import (
     Corpus,
-    character_tokenizer,
     corpus_in_memory,
     find_corpus,
     open_corpus,
     prepare_corpus,
 )
 from transformer.data.documents import ListOfTexts
-from transformer.tokenizers import CharacterTokenizer
+from transformer.tokenizers import END_OF_TEXT, CharacterTokenizer, FastByteBPETokenizer
 
 TEXTS = [f"{number:03} to be, or not to be\n" for number in range(20)]
 TOKENIZER = CharacterTokenizer.train("".join(TEXTS) + "$")
@@ -92,5 +91,24 @@ def test_of_a_single_document_the_end_is_held_out(tmp_path: Path) -> None:
     assert names == ["tokenizer.json", "train.tokens", "validation.tokens"]
 
 
-def test_the_character_tokenizer_of_documents_has_all_their_characters() -> None:
-    assert character_tokenizer(ListOfTexts(["ba", "né a"])).vocabulary == tuple(" abné")
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_documents_end_with_the_tokenizers_own_end_of_text(tmp_path: Path, in_memory: bool) -> None:
+    tokenizer = FastByteBPETokenizer.train("to be", d_vocab=260, special_tokens=[END_OF_TEXT])
+    documents = ListOfTexts(TEXTS)
+    if in_memory:
+        tokenizer.save(tmp_path / "tokenizer.json")
+        corpus = corpus_in_memory(documents, tokenizer=str(tmp_path / "tokenizer.json"))
+    else:
+        prepare_corpus(documents, tokenizer, tmp_path, validation_fraction=0.2)
+        corpus = open_corpus(tmp_path)
+    parts = torch.cat([corpus.train.long(), corpus.validation.long()]).tolist()
+    found = tokenizer.decode(parts).split(END_OF_TEXT)
+    assert sorted(found) == ["", *TEXTS]
+    assert parts.count(tokenizer.special_tokens[END_OF_TEXT]) == len(TEXTS)
+
+
+def test_a_tokenizer_is_learned_from_all_of_the_text() -> None:
+    corpus = corpus_in_memory(
+        ListOfTexts(["ab " * 9, "xy"]), tokenizer="sennrich-bpe", tokenizer_size=0
+    )
+    assert {*"abxy"} <= {*corpus.tokenizer.vocabulary}

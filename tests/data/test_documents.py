@@ -45,6 +45,15 @@ def test_the_pieces_of_a_file_are_the_file(folder: Path, monkeypatch: pytest.Mon
     assert len(found) > 10
 
 
+def test_a_text_is_cut_wherever_a_piece_of_it_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PIECE_CHARACTERS", 5)
+    texts = ListOfTexts(["to be, or not to be", "nospacesinhere", ""])
+    assert list(texts.pieces(0)) == ["to", " be, or", " not", " to", " be"]
+    assert list(texts.pieces(1)) == ["nospacesinhere"]
+    assert list(texts.pieces(2)) == []
+    assert "".join(texts.all_pieces()) == "".join(texts)
+
+
 def test_a_file_that_is_no_utf8_is_named_when_it_is_read(folder: Path) -> None:
     (folder / "b.txt").write_bytes("caf\u00e9".encode("latin-1"))
     documents = TextFiles(folder)

@@ -17,6 +17,7 @@ from transformer.data.documents import ListOfTexts
 from transformer.data.prepare import prepare, tasks_of
 from transformer.data.token_file import TokenFile
 from transformer.tokenizers import CharacterTokenizer
+from transformer.tokenizers.parallel import IN_FLIGHT
 
 TEXTS = ["to be, or not", "", " that is  the question\n", "x" * 50, "a b " * 40]
 TOKENIZER = CharacterTokenizer.train("".join(TEXTS) + "$")
@@ -54,7 +55,7 @@ def test_the_file_does_not_depend_on_the_number_of_processes(
         prepare(documents, TOKENIZER, path, end_of_text=END, num_processes=n)
     one, two = (tmp_path / f"{n}.tokens" for n in (1, 2))
     assert one.read_bytes() == two.read_bytes()
-    assert len(list(tasks_of(documents))) > 2 * module.TASKS_AHEAD * 2, "no task ever waited"
+    assert len(list(tasks_of(documents))) > 2 * IN_FLIGHT * 2, "no task ever waited"
 
 
 class Watched(ListOfTexts):
@@ -73,7 +74,7 @@ def test_documents_are_read_no_further_ahead_than_the_tasks_under_way(
     monkeypatch.setattr(module, "TASK_CHARACTERS", 1)
     documents = Watched(["be"] * 100)
     for n_done, _ in enumerate(module.encoded(tasks_of(documents), TOKENIZER, None, 2), start=1):
-        assert documents.n_read <= n_done + 2 * module.TASKS_AHEAD + 1
+        assert documents.n_read <= n_done + 2 * IN_FLIGHT + 1
     assert documents.n_read == 100
 
 

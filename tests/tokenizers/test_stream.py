@@ -20,6 +20,7 @@ CHUNKS = st.lists(ANY_TEXT | st.sampled_from([" ", "\n\n", "'", "r", "e ", "\x0b
 def test_cutting_keeps_the_text_and_its_pieces(chunks: list[str]) -> None:
     cut = list(cut_at_spaces(chunks))
     assert "".join(cut) == "".join(chunks)
+    assert all(cut)
     assert [piece for part in cut for piece in split(part)] == split("".join(chunks))
 
 
@@ -77,7 +78,7 @@ def test_a_file_is_read_in_chunks_with_its_line_ends(tmp_path: Path) -> None:
 def test_a_file_that_is_no_utf8_is_named(tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_bytes(b"caf\xe9")
-    with pytest.raises(ValueError, match=r"text\.txt is no UTF-8 text"):
+    with pytest.raises(ValueError, match=r"text\.txt is not UTF-8 text"):
         list(read_chunks(file))
 
 
@@ -98,7 +99,7 @@ def test_processes_take_no_more_than_they_can_work_on() -> None:
     stream = ordered_map(ByteTokenizer.encode, ByteTokenizer(), texts(), processes=2)
     assert next(stream) == [97, 32, 98]
     assert taken == 2 * IN_FLIGHT
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
 
 
 def test_no_process_at_all_is_refused() -> None:

@@ -3,18 +3,23 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
+from datasets import Dataset
 
+from tests.tokenizers.support import GPT2, needs_gpt2
+from transformer.cli.sample import continue_prompt, opening
 from transformer.config import TransformerConfig
 from transformer.data.corpus import prepare_corpus
 from transformer.data.documents import TextFiles
 from transformer.data.markov import counting
 from transformer.data.named import NAMED
 from transformer.data.synthetic import AsText
-from transformer.tokenizers import CharacterTokenizer
+from transformer.tokenizers import CharacterTokenizer, FastByteBPETokenizer
+from transformer.tokenizers.loading import KINDS
 from transformer.training.checkpoint import load_checkpoint
 from transformer.training.config import TrainConfig
 from transformer.training.job import execute, prepare
@@ -100,3 +105,105 @@ def test_it_trains_on_a_folder_of_texts_a_named_source_and_a_prepared_folder(
         folder = execute(prepare(source), lambda _: None)
         saved = yaml.safe_load((folder / "train.yaml").read_text())
         assert saved["data"] == source.data
+
+
+def sampled(folder: Path) -> str:
+    """A prompt of a run's own and what the model makes of it."""
+    model, tokenizer = load_checkpoint(folder)
+    prompt = opening(tokenizer)
+    device = torch.device("cpu")
+    new = continue_prompt(model, tokenizer, prompt, device=device, n_new=11, temperature=1, seed=3)
+    return prompt + "".join(new)
+
+
+# Of a size that leaves each something to learn; characters and bytes have none to choose.
+SIZES = {"sennrich-bpe": 5, "byte-bpe": 263, "wordpiece": 22}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_trains_and_samples_with_each_kind_of_tokenizer(config: TrainConfig, kind: str) -> None:
+    job = prepare(replace(config, tokenizer=kind, tokenizer_size=SIZES.get(kind)))
+    assert type(job.tokenizer) is KINDS[kind]
+    assert job.model.config.d_vocab == job.tokenizer.d_vocab
+    if kind in ("byte-bpe", "wordpiece"):
+        assert job.tokenizer.d_vocab == SIZES[kind]
+    tokens = torch.cat([job.windows.tokens, job.validation.tokens]).tolist()
+    assert config.text is not None
+    written = job.tokenizer.decode(tokens).removesuffix("<|endoftext|>")
+    assert "".join(written.split()) == "".join(config.text.read_text().split())
+    folder = execute(job, lambda _: None)
+    assert load_checkpoint(folder)[1].fingerprint() == job.tokenizer.fingerprint()
+    assert len(sampled(folder)) > 1
+
+
+def test_a_run_takes_a_tokenizer_from_its_file_and_repeats_from_its_config(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    file = tmp_path / "saved.json"
+    tokenizer = FastByteBPETokenizer.train("on the mat", d_vocab=260, special_tokens=["<|pad|>"])
+    tokenizer.save(file)
+    job = prepare(replace(config, tokenizer=str(file)))
+    assert job.tokenizer.fingerprint() == tokenizer.fingerprint()
+    folder = execute(job, lambda _: None)
+    assert yaml.safe_load((folder / "train.yaml").read_text())["tokenizer"] == str(file)
+
+
+def test_it_trains_on_a_data_set_of_the_hub_that_lies_in_a_folder(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    texts = [f"the cat sat on mat {number}.\n" for number in range(23)]
+    Dataset.from_dict({"text": texts}).to_parquet(str(tmp_path / "hub" / "train-0.parquet"))
+    source = replace(config, text=None, data=str(tmp_path / "hub"), tokenizer="byte-bpe")
+    job = prepare(replace(source, tokenizer_size=263))
+    tokens = torch.cat([job.windows.tokens, job.validation.tokens]).tolist()
+    assert job.tokenizer.decode(tokens).split("<|endoftext|>") == [*texts, ""]
+    assert sampled(execute(job, lambda _: None)).startswith("\n")
+
+
+@needs_gpt2
+def test_it_trains_with_gpt2s_published_tokens(config: TrainConfig) -> None:
+    job = prepare(replace(config, tokenizer=str(GPT2), steps=1))
+    assert job.model.config.d_vocab == 50_257
+    assert "the cat sat" in job.tokenizer.decode(job.windows.tokens.tolist())
+    folder = execute(job, lambda _: None)
+    assert load_checkpoint(folder)[1].d_vocab == 50_257
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"tokenizer": "byte-pair"}, "no tokenizer at byte-pair, and no tokenizer has that name"),
+        ({"tokenizer": "byte", "tokenizer_size": 300}, "byte tokenizer has no size to choose"),
+        ({"tokenizer_size": 300}, "character tokenizer has no size to choose"),
+        ({"tokenizer": "byte-bpe", "tokenizer_size": 256}, "d_vocab must be at least 257"),
+    ],
+)
+def test_an_impossible_tokenizer_is_refused_before_a_folder_is_made(
+    config: TrainConfig, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=said):
+        prepare(replace(config, **changes))
+    assert not config.runs.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"format": "transformer.byte_bpe"}', "[1"])
+def test_a_damaged_tokenizer_is_refused(config: TrainConfig, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "damaged.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=r"damaged\.json is (no tokenizer|damaged)"):
+        prepare(replace(config, tokenizer=str(file)))
+    folder = execute(prepare(config), lambda _: None)
+    (folder / "tokenizer.json").write_text(content)
+    with pytest.raises(ValueError, match=r"tokenizer\.json is (no tokenizer|damaged)"):
+        load_checkpoint(folder)
+
+
+def test_a_prepared_folder_keeps_to_its_own_tokenizer(config: TrainConfig, tmp_path: Path) -> None:
+    assert config.text is not None
+    documents = TextFiles(config.text)
+    tokenizer = FastByteBPETokenizer.train("the mat", d_vocab=260)
+    prepare_corpus(documents, tokenizer, tmp_path / "prepared")
+    source = replace(config, text=None, data=str(tmp_path / "prepared"))
+    assert prepare(source).tokenizer.fingerprint() == tokenizer.fingerprint()
+    with pytest.raises(ValueError, match="prepared with a tokenizer of its own"):
+        prepare(replace(source, tokenizer="byte"))

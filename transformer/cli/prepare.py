@@ -16,7 +16,16 @@ def make_parser() -> Parser:
     parser = Parser(description=HELP)
     parser.add_argument("source", type=str, help="a text file, a folder of them, or a name")
     parser.add_argument("folder", type=Path, help="where to write the corpus")
-    parser.add_argument("--tokenizer", type=Path, help="its file; by default one of characters")
+    parser.add_argument(
+        "--tokenizer",
+        type=str,
+        default="character",
+        help="character, byte, sennrich-bpe, byte-bpe, wordpiece: to be learned from the texts; "
+        "or a file, a folder with GPT-2's two files, gpt2: from the hub",
+    )
+    parser.add_argument(
+        "--tokenizer_size", type=int | None, default=None, help="its tokens; of sennrich-bpe merges"
+    )
     parser.add_argument("--validation_fraction", type=float, default=0.1, help="held out")
     parser.add_argument("--seed", type=int, default=0, help="decides which documents are")
     parser.add_argument("--num_processes", type=int, default=1, help="that tokenise side by side")
@@ -25,16 +34,15 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Prepare, and say how many tokens there are and how long it took."""
-    from transformer.data.corpus import character_tokenizer, open_corpus, prepare_corpus
+    from transformer.data.corpus import open_corpus, prepare_corpus
     from transformer.data.named import find_documents
-    from transformer.tokenizers import CharacterTokenizer
+    from transformer.tokenizers import find_tokenizer
 
     started = time.perf_counter()
     documents = find_documents(options.source)
-    if options.tokenizer is None:
-        tokenizer = character_tokenizer(documents)
-    else:
-        tokenizer = CharacterTokenizer.load(options.tokenizer)
+    tokenizer = find_tokenizer(
+        options.tokenizer, documents.all_pieces(), size=options.tokenizer_size
+    )
     prepare_corpus(
         documents,
         tokenizer,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from transformer.models.gpt import GPT
-    from transformer.tokenizers import CharacterTokenizer
+    from transformer.tokenizers import Tokenizer
 
 HELP = "let a trained model continue a prompt"
 
@@ -22,7 +22,12 @@ def make_parser() -> Parser:
     """Return the parser of this command's arguments."""
     parser = Parser(description=HELP)
     parser.add_argument("run", type=Path, help="the folder of a run")
-    parser.add_argument("--prompt", type=str, default="\n", help="what the model continues")
+    parser.add_argument(
+        "--prompt",
+        type=str | None,
+        default=None,
+        help="what the model continues (a line end, or the first token with a text)",
+    )
     parser.add_argument("--tokens", type=int, default=500, help="how many tokens to add")
     parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest")
     parser.add_argument(
@@ -48,17 +53,18 @@ def make_parser() -> Parser:
 
 
 def run(options: Namespace) -> None:
-    """Print the prompt and its continuation, character by character."""
+    """Print the prompt and its continuation, token by token."""
     from transformer.training.checkpoint import load_checkpoint
     from transformer.training.device import pick_device
 
     device = pick_device(options.device)
     model, tokenizer = load_checkpoint(options.run)
-    print(options.prompt, end="", flush=True)
+    prompt = opening(tokenizer) if options.prompt is None else options.prompt
+    print(prompt, end="", flush=True)
     for text in continue_prompt(
         model.to(device),
         tokenizer,
-        options.prompt,
+        prompt,
         device=device,
         n_new=options.tokens,
         temperature=options.temperature,
@@ -71,9 +77,20 @@ def run(options: Namespace) -> None:
     print()
 
 
+def opening(tokenizer: "Tokenizer") -> str:
+    """Return a prompt for want of one: a line end, or the text of the first token that has one."""
+    if "\n" in tokenizer.vocabulary or b"\n" in tokenizer.vocabulary:
+        return "\n"
+    special = set(tokenizer.special_tokens.values())
+    texts = (
+        tokenizer.decode([token]) for token in range(tokenizer.d_vocab) if token not in special
+    )
+    return next(text for text in texts if tokenizer.encode(text))
+
+
 def continue_prompt(
     model: "GPT",
-    tokenizer: "CharacterTokenizer",
+    tokenizer: "Tokenizer",
     prompt: str,
     *,
     device: "torch.device",
@@ -84,7 +101,7 @@ def continue_prompt(
     min_p: float | None = None,
     seed: int | None = None,
 ) -> Iterator[str]:
-    """Yield the continuation of `prompt`, a piece of text for each token."""
+    """Yield the continuation of `prompt` as its tokens come; ValueError if it has none."""
     import torch
 
     from transformer.sampling.generate import generate
@@ -94,8 +111,11 @@ def continue_prompt(
         generator.seed()
     else:
         generator.manual_seed(seed)
-    tokens = torch.tensor([tokenizer.encode(prompt)], device=device)
-    for new in generate(
+    known = tokenizer.encode(prompt)
+    if not known:
+        raise ValueError(f"the prompt {prompt!r} has no token: give one with a word in it")
+    tokens = torch.tensor([known], device=device)
+    new = generate(
         model,
         tokens,
         n_new=n_new,
@@ -104,5 +124,5 @@ def continue_prompt(
         top_p=top_p,
         min_p=min_p,
         generator=generator,
-    ):
-        yield tokenizer.decode(new.tolist())
+    )
+    yield from tokenizer.decode_stream((int(token) for token in new), after=known)

@@ -78,30 +78,15 @@ def run(options: Namespace) -> None:
 
 def run_train(options: Namespace) -> None:
     """Learn, save, and say what was learned."""
-    from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
-    from transformer.tokenizers.loading import KINDS
-    from transformer.tokenizers.sennrich_tokenizer import SennrichBPETokenizer
-    from transformer.tokenizers.stream import read_chunks
-    from transformer.tokenizers.wordpiece import WordPieceTokenizer
+    from transformer.tokenizers import make_tokenizer, read_chunks
 
-    kind, size = KINDS[options.kind], options.size
-    if size is not None and options.kind in ("character", "byte"):
-        raise ValueError(f"a {options.kind} tokenizer has no --size to choose")
-    chunks = read_chunks(options.file)
-    tokenizer: Tokenizer
-    if kind is FastByteBPETokenizer:
-        tokenizer = FastByteBPETokenizer.train_on_stream(
-            chunks,
-            d_vocab=4256 if size is None else size,
-            special_tokens=options.special,
-            processes=options.processes,
-        )
-    elif kind is SennrichBPETokenizer and size is not None:
-        tokenizer = SennrichBPETokenizer.train("".join(chunks), n_merges=size)
-    elif kind is WordPieceTokenizer and size is not None:
-        tokenizer = WordPieceTokenizer.train("".join(chunks), d_vocab=size)
-    else:
-        tokenizer = kind.train("".join(chunks))
+    tokenizer = make_tokenizer(
+        options.kind,
+        read_chunks(options.file),
+        size=options.size,
+        special_tokens=options.special,
+        processes=options.processes,
+    )
     tokenizer.save(options.out)
     print(f"{options.out}: {options.kind}, {tokenizer.d_vocab:,} tokens")
 
@@ -144,11 +129,9 @@ def run_show(options: Namespace) -> None:
 
 
 def _load(name: str) -> "Tokenizer":
-    from transformer.tokenizers import load_tokenizer, read_gpt2_from_hub
+    from transformer.tokenizers import open_tokenizer
 
-    if name == "gpt2" and not Path(name).exists():
-        return read_gpt2_from_hub()
-    return load_tokenizer(name)
+    return open_tokenizer(name)
 
 
 def _text_of(options: Namespace) -> Iterable[str]:

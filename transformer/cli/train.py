@@ -15,7 +15,7 @@ from rich.progress import (
 )
 
 from transformer.cli.parser import Parser
-from transformer.cli.sample import continue_prompt
+from transformer.cli.sample import continue_prompt, opening
 from transformer.training.config import TrainConfig
 
 HELP = "train a model, by default on Shakespeare, then print a sample"
@@ -81,7 +81,7 @@ def run(options: Namespace) -> None:
     for text in continue_prompt(
         job.model.eval(),
         job.tokenizer,
-        "\n" if "\n" in job.tokenizer.vocabulary else job.tokenizer.vocabulary[0],
+        opening(job.tokenizer),
         device=job.device,
         n_new=SAMPLE_TOKENS,
         temperature=0.8,

@@ -19,7 +19,7 @@ from transformer.data.prepare import prepare
 from transformer.data.splits import split_documents, split_tokens
 from transformer.data.token_file import TokenFile, copy_tokens, vocabulary_hash
 from transformer.data.windows import tokens_in
-from transformer.tokenizers import CharacterTokenizer
+from transformer.tokenizers import END_OF_TEXT, Tokenizer, find_tokenizer, load_tokenizer
 
 TRAIN, VALIDATION, TOKENIZER = "train.tokens", "validation.tokens", "tokenizer.json"
 WHOLE = "whole.tokens"  # there only while it is being cut in two
@@ -30,20 +30,44 @@ MOST_CHARACTERS = 1 << 27  # of documents held in memory; with its token each ta
 class Corpus:
     """Tokens to train and to validate on, which do not overlap, and their tokenizer."""
 
-    tokenizer: CharacterTokenizer
+    tokenizer: Tokenizer
     train: Integer[Tensor, " n_train"]
     validation: Integer[Tensor, " n_validation"]
 
 
-def find_corpus(source: str | Path) -> Corpus:
-    """Return the corpus that lies in a prepared folder, or that is made from documents."""
-    if any(Path(source).glob("*.tokens*")):
-        return open_corpus(source)
-    return corpus_in_memory(find_documents(source))
+def find_corpus(
+    source: Documents | str | Path,
+    *,
+    tokenizer: str | None = None,
+    tokenizer_size: int | None = None,
+) -> Corpus:
+    """Return the corpus that lies in a prepared folder, or that is made from documents.
+
+    `tokenizer` and its size are those of `find_tokenizer`; a prepared folder has a tokenizer of
+    its own, and to ask for one is a ValueError then.
+    """
+    if not isinstance(source, Documents):
+        if any(Path(source).glob("*.tokens*")):
+            if tokenizer is not None or tokenizer_size is not None:
+                raise ValueError(
+                    f"{source} is prepared with a tokenizer of its own, {TOKENIZER}: ask for no "
+                    "other, or prepare again with it"
+                )
+            return open_corpus(source)
+        source = find_documents(source)
+    return corpus_in_memory(
+        source, tokenizer=tokenizer or "character", tokenizer_size=tokenizer_size
+    )
 
 
-def corpus_in_memory(documents: Documents) -> Corpus:
-    """Return documents as one text of characters; its last tenth is to validate on."""
+def corpus_in_memory(
+    documents: Documents, *, tokenizer: str = "character", tokenizer_size: int | None = None
+) -> Corpus:
+    """Return documents as one row of tokens; its last tenth is to validate on.
+
+    Each document is followed by end-of-text where the tokenizer has it. A tokenizer that is
+    learned is learned from all of the text.
+    """
     texts, n_characters = [], 0
     for text in documents:
         texts.append(text)
@@ -53,15 +77,16 @@ def corpus_in_memory(documents: Documents) -> Corpus:
                 f"a text of over {MOST_CHARACTERS:,} characters is too large to be trained on "
                 "from memory: make token files of it first, with `transformer prepare`"
             )
-    text = "".join(texts)
-    tokenizer = CharacterTokenizer.train(text)
-    train, validation, _ = split_tokens(torch.tensor(tokenizer.encode(text)))
-    return Corpus(tokenizer=tokenizer, train=train, validation=validation)
+    found = find_tokenizer(tokenizer, texts, size=tokenizer_size)
+    end = [found.special_tokens[END_OF_TEXT]] if END_OF_TEXT in found.special_tokens else []
+    tokens = [token for text in texts for token in (*found.encode(text), *end)]
+    train, validation, _ = split_tokens(torch.tensor(tokens, dtype=torch.long))
+    return Corpus(tokenizer=found, train=train, validation=validation)
 
 
 def prepare_corpus(
     documents: Documents,
-    tokenizer: CharacterTokenizer,
+    tokenizer: Tokenizer,
     folder: str | Path,
     *,
     end_of_text: int | None = None,
@@ -71,12 +96,15 @@ def prepare_corpus(
 ) -> None:
     """Write a corpus's folder; a random `validation_fraction` of the documents is held out.
 
-    Where there are too few documents to hold one out, it is the end of the text. The
+    Where there are too few documents to hold one out, it is the end of the text. Each
+    document is followed by `end_of_text`, or by the tokenizer's own where it has one. The
     tokenizer is written last, and `open_corpus` takes no folder without it.
     """
     train, validation, _ = split_documents(
         documents, validation_fraction=validation_fraction, seed=seed
     )
+    if end_of_text is None:
+        end_of_text = tokenizer.special_tokens.get(END_OF_TEXT)
     Path(folder, TOKENIZER).unlink(missing_ok=True)
 
     def write(some: Documents, name: str) -> TokenFile:
@@ -100,15 +128,6 @@ def prepare_corpus(
     tokenizer.save(Path(folder, TOKENIZER))
 
 
-def character_tokenizer(documents: Documents) -> CharacterTokenizer:
-    """Return the tokenizer of all characters in the documents, read piece by piece."""
-    found: set[str] = set()
-    for index in range(len(documents)):
-        for piece in documents.pieces(index):
-            found.update(piece)
-    return CharacterTokenizer.train("".join(found))
-
-
 def open_corpus(folder: str | Path) -> Corpus:
     """Open what `prepare_corpus` wrote; the tokens stay on the disk.
 
@@ -118,7 +137,7 @@ def open_corpus(folder: str | Path) -> Corpus:
     for name in (TRAIN, VALIDATION, TOKENIZER):
         if not Path(folder, name).is_file():
             raise FileNotFoundError(f"{folder} is no whole corpus, it lacks {name}: prepare again")
-    tokenizer = CharacterTokenizer.load(Path(folder, TOKENIZER))
+    tokenizer = load_tokenizer(Path(folder, TOKENIZER))
     parts = []
     for name in (TRAIN, VALIDATION):
         file = TokenFile.open(Path(folder, name))

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformer.data.base import IndexedData
-from transformer.data.pieces import PIECE_CHARACTERS, cut, pieces_of
 from transformer.data.shakespeare import shakespeare
 from transformer.data.text import read_text
+from transformer.tokenizers.stream import cut_at_spaces, read_chunks
+
+PIECE_CHARACTERS = 1 << 18
 
 
 class Documents(IndexedData[str]):
@@ -23,7 +25,12 @@ class Documents(IndexedData[str]):
         Joined they are the document. A subclass that can read a part of a document need not
         hold the whole.
         """
-        return pieces_of(self.item(index))
+        text, size = self.item(index), PIECE_CHARACTERS
+        return cut_at_spaces(text[start : start + size] for start in range(0, len(text), size))
+
+    def all_pieces(self) -> Iterator[str]:
+        """Yield the pieces of all documents: what a tokenizer is learned from."""
+        return (piece for index in range(len(self)) for piece in self.pieces(index))
 
 
 class ListOfTexts(Documents):
@@ -73,12 +80,7 @@ class TextFiles(Documents):
 
     def pieces(self, index: int) -> Iterator[str]:
         """Yield the file in pieces, holding one at a time; bytes that are no UTF-8 are refused."""
-        file = self.files[index]
-        try:
-            with file.open(encoding="utf-8", newline="") as text:
-                yield from cut(iter(lambda: text.read(PIECE_CHARACTERS), ""))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{file} is not UTF-8 text: save it as UTF-8 first") from error
+        return cut_at_spaces(read_chunks(self.files[index], size=PIECE_CHARACTERS))
 
 
 def _visible_files(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from transformer.tokenizers import pad_batch
+
 
 class PaddedBatch(NamedTuple):
     """Rows of one length; `real` is False at padding, as the models take it."""
@@ -24,7 +26,5 @@ def pad(rows: Sequence[Sequence[int]], *, pad_token: int, n_ctx: int | None = No
     if not rows or not all(rows):
         raise ValueError("padding needs at least one row, and at least one token in each")
     cut = [row[:n_ctx] for row in rows]
-    longest = max(map(len, cut))
-    tokens = [[*row, *[pad_token] * (longest - len(row))] for row in cut]
-    lengths = torch.tensor([len(row) for row in cut])
-    return PaddedBatch(torch.tensor(tokens), torch.arange(longest) < lengths[:, None])
+    tokens, real = pad_batch(cut, pad=pad_token)
+    return PaddedBatch(torch.tensor(tokens), torch.tensor(real))

@@ -7,30 +7,21 @@ process reads and writes; the others encode. An interrupted preparation leaves n
 the next one starts clean.
 """
 
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int
 
 from transformer.data.token_file import TokenFile, TokenFileWriter, vocabulary_hash
+from transformer.tokenizers.parallel import ordered_map
 
 TASK_CHARACTERS = 1 << 18
-TASKS_AHEAD = 3  # for each process: one in work, the others so that it never waits
 
 # Pieces of text, each with whether its document ends there.
 Task = list[tuple[str, bool]]
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 class Encoder(Protocol):
@@ -101,10 +92,9 @@ def tasks_of(documents: InPieces) -> Iterator[Task]:
     yield task
 
 
-def encode_task(
-    task: Task, tokenizer: Encoder, end_of_text: int | None
-) -> Int[np.ndarray, " n_tokens"]:
-    """Return the ids of a task's pieces, with `end_of_text` after each document."""
+def encode_task(how: tuple[Encoder, int | None], task: Task) -> Int[np.ndarray, " n_tokens"]:
+    """Return the ids of a task's pieces; `how` is the tokenizer and what ends a document."""
+    tokenizer, end_of_text = how
     end = [] if end_of_text is None else [end_of_text]
     parts = [
         np.array(tokenizer.encode(text) + (end if is_last else []), dtype=np.int64)
@@ -117,58 +107,4 @@ def encoded(
     tasks: Iterable[Task], tokenizer: Encoder, end_of_text: int | None, num_processes: int
 ) -> Generator[Int[np.ndarray, " n_tokens"], None, None]:
     """Yield the ids of each task, in the order of the tasks; closing it ends the processes."""
-    if num_processes == 1:
-        for task in tasks:
-            yield encode_task(task, tokenizer, end_of_text)
-        return
-    pool = ProcessPoolExecutor(
-        num_processes,
-        # A fork of a process with threads may hang; a fresh process imports no torch here.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_process,
-        initargs=(tokenizer, end_of_text),
-    )
-    try:
-        yield from in_order(pool, _encode_in_process, tasks, ahead=TASKS_AHEAD * num_processes)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def in_order(
-    pool: ProcessPoolExecutor, function: Callable[[Given], Made], given: Iterable[Given], ahead: int
-) -> Iterator[Made]:
-    """Yield `function` of each of `given`, in order, with at most `ahead` under way.
-
-    The pool's own `map` takes all that is given at once, and so all of a corpus into memory.
-    """
-    under_way: deque[Future[Made]] = deque()
-    for one in given:
-        under_way.append(pool.submit(function, one))
-        if len(under_way) >= ahead:
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
-
-
-# In each of the processes
-
-_encoder: tuple[Encoder, int | None]
-
-
-def _start_process(tokenizer: Encoder, end_of_text: int | None) -> None:
-    global _encoder
-    _encoder = (tokenizer, end_of_text)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and stops this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Wait for the parent's end, and end: a killed parent cannot stop its processes itself."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
-
-
-def _encode_in_process(task: Task) -> Int[np.ndarray, " n_tokens"]:
-    return encode_task(task, *_encoder)
+    return ordered_map(encode_task, (tokenizer, end_of_text), tasks, processes=num_processes)

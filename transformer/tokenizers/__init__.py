@@ -11,6 +11,7 @@ from transformer.tokenizers.character import CharacterTokenizer
 from transformer.tokenizers.export import save_hugging_face, save_tiktoken
 from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
 from transformer.tokenizers.loading import load_tokenizer
+from transformer.tokenizers.making import find_tokenizer, make_tokenizer, open_tokenizer
 from transformer.tokenizers.published import (
     read_gpt2,
     read_gpt2_from_hub,
@@ -30,7 +31,10 @@ __all__ = [
     "SennrichBPETokenizer",
     "Tokenizer",
     "WordPieceTokenizer",
+    "find_tokenizer",
     "load_tokenizer",
+    "make_tokenizer",
+    "open_tokenizer",
     "pad_batch",
     "read_chunks",
     "read_gpt2",

@@ -67,6 +67,24 @@ class Tokenizer(ABC):
         """
         return ordered_map(type(self).encode, self, cut_at_spaces(chunks), processes=processes)
 
+    def decode_stream(self, tokens: Iterable[int], *, after: Sequence[int] = ()) -> Iterator[str]:
+        """Yield the text of tokens that come one by one, as it goes on behind those of `after`.
+
+        Joined it is what `decode` of all of them adds to `decode` of `after`, as long as that
+        depends on nothing before the last token with a text: a class whose tokens may be
+        parts of a character has a method of its own.
+        """
+        before = list(after)
+        known = self.decode(before)
+        for token in tokens:
+            before.append(token)
+            text = self.decode(before)
+            if len(text) > len(known):
+                yield text[len(known) :]
+                before = [token]
+                text = self.decode(before)
+            known = text
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as what a file would hold, without caches."""
         return type(self).from_state, (self.state(),)

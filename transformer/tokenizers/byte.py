@@ -11,7 +11,8 @@ them if it allowed them (Python's "surrogatepass"). Any bytes make it through `e
 and `decode_bytes`. Bytes that are no text decode to U+FFFD, the replacement character.
 """
 
-from collections.abc import Iterable, Mapping
+import codecs
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from transformer.tokenizers.base import Tokenizer
@@ -28,6 +29,22 @@ def to_text(data: bytes) -> str:
         return data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         return data.decode("utf-8", "replace")
+
+
+def text_of_stream(parts: Iterable[bytes], *, after: bytes = b"") -> Iterator[str]:
+    """Yield the text of bytes that come behind those of `after`.
+
+    Half a character waits for its other bytes.
+    What is no UTF-8 becomes the replacement character, lone surrogates too: no terminal
+    prints them.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(after)
+    for part in parts:
+        if text := decoder.decode(part):
+            yield text
+    if rest := decoder.decode(b"", final=True):
+        yield rest
 
 
 class ByteTokenizer(Tokenizer):
@@ -52,6 +69,11 @@ class ByteTokenizer(Tokenizer):
     def decode(self, tokens: Iterable[int]) -> str:
         """Return the text; bytes that are no UTF-8 become U+FFFD."""
         return to_text(self.decode_bytes(tokens))
+
+    def decode_stream(self, tokens: Iterable[int], *, after: Sequence[int] = ()) -> Iterator[str]:
+        """Yield the text of tokens that come one by one; half a character waits for the rest."""
+        parts = (self.decode_bytes([token]) for token in tokens)
+        return text_of_stream(parts, after=self.decode_bytes(after))
 
     def decode_bytes(self, tokens: Iterable[int]) -> bytes:
         """Return the bytes; an id that is no byte is a ValueError."""

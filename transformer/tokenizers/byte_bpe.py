@@ -18,14 +18,14 @@ Lone surrogates are kept (see `byte.py`), where tiktoken replaces them.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, Self
 
 import regex
 
 from transformer.tokenizers.base import Tokenizer
-from transformer.tokenizers.byte import to_bytes, to_text
+from transformer.tokenizers.byte import text_of_stream, to_bytes, to_text
 from transformer.tokenizers.byte_alphabet import BYTE_ORDER
 from transformer.tokenizers.gpt2_split import split
 from transformer.tokenizers.parallel import ordered_map
@@ -162,6 +162,11 @@ class ByteBPETokenizer(Tokenizer):
     def decode(self, tokens: Iterable[int]) -> str:
         """Return the text; bytes that are no UTF-8, as of half a character, become U+FFFD."""
         return to_text(self.decode_bytes(tokens))
+
+    def decode_stream(self, tokens: Iterable[int], *, after: Sequence[int] = ()) -> Iterator[str]:
+        """Yield the text of tokens that come one by one; half a character waits for the rest."""
+        parts = (self.decode_bytes([token]) for token in tokens)
+        return text_of_stream(parts, after=self.decode_bytes(after))
 
     def decode_bytes(self, tokens: Iterable[int]) -> bytes:
         """Return the bytes of `tokens`; an id outside the vocabulary is a ValueError."""

@@ -1,7 +1,10 @@
 """A function over many items in several processes, in order and with bounded memory."""
 
+import os
+import signal
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 Shared = TypeVar("Shared")
@@ -19,8 +22,8 @@ def ordered_map(
     items: Iterable[Item],
     *,
     processes: int,
-) -> Iterator[Result]:
-    """Yield `function(shared, item)` for each item, in their order.
+) -> Generator[Result, None, None]:
+    """Yield `function(shared, item)` for each item, in their order; closing it ends all.
 
     With one process all happens in this one. Otherwise `shared` goes to each worker once, and
     `items` are taken only as fast as results are. Workers are started afresh ("spawn"), so
@@ -39,13 +42,16 @@ def _in_processes(
     shared: Shared,
     items: Iterable[Item],
     processes: int,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     from concurrent.futures import Future, ProcessPoolExecutor
     from multiprocessing import get_context
 
     waiting: deque[Future[Result]] = deque()
     with ProcessPoolExecutor(
-        processes, get_context("spawn"), initializer=_start, initargs=(function, shared)
+        processes,
+        get_context("spawn"),
+        initializer=_start,
+        initargs=(function, shared),
     ) as pool:
         try:
             for item in items:
@@ -60,6 +66,19 @@ def _in_processes(
 
 def _start(function: Callable[[Any, Any], Any], shared: Any) -> None:
     _worker[:] = function, shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and stops this one
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end, and end: a killed parent cannot stop its processes itself."""
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _call(item: Any) -> Any:

@@ -26,7 +26,9 @@ def read_chunks(path: str | Path, *, size: int = CHUNK) -> Iterator[str]:
             while chunk := file.read(size):
                 yield chunk
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is no UTF-8 text: {error}") from error
+            raise ValueError(
+                f"{path} is not UTF-8 text: save it as UTF-8 first ({error})"
+            ) from error
 
 
 def cut_at_spaces(chunks: Iterable[str]) -> Iterator[str]:

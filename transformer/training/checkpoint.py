@@ -3,7 +3,7 @@
     train.yaml          the resolved configuration; `transformer train --config` reads it
     model.yaml          the shape of the model
     model.safetensors   its weights
-    tokenizer.json      its vocabulary
+    tokenizer.json      its tokenizer, of any kind
     metrics.jsonl       a line for each report
     loss.png            the loss curve
 
@@ -22,7 +22,7 @@ from safetensors.torch import load_model, save_model
 
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.tokenizers import CharacterTokenizer
+from transformer.tokenizers import Tokenizer, load_tokenizer
 from transformer.training.config import TrainConfig
 
 
@@ -54,7 +54,7 @@ def append_metrics(folder: Path, record: Mapping[str, float]) -> None:
         file.write(json.dumps(dict(record)) + "\n")
 
 
-def save_checkpoint(folder: Path, model: GPT, tokenizer: CharacterTokenizer) -> None:
+def save_checkpoint(folder: Path, model: GPT, tokenizer: Tokenizer) -> None:
     """Write the model and its tokenizer; each file is replaced whole or not at all."""
     model.config.to_yaml(folder / "model.yaml")
     tokenizer.save(folder / "tokenizer.json")
@@ -63,11 +63,11 @@ def save_checkpoint(folder: Path, model: GPT, tokenizer: CharacterTokenizer) -> 
     aside.replace(folder / "model.safetensors")
 
 
-def load_checkpoint(folder: str | Path) -> tuple[GPT, CharacterTokenizer]:
+def load_checkpoint(folder: str | Path) -> tuple[GPT, Tokenizer]:
     """Return the model of a run, in evaluation mode on the CPU, and its tokenizer.
 
     Raises FileNotFoundError for a folder that is no run or has no checkpoint yet, and
-    ValueError for one that is damaged or whose weights are not those of its model.
+    ValueError for one that is damaged or whose weights or tokenizer are not those of its model.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -76,7 +76,12 @@ def load_checkpoint(folder: str | Path) -> tuple[GPT, CharacterTokenizer]:
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} has no checkpoint: {name} is missing")
     model = GPT(TransformerConfig.from_yaml(folder / "model.yaml"))
-    tokenizer = CharacterTokenizer.load(folder / "tokenizer.json")
+    tokenizer = load_tokenizer(folder / "tokenizer.json")
+    if tokenizer.d_vocab != model.config.d_vocab:
+        raise ValueError(
+            f"{folder / 'tokenizer.json'} has {tokenizer.d_vocab} tokens and the model beside it "
+            f"{model.config.d_vocab}: it is that of another run"
+        )
     try:
         load_model(model, str(folder / "model.safetensors"))
     except (SafetensorError, RuntimeError) as error:

@@ -21,6 +21,10 @@ class TrainConfig:
         text: a text file, or a folder of them, to train on.
         data: in place of it a data set's name, or a folder that `transformer prepare` made;
             Shakespeare, fetched once, if neither is given.
+        tokenizer: what to learn from the text: character, byte, sennrich-bpe, byte-bpe or
+            wordpiece; or a tokenizer's file or folder, or gpt2: from the hub. A prepared
+            folder has its own; else it is character if not given.
+        tokenizer_size: tokens of byte-bpe and wordpiece (4,256), merges of sennrich-bpe (4,000).
         model: sizes and choices of the model; d_vocab is set to the text's own.
         steps: optimizer updates.
         batch_size: windows of n_ctx tokens in one update.
@@ -44,6 +48,8 @@ class TrainConfig:
 
     text: Path | None = None
     data: str | None = None
+    tokenizer: str | None = None
+    tokenizer_size: int | None = None
     model: TransformerConfig = field(default_factory=lambda: PRESETS["shakespeare-cpu"])
     steps: int = 4000
     batch_size: int = 3

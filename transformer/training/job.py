@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from transformer.data.corpus import corpus_in_memory, find_corpus
+from transformer.data.corpus import find_corpus
 from transformer.data.documents import TextFiles
 from transformer.data.windows import TokenWindows
 from transformer.models.gpt import GPT
-from transformer.tokenizers import CharacterTokenizer
+from transformer.tokenizers import Tokenizer
 from transformer.training.checkpoint import (
     append_metrics,
     new_run_folder,
@@ -27,7 +27,7 @@ class Job:
     """Everything that a run needs, made and checked before the first update."""
 
     config: TrainConfig
-    tokenizer: CharacterTokenizer
+    tokenizer: Tokenizer
     windows: TokenWindows
     validation: TokenWindows
     model: GPT
@@ -43,10 +43,11 @@ def prepare(config: TrainConfig) -> Job:
     """
     device = pick_device(config.device)
     torch.set_num_threads(config.threads)
-    if config.text is None:
-        corpus = find_corpus(config.data or "shakespeare")
-    else:
-        corpus = corpus_in_memory(TextFiles(config.text))
+    corpus = find_corpus(
+        TextFiles(config.text) if config.text is not None else config.data or "shakespeare",
+        tokenizer=config.tokenizer,
+        tokenizer_size=config.tokenizer_size,
+    )
     model_config = replace(config.model, d_vocab=corpus.tokenizer.d_vocab)
     torch.manual_seed(config.seed)
     return Job(

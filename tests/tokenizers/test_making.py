@@ -1,0 +1,80 @@
+"""A tokenizer by its name: learned from a text in chunks, or opened."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tokenizers.support import trained
+from transformer.tokenizers import (
+    CharacterTokenizer,
+    FastByteBPETokenizer,
+    SennrichBPETokenizer,
+    Tokenizer,
+    WordPieceTokenizer,
+    find_tokenizer,
+    make_tokenizer,
+    open_tokenizer,
+)
+from transformer.tokenizers.loading import KINDS
+
+TEXT = "the cat sat on the mat, the cat ate the rat"
+CHUNKS = [TEXT[start : start + 7] for start in range(0, len(TEXT), 7)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_learned_from_chunks_as_from_the_whole(kind: str) -> None:
+    made = make_tokenizer(kind, CHUNKS, special_tokens=())
+    assert made.fingerprint() == KINDS[kind].train(TEXT).fingerprint()
+    assert find_tokenizer(kind, CHUNKS).vocabulary == make_tokenizer(kind, CHUNKS).vocabulary
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "expected"),
+    [
+        ("sennrich-bpe", 5, SennrichBPETokenizer.train(TEXT, n_merges=5)),
+        ("wordpiece", 23, WordPieceTokenizer.train(TEXT, d_vocab=23)),
+        (
+            "byte-bpe",
+            263,
+            FastByteBPETokenizer.train(TEXT, d_vocab=263, special_tokens=["<|endoftext|>"]),
+        ),
+    ],
+)
+def test_the_size_is_what_the_kind_counts(kind: str, size: int, expected: Tokenizer) -> None:
+    assert find_tokenizer(kind, CHUNKS, size=size).fingerprint() == expected.fingerprint()
+    assert find_tokenizer(kind, CHUNKS).fingerprint() != expected.fingerprint()
+
+
+@pytest.mark.parametrize("kind", ["character", "byte"])
+def test_a_size_where_there_is_none_to_choose_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"a {kind} tokenizer has no size to choose"):
+        make_tokenizer(kind, CHUNKS, size=300)
+
+
+def test_what_is_saved_is_opened_without_a_look_at_the_text(tmp_path: Path) -> None:
+    def unread() -> Iterator[str]:
+        raise AssertionError("the text was read")
+        yield ""
+
+    file = tmp_path / "t.json"
+    trained().save(file)
+    assert find_tokenizer(str(file), unread()).fingerprint() == trained().fingerprint()
+    with pytest.raises(ValueError, match="is there already: it has no size to choose"):
+        find_tokenizer(str(file), unread(), size=300)
+    assert find_tokenizer("byte", unread()).d_vocab == 256
+
+
+def test_gpt2_is_a_name_for_the_hub_unless_something_here_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformer.tokenizers.making.read_gpt2_from_hub", trained)
+    monkeypatch.chdir(tmp_path)
+    assert open_tokenizer("gpt2") is trained()
+    CharacterTokenizer("ab").save(tmp_path / "gpt2")
+    assert open_tokenizer("gpt2").vocabulary == ("a", "b")
+
+
+def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
+    with pytest.raises(FileNotFoundError, match=r"at nowhere, and .*: character, .*, gpt2$"):
+        find_tokenizer("nowhere", CHUNKS)

@@ -1,0 +1,75 @@
+"""A tokenizer by name: one that is learned from a text at hand, or one that is there already."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from transformer.tokenizers.base import Tokenizer
+from transformer.tokenizers.byte_bpe import END_OF_TEXT
+from transformer.tokenizers.character import CharacterTokenizer
+from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
+from transformer.tokenizers.loading import KINDS, load_tokenizer
+from transformer.tokenizers.published import read_gpt2_from_hub
+from transformer.tokenizers.sennrich_tokenizer import SennrichBPETokenizer
+from transformer.tokenizers.wordpiece import WordPieceTokenizer
+
+GPT2 = "gpt2"  # on the hub
+
+
+def find_tokenizer(name: str, chunks: Iterable[str], *, size: int | None = None) -> Tokenizer:
+    """Return the tokenizer of a kind in `KINDS`, learned from `chunks`, or that of `name`.
+
+    `chunks` are not read where nothing is learned. Raises what `make_tokenizer` and
+    `open_tokenizer` raise, and ValueError for a size with a tokenizer that has its own.
+    """
+    if name in KINDS:
+        return make_tokenizer(name, chunks, size=size)
+    if size is not None:
+        raise ValueError(f"the tokenizer {name} is there already: it has no size to choose")
+    return open_tokenizer(name)
+
+
+def open_tokenizer(name: str | Path) -> Tokenizer:
+    """Return GPT-2's from the hub for the name `gpt2`, else what `load_tokenizer` reads."""
+    if str(name) == GPT2 and not Path(name).exists():
+        return read_gpt2_from_hub()
+    try:
+        return load_tokenizer(name)
+    except FileNotFoundError as error:
+        kinds = ", ".join([*KINDS, GPT2])
+        raise FileNotFoundError(f"{error}, and no tokenizer has that name: {kinds}") from error
+
+
+def make_tokenizer(
+    kind: str,
+    chunks: Iterable[str],
+    *,
+    size: int | None = None,
+    special_tokens: Sequence[str] = (END_OF_TEXT,),
+    processes: int = 1,
+) -> Tokenizer:
+    """Learn a tokenizer of a kind in `KINDS` from a text that comes in chunks.
+
+    `size` counts the tokens of byte-bpe and wordpiece (4,256) and the merges of sennrich-bpe
+    (4,000); for a kind that has no size to choose it is a ValueError. `special_tokens` and
+    `processes` are byte-bpe's. The text is never held as a whole by character, byte and
+    byte-bpe.
+    """
+    if kind in ("character", "byte") and size is not None:
+        raise ValueError(f"a {kind} tokenizer has no size to choose")
+    if kind == "character":
+        characters: set[str] = set()
+        for chunk in chunks:
+            characters.update(chunk)
+        return CharacterTokenizer.train("".join(characters))
+    if kind == "byte-bpe":
+        return FastByteBPETokenizer.train_on_stream(
+            chunks,
+            d_vocab=4256 if size is None else size,
+            special_tokens=special_tokens,
+            processes=processes,
+        )
+    if kind == "sennrich-bpe" and size is not None:
+        return SennrichBPETokenizer.train("".join(chunks), n_merges=size)
+    if kind == "wordpiece" and size is not None:
+        return WordPieceTokenizer.train("".join(chunks), d_vocab=size)
+    return KINDS[kind].train("" if kind == "byte" else "".join(chunks))
