@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,19 +21,31 @@ SMALL = [
 ]
 
 
+TEXT = "the cat sat on the mat.\n" * 20
+
+
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
     file = tmp_path / "text.txt"
-    file.write_text("the cat sat on the mat.\n" * 20)
+    file.write_text(TEXT, encoding="utf-8")
     return file
 
 
-@pytest.fixture
-def run(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    main(["train", "--text", str(text), "--runs", str(tmp_path / "runs"), *SMALL])
-    capsys.readouterr()
-    [folder] = (tmp_path / "runs").iterdir()
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run made once; each test gets a copy of its own."""
+    place = tmp_path_factory.mktemp("trained")
+    file = place / "text.txt"
+    file.write_text(TEXT, encoding="utf-8")
+    main(["train", "--text", str(file), "--runs", str(place / "runs"), *SMALL])
+    [folder] = (place / "runs").iterdir()
     return folder
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    capsys.readouterr()
+    return shutil.copytree(trained, tmp_path / "runs" / trained.name)
 
 
 def complaint(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

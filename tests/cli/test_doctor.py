@@ -16,6 +16,7 @@ from transformer.learning.doctor import Finding, Report
 from transformer.models.gpt import GPT
 from transformer.training.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.slow  # it trains many small models
 TEXT = "the cat sat on the mat. a rat ran at the cat.\n" * 20
 
 # Attention that sees the future: what a learner may have written.

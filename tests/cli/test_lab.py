@@ -9,6 +9,8 @@ from transformer.learning.lab import start
 from transformer.learning.lab.catalogue import LABS
 from transformer.learning.source import reference_source
 
+pytestmark = pytest.mark.slow  # each starts processes and trains
+
 
 @pytest.fixture(autouse=True)
 def _untrained(monkeypatch: pytest.MonkeyPatch) -> None:

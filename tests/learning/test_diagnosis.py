@@ -29,7 +29,9 @@ def entries(*names: str) -> list[Misconception]:
     [
         ("mlp-inner-bias-dropped", "gated-mlp-added"),
         ("layer-norm-unbiased-variance", "layer-norm-bias-dropped"),
-        ("attention-scale-missing", "attention-value-bias-dropped"),
+        pytest.param(
+            ("attention-scale-missing", "attention-value-bias-dropped"), marks=pytest.mark.slow
+        ),
         ("loss-in-bits", "loss-next-ignores-padding"),
     ],
 )

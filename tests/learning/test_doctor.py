@@ -29,6 +29,7 @@ from transformer.learning.doctor.whole import check_overfitting, floor_by_heart,
 from transformer.models.gpt import GPT
 from transformer.models.parts import Parts
 
+pytestmark = pytest.mark.slow  # it trains many small models
 D_VOCAB, POS = 11, 13
 SMALL = TransformerConfig(
     d_vocab=D_VOCAB, n_ctx=POS, d_model=24, n_layers=1, n_heads=2, d_head=7, d_mlp=29

@@ -28,6 +28,7 @@ def test_a_skeleton_keeps_signatures_and_docstrings_and_takes_the_bodies(name: s
 
 
 OF_CONSTRUCTORS = {
+    "a damaged file is refused",
     "a text shorter than a window is refused",
     "how many parameters of its own each layer has",
     "the spread of initial weights and what scales with depth",

@@ -34,7 +34,10 @@ def test_the_long_text_has_much_real_text_in_ten_scripts() -> None:
     assert sum(seen[script] > 10_000 for script in SCRIPTS) >= 10
 
 
-@pytest.mark.parametrize("size", [0, pytest.param(EACH_LANGUAGE, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(0, marks=pytest.mark.slow), pytest.param(EACH_LANGUAGE, marks=pytest.mark.long)],
+)
 def test_no_id_differs_from_those_of_other_libraries(size: int) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.tokenizers.comparison", str(size)],
