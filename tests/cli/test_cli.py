@@ -185,6 +185,7 @@ def test_a_prepared_corpus_is_trained_on(
     assert "432 tokens to train on, 48 to validate on, 12 symbols" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["byte", "sennrich-bpe", "byte-bpe", "wordpiece"])
 def test_a_corpus_of_each_tokenizer_is_prepared_trained_on_and_sampled_from(
     kind: str, text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -71,6 +71,7 @@ def test_every_other_variant_too(entry: Misconception) -> None:
     named_as_itself(entry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXERCISES)
 def test_our_own_solution_gives_the_same_twice_and_nothing_is_wrong_with_it(name: str) -> None:
     names = reference(EXERCISES[name])

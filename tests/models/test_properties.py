@@ -8,6 +8,7 @@ import itertools
 import random
 from typing import Any, get_args
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,6 +127,7 @@ def test_padding_anywhere_and_of_any_content_never_changes_a_real_logit(
 cuts = st.sets(st.integers(1, POS - 1)).map(lambda places: [0, *sorted(places), POS])
 
 
+@pytest.mark.slow
 @drawn
 @given(config=configs(), cuts=cuts)
 def test_with_a_cache_the_logits_of_chunks_are_those_of_the_whole(
@@ -137,6 +139,7 @@ def test_with_a_cache_the_logits_of_chunks_are_those_of_the_whole(
         torch.testing.assert_close(model(tokens[:, start:end], cache=cache), logits[:, start:end])
 
 
+@pytest.mark.slow
 @settings(drawn, max_examples=30)
 @given(config=configs(), cuts=cuts)
 def test_with_a_cache_and_padding_too(config: TransformerConfig, cuts: list[int]) -> None:
