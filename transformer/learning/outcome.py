@@ -86,8 +86,10 @@ def _tensor_difference(theirs: Tensor, ours: Tensor) -> str:
         return f"yours has the shape {tuple(theirs.shape)}, expected {tuple(ours.shape)}"
     if theirs.dtype != ours.dtype:
         return f"yours is {theirs.dtype}, expected {ours.dtype}"
-    gap = (theirs.double() - ours.double()).abs()
-    gap = torch.where(theirs.isnan() & ours.isnan(), 0.0, gap).nan_to_num(torch.inf)
+    left, right = theirs.double(), ours.double()
+    alike = (left == right) | (left.isnan() & right.isnan())
+    gap = ((left - right).abs() / (right.abs() + 1e-3)).nan_to_num(torch.inf)
+    gap = torch.where(alike, 0.0, gap)
     place = tuple(int(i) for i in torch.unravel_index(gap.flatten().argmax(), gap.shape))
     where = f" at {list(place)}" if place else ""
     return f"yours gives {theirs[place].item():.6g}{where}, expected {ours[place].item():.6g}"

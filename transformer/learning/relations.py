@@ -20,8 +20,6 @@ def relation(theirs: Any, ours: Any, sizes: Mapping[str, int]) -> str | None:
     `sizes` are axes by name; a factor that is one of them, or its root, is named. Only what
     holds in every entry is said.
     """
-    if isinstance(theirs, int | float) and isinstance(ours, int | float):
-        theirs, ours = torch.tensor(float(theirs)), torch.tensor(float(ours))
     if not isinstance(theirs, Tensor) or not isinstance(ours, Tensor):
         return None
     if theirs.shape != ours.shape:
@@ -69,7 +67,7 @@ def _values(
         yield "every entry is zero"
         return
     factor = _constant(theirs, ours)
-    if factor is not None:
+    if factor is not None and (ours.numel() > 1 or "=" in _named(factor, sizes)):
         yield f"it is the right result times {_named(factor, sizes)}"
         return
     difference = theirs - ours

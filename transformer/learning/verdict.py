@@ -73,8 +73,17 @@ def from_diagnosis(exercise: Exercise, found: Diagnosis) -> Verdict:
             f"Wrong: {_listed(found.wrong)}",
             *([f"Right: {_listed(found.right)}"] if found.right else []),
         ),
+        hint=_where_to_begin(found),
         missing=found.missing,
     )
+
+
+def _where_to_begin(found: Diagnosis) -> str:
+    """Return a hint where no mistake is known: the simplest experiment that is wrong."""
+    simplest = f"begin with the first experiment that is wrong: {found.wrong[0]}."
+    if not found.right:
+        return f"Take it step by step: {simplest}"
+    return f"What does it have that those without fault lack? And {simplest}"
 
 
 def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
