@@ -40,6 +40,15 @@ def test_a_file_gives_what_it_defines_and_not_what_it_imports_from_us(tmp_path: 
     assert load(str(file)).keys() == {"Linear", "softmax"}
 
 
+def test_a_file_that_was_just_changed_is_read_anew(tmp_path: Path) -> None:
+    # As long as before and within the same second: bytecode would be taken for up to date.
+    file = tmp_path / "mine.py"
+    for value in (1, 2, 3):
+        file.write_text(f"def relu(x): return {value}\n")
+        assert load(str(file))["relu"](0) == value
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.py"], "something was left there"
+
+
 def test_a_folder_gives_what_its_files_define(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("def relu(x): return x\nLAYOUT = {'Linear': {}}\n")
     (tmp_path / "two.py").write_text("def gelu(x): return x\nLAYOUT = {'MLP': {}}\n")

@@ -5,7 +5,6 @@ so that one part can be checked inside the whole model.
 """
 
 import importlib
-import importlib.util
 import inspect
 import sys
 import types
@@ -90,16 +89,14 @@ def _merge(names: dict[str, Any], more: dict[str, Any]) -> None:
 
 
 def _import_file(file: Path) -> types.ModuleType:
-    name = f"implementation_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    """Run a file as a module, from its text: cached bytecode may be that of a moment ago."""
+    module = types.ModuleType(f"implementation_{file.stem}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module
     folder = str(file.resolve().parent)
     if folder not in sys.path:  # a learner's files may import each other
         sys.path.append(folder)
-    spec.loader.exec_module(module)
+    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), module.__dict__)
     return module
 
 
