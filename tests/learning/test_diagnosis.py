@@ -41,6 +41,15 @@ def test_two_mistakes_at_once_are_both_named(names: tuple[str, str]) -> None:
     assert {entry.name for entry in found.named} == set(names)
 
 
+def test_of_three_mistakes_the_one_in_the_first_function_is_named() -> None:
+    wrong = entries(
+        "attention-scale-missing", "attention-masks-joined-by-or", "attention-heads-averaged"
+    )
+    found = diagnose(wrong[0].exercise, variant(wrong[0].exercise, *wrong))
+    assert [entry.name for entry in found.named] == ["attention-scale-missing"]
+    assert "mend it, and ask again" in found.evidence[-1]
+
+
 def test_an_error_alone_names_nothing() -> None:
     def stops(*_: Any, **__: Any) -> Tensor:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (10x7 and 11x7)")

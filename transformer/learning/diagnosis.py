@@ -5,6 +5,7 @@ and never on errors alone. With no match the probes themselves say what breaks.
 """
 
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +19,7 @@ from transformer.learning.probes import PROBES
 from transformer.learning.relations import relation
 
 MOST_PAIRS = 300
+PAIRS_SECONDS = 3.0  # of processor time: a verdict is not to be waited for
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,14 @@ def diagnose(
     if not wrong:
         return Diagnosis(right=right, missing=_in_order(missing, exercise))
     before("comparing with the known mistakes")
-    matches = _matches(exercise, theirs, wrong)
+    matches, whole = _matches(exercise, theirs, wrong)
     return Diagnosis(
         right=right,
         wrong=wrong,
         missing=_in_order(missing, exercise),
         named=matches[0] if matches else (),
         indistinguishable=tuple(m[0] for m in matches[1:] if len(m) == 1),
-        evidence=tuple(_evidence(exercise, theirs, ours, wrong, matched=bool(matches))),
+        evidence=tuple(_evidence(exercise, theirs, ours, wrong, bool(matches), whole)),
     )
 
 
@@ -112,18 +114,50 @@ def wrong_outcomes(style: Style, *entries: Misconception) -> Outcomes:
 
 def _matches(
     exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]
-) -> list[tuple[Misconception, ...]]:
-    """Return the single mistakes that explain everything, or else one pair that does."""
+) -> tuple[list[tuple[Misconception, ...]], bool]:
+    """Return the mistakes that explain what is wrong, and whether they explain all of it.
+
+    First single ones, then a pair, then the one that explains the first wrong function.
+    """
     for style in styles(exercise):
         singles: list[tuple[Misconception, ...]] = [
             (entry,) for entry in misconceptions(exercise) if _explains(style, theirs, wrong, entry)
         ]
         if singles:
-            return singles
+            return singles, True
+    enough = time.process_time() + PAIRS_SECONDS
     for style in styles(exercise):
-        pairs = _pairs(exercise, style, theirs, wrong)
-        if found := next((pair for pair in pairs if _explains(style, theirs, wrong, *pair)), None):
-            return [found]
+        for pair in _pairs(exercise, style, theirs, wrong, enough):
+            if _explains(style, theirs, wrong, *pair):
+                return [pair], True
+            if time.process_time() > enough:
+                break
+    return _of_first_leaf(exercise, theirs, wrong), False
+
+
+def _of_first_leaf(
+    exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]
+) -> list[tuple[Misconception, ...]]:
+    """Return the one mistake that explains the first function that is wrong, by itself.
+
+    Leaves come first: with several mistakes in several functions this names the first, and
+    the others once it is mended.
+    """
+    for name in exercise.writes:
+        own = {p.name: theirs[p.name] for p in PROBES[exercise.name]
+               if p.needs == (name,) and p.name in theirs}  # fmt: skip
+        broken = [probe for probe in own if probe in wrong]
+        if not broken or name in exercise.required:
+            continue
+        for style in styles(exercise):
+            fitting: list[tuple[Misconception, ...]] = [
+                (entry,)
+                for entry in misconceptions(exercise)
+                if _explains(style, own, broken, entry)
+            ]
+            if len(fitting) == 1:
+                return fitting
+        return []
     return []
 
 
@@ -142,16 +176,22 @@ def _explains(
 
 
 def _pairs(
-    exercise: Exercise, style: Style, theirs: Mapping[str, Any], wrong: Sequence[str]
+    exercise: Exercise,
+    style: Style,
+    theirs: Mapping[str, Any],
+    wrong: Sequence[str],
+    enough: float,
 ) -> Iterator[tuple[Misconception, ...]]:
     """Yield pairs of mistakes that may explain everything together.
 
     Each alone must break nothing that the learner has right, and between them they must
-    break all that the learner has wrong.
+    break all that the learner has wrong. There are none once the time is up.
     """
     ours = right_outcomes(exercise)
     broken: dict[Misconception, set[str]] = {}
     for entry in misconceptions(exercise):
+        if time.process_time() > enough:
+            return
         try:
             guess = wrong_outcomes(style, entry)
         except ValueError:
@@ -178,15 +218,22 @@ def _evidence(
     theirs: Mapping[str, Any],
     ours: Mapping[str, Any],
     wrong: Sequence[str],
-    *,
     matched: bool,
+    whole: bool,
 ) -> Iterator[str]:
     probes = {probe.name: probe for probe in PROBES[exercise.name]}
     told = [name for name in wrong if not isinstance(theirs[name], Raised)] or list(wrong)
     first = told[0]
     yield f"{first}: {first_difference(theirs[first], ours[first])}"
     if matched:
-        yield f"{len(theirs)} experiments, {len(wrong)} of them wrong, all as with this mistake"
+        likeness = (
+            "all as with this mistake"
+            if whole
+            else (
+                "those of the first wrong function all as with this mistake; mend it, and ask again"
+            )
+        )
+        yield f"{len(theirs)} experiments, {len(wrong)} of them wrong, {likeness}"
         return
     for name in told[:4]:
         if related := relation(theirs[name], ours[name], probes[name].sizes):

@@ -255,11 +255,6 @@ def _dropout_evaluation(n: Namespace) -> Any:
     return attention(n, dropout=0.5)(stream())
 
 
-@probe("attention", "the fused path in evaluation with dropout set", "Attention", **_SIZES)
-def _fused_evaluation(n: Namespace) -> Any:
-    return attention(n, dropout=0.5, path="fused")(stream())
-
-
 @probe("attention", "in training, dropping nearly everything", "Attention", **_SIZES)
 def _dropout_training(n: Namespace) -> Any:
     return attention(n, dropout=0.999999).train()(stream())
