@@ -91,6 +91,7 @@ def test_the_inner_product_of_two_positions_depends_on_their_distance_alone() ->
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal))
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("d_model", [7, 0])
 def test_sinusoids_come_in_pairs(d_model: int) -> None:
     with pytest.raises(ValueError, match=f"d_model.* got {d_model}"):
