@@ -8,7 +8,10 @@ near scale 1, and everything is in float64.
 
 from transformer.learning.probes import attention as attention
 from transformer.learning.probes import basics as basics
+from transformer.learning.probes import data as data
+from transformer.learning.probes import layers as layers
 from transformer.learning.probes import model as model
+from transformer.learning.probes import optimisation as optimisation
 from transformer.learning.probes import sampling as sampling
 from transformer.learning.probes import stream as stream
 from transformer.learning.probes import text as text

@@ -1,4 +1,4 @@
-"""Probes of embedding, positions, norm, MLP and block: what stands along the residual stream."""
+"""Probes of what enters and leaves the residual stream: tokens, logits, positions."""
 
 from typing import Any
 
@@ -6,13 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from transformer.components.activations import gelu, gelu_tanh, relu, silu
-from transformer.components.attention import Attention
-from transformer.components.cache import KeyValueCache
-from transformer.components.dropout import Dropout
-from transformer.components.mlp import MLP
-from transformer.components.norm import LayerNorm
-from transformer.components.position import Rotary
 from transformer.learning.implementation import Namespace
 from transformer.learning.probes.base import filled, integers, normal, probe, with_gradients
 
@@ -95,7 +88,8 @@ def _tied_shared(n: Namespace) -> Any:
 # Positions. Compared as float32: angles are often computed in it.
 
 
-def _positions() -> Tensor:
+def positions() -> Tensor:
+    """Return positions that differ from row to row and count from 0 in none."""
     return torch.tensor([[4, 0, 9], [11, 5, 7]])
 
 
@@ -106,7 +100,7 @@ def _learned(n: Namespace) -> Any:
 
 @probe("position", "learned: rows with positions of their own", "LearnedPosition", batch=2, pos=3)
 def _learned_rows(n: Namespace) -> Any:
-    return filled(n.LearnedPosition(n_ctx=13, d_model=5))(_positions())
+    return filled(n.LearnedPosition(n_ctx=13, d_model=5))(positions())
 
 
 @probe("position", "angles of positions 0, 1, 2", "angles", batch=1, pos=3, n_pairs=5)
@@ -116,7 +110,7 @@ def _angles(n: Namespace) -> Any:
 
 @probe("position", "angles with another base", "angles", batch=2, pos=3, n_pairs=5)
 def _angles_base(n: Namespace) -> Any:
-    return n.angles(_positions(), 5, 7.0, torch.float64).float()
+    return n.angles(positions(), 5, 7.0, torch.float64).float()
 
 
 @probe("position", "sinusoids of positions 0, 1, 2", "SinusoidalPosition", pos=3, d_model=10)
@@ -126,17 +120,17 @@ def _sinusoids(n: Namespace) -> Any:
 
 @probe("position", "sinusoids with rows of their own", "SinusoidalPosition", pos=3, d_model=10)
 def _sinusoids_rows(n: Namespace) -> Any:
-    return n.SinusoidalPosition(d_model=10).double()(_positions()).float()
+    return n.SinusoidalPosition(d_model=10).double()(positions()).float()
 
 
 @probe("position", "sinusoids with another base", "SinusoidalPosition", pos=3, d_model=10)
 def _sinusoids_base(n: Namespace) -> Any:
-    return n.SinusoidalPosition(d_model=10, base=7.0).double()(_positions()).float()
+    return n.SinusoidalPosition(d_model=10, base=7.0).double()(positions()).float()
 
 
 @probe("position", "the function sinusoidal", "sinusoidal", pos=3, d_model=10)
 def _sinusoids_function(n: Namespace) -> Any:
-    return n.sinusoidal(_positions(), 10, 100.0, torch.float64).float()
+    return n.sinusoidal(positions(), 10, 100.0, torch.float64).float()
 
 
 def _queries(n_heads: int = 3, d_head: int = 10, pos: int = 3) -> Tensor:
@@ -150,22 +144,22 @@ def _rotary_zero(n: Namespace) -> Any:
 
 @probe("position", "rotary on a single pair", "Rotary", batch=2, pos=3, n_heads=3, d_head=2)
 def _rotary_pair(n: Namespace) -> Any:
-    return n.Rotary(d_head=2).double()(_queries(d_head=2), _positions()).float()
+    return n.Rotary(d_head=2).double()(_queries(d_head=2), positions()).float()
 
 
 @probe("position", "rotary on two pairs", "Rotary", batch=2, pos=3, n_heads=3, d_head=4)
 def _rotary_pairs(n: Namespace) -> Any:
-    return n.Rotary(d_head=4).double()(_queries(d_head=4), _positions()).float()
+    return n.Rotary(d_head=4).double()(_queries(d_head=4), positions()).float()
 
 
 @probe("position", "rotary on five pairs", "Rotary", batch=2, pos=3, n_heads=3, d_head=10)
 def _rotary(n: Namespace) -> Any:
-    return n.Rotary(d_head=10).double()(_queries(), _positions()).float()
+    return n.Rotary(d_head=10).double()(_queries(), positions()).float()
 
 
 @probe("position", "rotary with another base", "Rotary", batch=2, pos=3, n_heads=3, d_head=10)
 def _rotary_base(n: Namespace) -> Any:
-    return n.Rotary(d_head=10, base=7.0).double()(_queries(), _positions()).float()
+    return n.Rotary(d_head=10, base=7.0).double()(_queries(), positions()).float()
 
 
 @probe("position", "rotary with as many heads as positions", "Rotary", pos=3, n_heads=3)
@@ -178,7 +172,7 @@ def _rotary_relative(n: Namespace) -> Any:
     rotary, q, k = n.Rotary(d_head=10).double(), _queries(), normal(2, 3, 3, 10, seed=7)
 
     def product(shift: int) -> Any:
-        near, far = _positions() + shift, _positions() + shift + 2
+        near, far = positions() + shift, positions() + shift + 2
         return (rotary(q, far) * rotary(k, near)).sum(-1)
 
     return bool(torch.allclose(product(0), product(17), rtol=1e-4, atol=1e-4))
@@ -186,189 +180,4 @@ def _rotary_relative(n: Namespace) -> Any:
 
 @probe("position", "the function rotate", "rotate", batch=2, pos=3, n_heads=3, d_head=10)
 def _rotate_function(n: Namespace) -> Any:
-    return n.rotate(_queries(), _positions(), 100.0).float()
-
-
-# Norm
-
-_NORMS = {"LayerNorm": {}, "LayerNorm without a bias": {"bias": False}, "RMSNorm": {}}
-
-for _title, _options in _NORMS.items():
-    _name = _title.split()[0]
-
-    @probe("norm", f"{_title} of a batch", _name, batch=2, pos=3, d_model=11)
-    def _norm(n: Namespace, name: str = _name, options: Any = _options) -> Any:
-        return filled(getattr(n, name)(d_model=11, **options))(3 * normal(2, 3, 11) + 2)
-
-    @probe("norm", f"{_title} with a large epsilon", _name, batch=2, pos=3, d_model=11)
-    def _norm_epsilon(n: Namespace, name: str = _name, options: Any = _options) -> Any:
-        return filled(getattr(n, name)(d_model=11, eps=0.7, **options))(normal(2, 3, 11))
-
-    @probe("norm", f"{_title} of vectors without scale or mean", _name, pos=3, d_model=11)
-    def _norm_fresh(n: Namespace, name: str = _name, options: Any = _options) -> Any:
-        return getattr(n, name)(d_model=11, **options).double()(normal(3, 11, scale=5.0))
-
-    @probe("norm", f"{_title} of a constant vector", _name, d_model=11)
-    def _norm_constant(n: Namespace, name: str = _name, options: Any = _options) -> Any:
-        x = torch.full((11,), 3.0, dtype=torch.float64)
-        return filled(getattr(n, name)(d_model=11, **options))(x)
-
-    @probe(
-        "norm", f"{_title} where positions, batch and d_model are equal", _name, pos=5, d_model=5
-    )
-    def _norm_square(n: Namespace, name: str = _name, options: Any = _options) -> Any:
-        return filled(getattr(n, name)(d_model=5, **options))(normal(5, 5, 5) + 1)
-
-    @probe("norm", f"the gradients of {_title}", _name)
-    def _norm_gradients(n: Namespace, name: str = _name, options: Any = _options) -> Any:
-        module, x = filled(getattr(n, name)(d_model=7, **options)), normal(3, 7).requires_grad_()
-        bias = getattr(module, "bias", None)
-        return with_gradients(module(x), x=x, scale=module.scale, bias=bias)
-
-
-@probe("norm", "the function layer_norm", "layer_norm", batch=2, pos=3, d_model=11)
-def _layer_norm_function(n: Namespace) -> Any:
-    return n.layer_norm(normal(2, 3, 11), normal(11, seed=2), normal(11, seed=3), 0.3)
-
-
-@probe("norm", "the function rms_norm", "rms_norm", batch=2, pos=3, d_model=11)
-def _rms_norm_function(n: Namespace) -> Any:
-    return n.rms_norm(normal(2, 3, 11), normal(11, seed=2), 0.3)
-
-
-# MLP
-
-_ACTIVATIONS = {"ReLU": relu, "GELU": gelu, "GELU's tanh form": gelu_tanh, "SiLU": silu}
-
-for _name in ("MLP", "GatedMLP"):
-    for _title, _activation in _ACTIVATIONS.items():
-
-        @probe("mlp", f"{_name} with {_title}", _name, batch=2, pos=3, d_model=5)
-        def _mlp(n: Namespace, name: str = _name, activation: Any = _activation) -> Any:
-            part = getattr(n, name)(d_model=5, d_mlp=7, activation=activation, bias=True)
-            return filled(part)(normal(2, 3, 5))
-
-    @probe("mlp", f"{_name} without biases", _name, batch=2, pos=3, d_model=5)
-    def _mlp_plain(n: Namespace, name: str = _name) -> Any:
-        return filled(getattr(n, name)(d_model=5, d_mlp=7, bias=False))(normal(2, 3, 5))
-
-    @probe("mlp", f"{_name} of zeros", _name, batch=1, pos=1, d_model=5)
-    def _mlp_zeros(n: Namespace, name: str = _name) -> Any:
-        part = filled(getattr(n, name)(d_model=5, d_mlp=7, bias=True))
-        return part(torch.zeros(1, 1, 5, dtype=torch.float64))
-
-    @probe("mlp", f"the gradients of {_name}", _name)
-    def _mlp_gradients(n: Namespace, name: str = _name) -> Any:
-        part, x = filled(getattr(n, name)(d_model=5, d_mlp=7, bias=True)), normal(3, 5)
-        x.requires_grad_()
-        gates = {"W_gate": part.W_gate, "b_gate": part.b_gate} if name == "GatedMLP" else {}
-        leaves = {"W_in": part.W_in, "b_in": part.b_in, "W_out": part.W_out, "b_out": part.b_out}
-        return with_gradients(part(x), x=x, **leaves, **gates)
-
-
-# Block
-
-
-def _block(
-    n: Namespace,
-    name: str,
-    *,
-    dropout: float = 0.0,
-    rotary: bool = False,
-    causal: bool = False,
-) -> Any:
-    d_model, d_head = 5, 4
-    block = getattr(n, name)(
-        attention=Attention(
-            d_model=d_model,
-            n_heads=2,
-            d_head=d_head,
-            rotary=Rotary(d_head=d_head) if rotary else None,
-            causal=causal,
-        ),
-        mlp=MLP(d_model=d_model, d_mlp=7),
-        norm_attention=LayerNorm(d_model=d_model),
-        norm_mlp=LayerNorm(d_model=d_model),
-        dropout=Dropout(p=dropout),
-    )
-    return filled(block)
-
-
-for _name in ("PreNormBlock", "PostNormBlock"):
-
-    @probe("block", f"{_name} of a batch", _name, batch=2, pos=3, d_model=5)
-    def _block_batch(n: Namespace, name: str = _name) -> Any:
-        return _block(n, name)(normal(2, 3, 5))
-
-    @probe("block", f"{_name} whose attention adds nothing", _name, batch=2, pos=3, d_model=5)
-    def _block_no_attention(n: Namespace, name: str = _name) -> Any:
-        block = _block(n, name)
-        with torch.no_grad():
-            block.attention.W_O.zero_()
-            block.attention.b_O.zero_()
-        return block(normal(2, 3, 5))
-
-    @probe("block", f"{_name} whose MLP adds nothing", _name, batch=2, pos=3, d_model=5)
-    def _block_no_mlp(n: Namespace, name: str = _name) -> Any:
-        block = _block(n, name)
-        with torch.no_grad():
-            block.mlp.W_out.zero_()
-            block.mlp.b_out.zero_()
-        return block(normal(2, 3, 5))
-
-    @probe("block", f"{_name} with a mask", _name, batch=2, pos=3, d_model=5)
-    def _block_mask(n: Namespace, name: str = _name) -> Any:
-        return _block(n, name)(normal(2, 3, 5), torch.ones(3, 3).tril().bool()[None, None])
-
-    @probe("block", f"{_name} with rotary positions", _name, batch=2, pos=3, d_model=5)
-    def _block_rotary(n: Namespace, name: str = _name) -> Any:
-        return _block(n, name, rotary=True)(normal(2, 3, 5), None, _positions())
-
-    @probe("block", f"{_name} with a cache", _name, batch=2, pos=3, d_model=5)
-    def _block_cache(n: Namespace, name: str = _name) -> Any:
-        block, x, cache = _block(n, name, causal=True), normal(2, 3, 5), KeyValueCache()
-        return [block(x[:, :2], None, None, cache), block(x[:, 2:], None, None, cache)]
-
-    @probe("block", f"{_name} in training, dropping nearly everything", _name)
-    def _block_dropout(n: Namespace, name: str = _name) -> Any:
-        block, x = _block(n, name, dropout=0.999999).train(), normal(2, 3, 5)
-        return block(x)
-
-    @probe("block", f"the gradients of {_name}", _name)
-    def _block_gradients(n: Namespace, name: str = _name) -> Any:
-        block, x = _block(n, name), normal(2, 3, 5).requires_grad_()
-        return with_gradients(block(x), x=x, **dict(block.named_parameters()))
-
-
-# Cache
-
-
-def _keys(n_new: int, seed: int, batch: int = 2) -> Tensor:
-    return normal(batch, n_new, 5, 7, seed=seed)
-
-
-@probe("cache", "what the first call returns", "KeyValueCache")
-def _cache_first(n: Namespace) -> Any:
-    return list(n.KeyValueCache().append(_keys(3, 1), _keys(3, 2)))
-
-
-@probe("cache", "what three calls return", "KeyValueCache")
-def _cache_three(n: Namespace) -> Any:
-    cache = n.KeyValueCache()
-    return [list(cache.append(_keys(m, m), _keys(m, 10 + m))) for m in (3, 1, 2)]
-
-
-@probe("cache", "its length", "KeyValueCache")
-def _cache_length(n: Namespace) -> Any:
-    cache, lengths = n.KeyValueCache(), []
-    for m in (3, 1):
-        lengths.append(cache.length)
-        cache.append(_keys(m, m), _keys(m, 10 + m))
-    return [*lengths, cache.length]
-
-
-@probe("cache", "keys of another batch are refused", "KeyValueCache")
-def _cache_batch(n: Namespace) -> Any:
-    cache = n.KeyValueCache()
-    cache.append(_keys(3, 1), _keys(3, 2))
-    return list(cache.append(_keys(1, 1, batch=3), _keys(1, 2, batch=3)))
+    return n.rotate(_queries(), positions(), 100.0).float()
