@@ -25,34 +25,20 @@ def _update(n: Namespace, *, step: int = 1, moments: bool = False, **changes: An
     return list(updated)
 
 
-@probe("adamw", "the first update, no decay", "adamw_update")
-def _first(n: Namespace) -> Any:
-    return _update(n)
+_UPDATES: dict[str, dict[str, Any]] = {
+    "the first update, no decay": {},
+    "the fifth update, no decay": {"step": 5, "moments": True},
+    "an update with decay": {"step": 5, "moments": True, "weight_decay": 0.3},
+    "an update with a large epsilon": {"step": 5, "moments": True, "eps": 0.5},
+    "an update with beta1 = 0": {"step": 3, "moments": True, "beta1": 0.0},
+    "an update with beta2 = 0": {"step": 3, "moments": True, "beta2": 0.0},
+}
 
+for _title, _changes in _UPDATES.items():
 
-@probe("adamw", "the fifth update, no decay", "adamw_update")
-def _fifth(n: Namespace) -> Any:
-    return _update(n, step=5, moments=True)
-
-
-@probe("adamw", "an update with decay", "adamw_update")
-def _decay(n: Namespace) -> Any:
-    return _update(n, step=5, moments=True, weight_decay=0.3)
-
-
-@probe("adamw", "an update with a large epsilon", "adamw_update")
-def _epsilon(n: Namespace) -> Any:
-    return _update(n, step=5, moments=True, eps=0.5)
-
-
-@probe("adamw", "an update with beta1 = 0", "adamw_update")
-def _beta1(n: Namespace) -> Any:
-    return _update(n, step=3, moments=True, beta1=0.0)
-
-
-@probe("adamw", "an update with beta2 = 0", "adamw_update")
-def _beta2(n: Namespace) -> Any:
-    return _update(n, step=3, moments=True, beta2=0.0)
+    @probe("adamw", _title, "adamw_update")
+    def _one_update(n: Namespace, changes: dict[str, Any] = _changes) -> Any:
+        return _update(n, **changes)
 
 
 def _optimised(n: Namespace, steps: int, **settings: Any) -> tuple[list[Tensor], Any]:
@@ -192,36 +178,18 @@ def _rates(n: Namespace, steps: range, **changes: Any) -> list[float]:
     return [float(n.warmup_cosine(step, **settings)) for step in steps]
 
 
-@probe("schedule", "the warm-up", "warmup_cosine")
-def _warmup(n: Namespace) -> Any:
-    return _rates(n, range(5))
+_SCHEDULES: dict[str, tuple[range, dict[str, Any]]] = {
+    "the warm-up": (range(5), {}),
+    "the first step after the warm-up": (range(5, 6), {}),
+    "the fall": (range(6, 19), {}),
+    "the last step": (range(19, 20), {}),
+    "past the last step": (range(20, 25), {}),
+    "without a warm-up": (range(20), {"warmup_steps": 0}),
+    "down to zero": (range(20), {"min_factor": 0.0}),
+}
 
+for _title, _case in _SCHEDULES.items():
 
-@probe("schedule", "the first step after the warm-up", "warmup_cosine")
-def _peak(n: Namespace) -> Any:
-    return _rates(n, range(5, 6))
-
-
-@probe("schedule", "the fall", "warmup_cosine")
-def _fall(n: Namespace) -> Any:
-    return _rates(n, range(6, 19))
-
-
-@probe("schedule", "the last step", "warmup_cosine")
-def _last(n: Namespace) -> Any:
-    return _rates(n, range(19, 20))
-
-
-@probe("schedule", "past the last step", "warmup_cosine")
-def _past(n: Namespace) -> Any:
-    return _rates(n, range(20, 25))
-
-
-@probe("schedule", "without a warm-up", "warmup_cosine")
-def _no_warmup(n: Namespace) -> Any:
-    return _rates(n, range(20), warmup_steps=0)
-
-
-@probe("schedule", "down to zero", "warmup_cosine")
-def _to_zero(n: Namespace) -> Any:
-    return _rates(n, range(20), min_factor=0.0)
+    @probe("schedule", _title, "warmup_cosine")
+    def _schedule(n: Namespace, case: tuple[range, dict[str, Any]] = _case) -> Any:
+        return _rates(n, case[0], **case[1])

@@ -153,34 +153,22 @@ def _greedy(n: Namespace, prompt: Tensor, n_new: int) -> list[list[int]]:
     return [t.tolist() for t in n.generate(_model(), prompt, n_new=n_new, temperature=0.0)]
 
 
-@probe("generate", "one token, greedily", "generate")
-def _one(n: Namespace) -> Any:
-    return _greedy(n, integers(13, 2, 4), 1)
+_GREEDY: dict[str, tuple[int, int, int]] = {  # rows and tokens of the prompt, new tokens
+    "one token, greedily": (2, 4, 1),
+    "three tokens, greedily, within the context": (2, 4, 3),
+    "a prompt of one token": (3, 1, 3),
+    "past the context": (2, 4, 12),
+    "a prompt longer than the context": (2, 10, 4),
+    "no token at all": (2, 4, 0),
+    "an empty prompt is refused": (1, 0, 1),
+}
 
+for _title, _sizes in _GREEDY.items():
 
-@probe("generate", "three tokens, greedily, within the context", "generate")
-def _three(n: Namespace) -> Any:
-    return _greedy(n, integers(13, 2, 4), 3)
-
-
-@probe("generate", "a prompt of one token", "generate")
-def _short(n: Namespace) -> Any:
-    return _greedy(n, integers(13, 3, 1), 3)
-
-
-@probe("generate", "past the context", "generate")
-def _past(n: Namespace) -> Any:
-    return _greedy(n, integers(13, 2, 4), 12)
-
-
-@probe("generate", "a prompt longer than the context", "generate")
-def _long(n: Namespace) -> Any:
-    return _greedy(n, integers(13, 2, 10), 4)
-
-
-@probe("generate", "no token at all", "generate")
-def _none(n: Namespace) -> Any:
-    return _greedy(n, integers(13, 2, 4), 0)
+    @probe("generate", _title, "generate")
+    def _generated(n: Namespace, sizes: tuple[int, int, int] = _sizes) -> Any:
+        rows, length, n_new = sizes
+        return _greedy(n, integers(13, rows, length), n_new)
 
 
 @probe("generate", "the prompt is left as it is", "generate")
@@ -212,8 +200,3 @@ def _penalised(n: Namespace) -> Any:
 
     list(n.generate(_model(), integers(13, 2, 3), n_new=3, temperature=0.0, penalise=penalise))
     return shown
-
-
-@probe("generate", "an empty prompt is refused", "generate")
-def _empty(n: Namespace) -> Any:
-    return _greedy(n, integers(13, 1, 0), 1)
