@@ -10,8 +10,6 @@ from typing import Any
 
 import torch
 
-import transformer
-
 
 def describe_environment(device: torch.device) -> dict[str, Any]:
     """Return versions, commit and machine, as JSON has them."""
@@ -40,7 +38,7 @@ def package_version() -> str | None:
 
 def commit() -> dict[str, Any] | None:
     """Return the git commit of this code, and whether it was changed since; None without git."""
-    root = Path(transformer.__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:
