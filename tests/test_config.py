@@ -184,6 +184,12 @@ def test_a_file_by_hand_needs_the_sizes_only(tmp_path: Path) -> None:
     assert TransformerConfig.from_yaml(str(path)) == TransformerConfig(**SIZES)
 
 
+def test_a_number_may_be_written_as_python_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(SIZES) + "norm_eps: 1e-5\n")  # to YAML 1.1 a text
+    assert TransformerConfig.from_yaml(path).norm_eps == 1e-5
+
+
 WHOLE = yaml.safe_dump(SIZES)
 
 
