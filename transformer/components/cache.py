@@ -19,8 +19,8 @@ class KeyValueCache:
     """
 
     def __init__(self) -> None:
-        self._k: Float[Tensor, "batch key_pos n_heads d_head"] | None = None
-        self._v: Float[Tensor, "batch key_pos n_heads d_head"] | None = None
+        self._k: Float[Tensor, "batch key_pos n_kv_heads d_head"] | None = None
+        self._v: Float[Tensor, "batch key_pos n_kv_heads d_head"] | None = None
 
     @property
     def length(self) -> int:
@@ -29,11 +29,11 @@ class KeyValueCache:
 
     def append(
         self,
-        k: Float[Tensor, "batch new_pos n_heads d_head"],
-        v: Float[Tensor, "batch new_pos n_heads d_head"],
+        k: Float[Tensor, "batch new_pos n_kv_heads d_head"],
+        v: Float[Tensor, "batch new_pos n_kv_heads d_head"],
     ) -> tuple[
-        Float[Tensor, "batch key_pos n_heads d_head"],
-        Float[Tensor, "batch key_pos n_heads d_head"],
+        Float[Tensor, "batch key_pos n_kv_heads d_head"],
+        Float[Tensor, "batch key_pos n_kv_heads d_head"],
     ]:
         """Add the keys and values of new positions; return those of all positions."""
         if self._k is None or self._v is None:
@@ -42,8 +42,9 @@ class KeyValueCache:
             (batch, _, *head), (new_batch, _, *new_head) = self._k.shape, k.shape
             if (batch, head) != (new_batch, new_head):
                 raise ValueError(
-                    f"the cache holds batch = {batch} with n_heads, d_head = {head}, got batch = "
-                    f"{new_batch} with {new_head}: begin each text, and each layer, with its own"
+                    f"the cache holds batch = {batch} with n_kv_heads, d_head = {head}, got "
+                    f"batch = {new_batch} with {new_head}: begin each text, and each layer, with "
+                    "its own"
                 )
             self._k, self._v = torch.cat([self._k, k], dim=1), torch.cat([self._v, v], dim=1)
         return self._k, self._v
