@@ -33,7 +33,9 @@ def test_json_lines_are_always_written(tmp_path: Path) -> None:
 
 def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     """What TensorBoard shows of a run."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
 
     found = EventAccumulator(str(run / "tensorboard"))
     found.Reload()

@@ -62,6 +62,14 @@ def run_of(
     return state, records
 
 
+def spoil_gradient(state: TrainState, *, step: int) -> None:
+    """Let the gradient of the embedding be no number in the update of that step."""
+    weight = state.model.get_parameter("embedding.W_E")
+    weight.register_hook(  # type: ignore[no-untyped-call]
+        lambda gradient: gradient * (torch.nan if state.step == step - 1 else 1.0)
+    )
+
+
 def records_of(config: TrainConfig, text: torch.Tensor, **options: Any) -> tuple[GPT, list[Record]]:
     state, records = run_of(config, text, **options)
     return state.model, list(records)
@@ -184,8 +192,7 @@ def test_a_loss_that_is_no_number_is_found_at_its_step_however_rarely_it_is_read
 def test_a_gradient_that_is_no_number_is_found_before_the_loss_is_none() -> None:
     text, _ = noisy_counting(100, 0.5)
     state, records = run_of(replace(CONFIG, log_every=100), text)
-    weight = state.model.get_parameter("embedding.W_E")
-    weight.register_hook(lambda gradient: gradient * (torch.nan if state.step == 16 else 1.0))
+    spoil_gradient(state, step=17)
     with pytest.raises(DivergedError, match="the gradient's norm is nan at step 17"):
         list(records)
 
@@ -194,9 +201,9 @@ def test_no_checkpoint_is_saved_of_a_model_whose_loss_is_no_number() -> None:
     text, _ = noisy_counting(100, 0.5)
     saved: list[int] = []
     config = replace(CONFIG, log_every=100, eval_every=100, save_every=4)
+    state: TrainState
     state, records = run_of(config, text, save=lambda: saved.append(state.step))
-    weight = state.model.get_parameter("embedding.W_E")
-    weight.register_hook(lambda gradient: gradient * (torch.nan if state.step == 10 else 1.0))
+    spoil_gradient(state, step=11)
     with pytest.raises(DivergedError):
         list(records)
     assert saved == [4, 8]
@@ -206,6 +213,7 @@ def test_it_is_saved_when_the_records_of_its_step_are_out() -> None:
     text, _ = noisy_counting(100, 0.5)
     events: list[object] = []
     config = replace(CONFIG, max_steps=10, eval_every=5, save_every=2, log_every=5)
+    state: TrainState
     state, records = run_of(config, text, save=lambda: events.append(("saved", state.step)))
     events.extend(
         ("loss" if "loss" in record else "validation_loss", record["step"]) for record in records
@@ -218,6 +226,7 @@ def test_it_is_saved_when_the_records_of_its_step_are_out() -> None:
 def test_an_interruption_is_heard_after_its_update_and_what_is_done_is_saved() -> None:
     text, _ = noisy_counting(100, 0.5)
     saved: list[int] = []
+    state: TrainState
     state, records = run_of(
         CONFIG,
         text,
