@@ -11,7 +11,7 @@ from typing import Literal
 from transformer.config import PRESETS, TransformerConfig
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-PrecisionName = Literal["auto", "float32", "bf16"]
+PrecisionName = Literal["auto", "float32", "tf32", "bf16", "fp16"]
 ScheduleName = Literal["cosine", "linear", "constant", "stable-decay"]
 OrderName = Literal["random", "shuffled", "sequential"]
 LogName = Literal["tensorboard", "wandb"]
@@ -129,7 +129,10 @@ class TrainConfig:
         log: where they go besides metrics.jsonl and the screen: tensorboard, wandb.
         seed: of the initial weights, the batches and dropout.
         device: where to train; "auto" takes CUDA, else MPS, else the CPU.
-        precision: "auto" takes bf16 where the hardware is fast at it, else float32.
+        precision: of matrix products: "auto" takes bf16 where the hardware is fast at it, else
+            float32; tf32 keeps 10 bits of the fraction on CUDA, fp16 scales the gradients.
+        compile: whether torch.compile makes the kernels; null takes it for runs long enough to
+            win back the time that compiling takes.
         threads: CPU threads for torch. A small model gains little from a second one, and a
             busy machine then slows it many times: each operation waits for both.
         runs: the folder that gets this run's folder.
@@ -158,6 +161,7 @@ class TrainConfig:
     seed: int = 0
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
+    compile: bool | None = None
     threads: int = 1
     runs: Path = Path("runs")
 

@@ -15,8 +15,9 @@ from transformer.models.cost import flops_per_token
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
 from transformer.training.checkpoint import resume_from_newest, write_checkpoint
+from transformer.training.compiling import compiled, is_worth_compiling
 from transformer.training.config import TrainConfig
-from transformer.training.device import pick_device, pick_precision
+from transformer.training.device import pick_device, pick_precision, set_float32_products
 from transformer.training.environment import describe_environment
 from transformer.training.failures import explained
 from transformer.training.interruption import Interrupted, listening
@@ -60,6 +61,13 @@ class Job:
         """The model that is trained."""
         return self.state.model
 
+    @property
+    def compiles(self) -> bool:
+        """Whether the updates run in compiled kernels, as asked for or because it pays."""
+        tokens = self.plan.steps * self.config.rows_per_step * self.config.model.n_ctx
+        pays = is_worth_compiling(self.device, tokens * flops_per_token(self.model))
+        return pays if self.config.compile is None else self.config.compile
+
 
 def prepare(config: TrainConfig) -> Job:
     """Find the data and their tokenizer, make the model, pick device and precision.
@@ -70,6 +78,7 @@ def prepare(config: TrainConfig) -> Job:
     require_installed(config.log)
     device = pick_device(config.device)
     torch.set_num_threads(config.threads)
+    set_float32_products(device, config.precision)
     corpus = find_corpus(
         TextFiles(config.text) if config.text is not None else config.data or "shakespeare",
         tokenizer=config.tokenizer,
@@ -159,6 +168,7 @@ def execute(
             job.plan,
             meter,
             precision=job.precision,
+            fast=compiled(job.model, job.device, warn) if job.compiles else None,
             save=lambda: write_checkpoint(folder, state, job.tokenizer, keep=config.keep),
             interrupted=interrupted,
         ):

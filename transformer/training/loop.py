@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
+from torch.nn import Module
 
 from transformer.data.batches import Batches
 from transformer.data.device import to_device
@@ -26,6 +27,7 @@ def train(
     meter: Meter,
     *,
     precision: torch.dtype,
+    fast: Module | None = None,
     save: Callable[[], object] = lambda: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Record]:
@@ -36,7 +38,8 @@ def train(
     `validation_loss` (nats per token) and `validation_perplexity`. The last record is of the
     whole validation split.
 
-    `save` is called where a checkpoint is due, when all records of its step are yielded.
+    `fast`, where it is given, is what the updates call in place of `state.model`: the same
+    model, compiled or spread over processes. `save` is called where a checkpoint is due, when all records of its step are yielded.
     After the update in which `interrupted()` becomes true the run is saved and ends early.
     Raises ValueError, before the first update, for a token that the model has no embedding
     for, and DivergedError when the loss is no number.
@@ -68,7 +71,7 @@ def train(
         set_learning_rate(optimizer, learning_rate)
         micro_batches = torch.split(to_device(batches[step], device), config.batch_size)
         metrics = train_step(
-            model,
+            fast or model,
             optimizer,
             *micro_batches,
             clip_norm=config.optimizer.clip_norm,
