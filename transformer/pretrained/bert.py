@@ -112,7 +112,6 @@ def _masked_language(head: str, transform: str, norm: str) -> tuple[Row, ...]:
         Row(f"{head}.{norm}.weight", "norm_transform.scale", "d_model"),
         Row(f"{head}.{norm}.bias", "norm_transform.bias", "d_model"),
         Row(f"{head}.bias", "unembedding.b_U", "d_vocab"),
-        Row(f"{head}.decoder.weight", "unembedding.W_U", "d_vocab d_model -> d_model d_vocab"),
     )
 
 
@@ -142,6 +141,7 @@ def read_config(settings: Settings) -> BERTConfig:
             "position_embedding_type": ("absolute",),
             "is_decoder": (False,),
             "add_cross_attention": (False,),
+            "tie_word_embeddings": (True,),
         },
     )
     # RoBERTa's first position is the one behind that of padding.
@@ -157,7 +157,6 @@ def read_config(settings: Settings) -> BERTConfig:
         d_mlp=settings["intermediate_size"],
         activation=activation_name(settings.get("hidden_act", "gelu")),
         norm_eps=settings.get("layer_norm_eps", 1e-12),
-        tied=settings.get("tie_word_embeddings", True),
         n_segments=settings.get("type_vocab_size", 2),
         position_offset=offset,
     )
@@ -188,6 +187,7 @@ def _settings(model: Module) -> dict[str, Any]:
         mlp="plain",
         bias=True,
         unembedding_bias=True,
+        tied=True,
         n_kv_heads=None,
         d_model=config.n_heads * config.d_head,
     )
@@ -202,7 +202,6 @@ def _settings(model: Module) -> dict[str, Any]:
         "layer_norm_eps": config.norm_eps,
         "initializer_range": config.init_std,
         "type_vocab_size": config.n_segments,
-        "tie_word_embeddings": config.tied,
     }
     if isinstance(model, ClassifierBERT):
         settings["id2label"] = {str(i): f"LABEL_{i}" for i in range(model.n_classes)}
@@ -235,6 +234,7 @@ BERT_FAMILY = Family(
         "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
         "cls.predictions.decoder.bias": "cls.predictions.bias",
     },
+    bare=("BertModel",),
     constants=(r"bert\.embeddings\.position_ids",),
     heads=(r"bert\.pooler\..*", r"cls\.seq_relationship\..*", r"cls\.predictions\..*"),
     renames={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
@@ -259,6 +259,7 @@ ROBERTA_FAMILY = Family(
         "lm_head.decoder.weight": "roberta.embeddings.word_embeddings.weight",
         "lm_head.decoder.bias": "lm_head.bias",
     },
+    bare=("RobertaModel",),
     constants=(r"roberta\.embeddings\.position_ids",),
     heads=(r"roberta\.pooler\..*", r"lm_head\..*"),
 )

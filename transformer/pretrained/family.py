@@ -39,6 +39,7 @@ class Family:
         copies: a tensor that may stand in a file besides the one that it equals.
         constants: patterns of tensors that are no parameters.
         heads: patterns of parameters that a model without that head passes over.
+        bare: architectures that are written without the prefix.
         renames: parts of names that older files have, and what they are now.
     """
 
@@ -52,6 +53,7 @@ class Family:
     copies: Mapping[str, str] = field(default_factory=dict)
     constants: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)
 
     def rows_of(self, model: Module) -> list[Row]:
@@ -63,17 +65,17 @@ class Family:
         named = tensors.renamed(self._name_in_table)
         wanted = {row.theirs for row in self.rows_of(model)}
         for copy, original in self.copies.items():
-            if copy not in wanted and copy in named and original in named:
-                if not torch.equal(named[copy], named[original]):
-                    raise ValueError(f"{copy} differs from {original}: they are not tied")
-                wanted.discard(copy)
+            twice = copy not in wanted and {copy, original} <= named.keys()
+            if twice and not torch.equal(named[copy], named[original]):
+                raise ValueError(f"{copy} differs from {original}: they are not tied")
 
         def kept(name: str) -> str | None:
             if name in wanted:
                 return name
             if any(re.fullmatch(pattern, name) for pattern in (*self.constants, *self.heads)):
                 return None
-            return None if self.copies.get(name) in named else name
+            is_copy = name in self.copies and self.copies[name] in named
+            return None if is_copy else name
 
         return named.renamed(kept)
 

@@ -56,6 +56,8 @@ def load_pretrained(
         config = family.read_config(settings)
     except KeyError as error:
         raise ValueError(f"{folder / 'config.json'} lacks {error}") from error
+    except TypeError as error:
+        raise ValueError(f"{folder / 'config.json'} is damaged: {error}") from error
     with torch.device("meta"):
         model = family.modules[architecture](config, settings)
     allocate(model, dtype)
@@ -107,10 +109,13 @@ def save_pretrained(model: Module, folder: str | Path, tokenizer: Tokenizer | No
     if folder.exists():
         raise FileExistsError(f"{folder} is there already: name a new folder")
     family, settings = _family_of(model)
+    architecture = family.architecture[type(model)]
     tensors = to_theirs(model, family.rows_of(model), sizes_of(model))
+    if architecture in family.bare:
+        tensors = {name.removeprefix(family.prefix): one for name, one in tensors.items()}
     dtype = next(iter(tensors.values())).dtype
     settings = {
-        "architectures": [family.architecture[type(model)]],
+        "architectures": [architecture],
         "model_type": family.model_type,
         "torch_dtype": str(dtype).removeprefix("torch."),
         **settings,

@@ -119,7 +119,7 @@ def _characters(content: Mapping[str, Any]) -> CharacterTokenizer:
 
 CHARACTER_SPLIT = {
     "type": "Split",
-    "pattern": {"Regex": "(?s)."},
+    "pattern": {"Regex": r"[\s\S]"},
     "behavior": "Isolated",
     "invert": False,
 }
