@@ -7,10 +7,13 @@ from .components.attention import Attention as Attention
 from .components.block import PostNormBlock as PostNormBlock
 from .components.block import PreNormBlock as PreNormBlock
 from .components.cache import KeyValueCache as KeyValueCache
+from .components.decoder_block import PostNormDecoderBlock as PostNormDecoderBlock
+from .components.decoder_block import PreNormDecoderBlock as PreNormDecoderBlock
 from .components.dropout import Dropout as Dropout
 from .components.embedding import Embedding as Embedding
 from .components.embedding import TiedUnembedding as TiedUnembedding
 from .components.embedding import Unembedding as Unembedding
+from .components.label_smoothing import smoothed_cross_entropy as smoothed_cross_entropy
 from .components.linear import Linear as Linear
 from .components.loss import cross_entropy as cross_entropy
 from .components.loss import next_token_loss as next_token_loss
@@ -67,6 +70,8 @@ from .models.bert import BERTConfig as BERTConfig
 from .models.bert import ClassifierBERT as ClassifierBERT
 from .models.bert import MaskedLanguageBERT as MaskedLanguageBERT
 from .models.cost import model_cost as model_cost
+from .models.encoder_decoder import ENCODER_DECODER_PRESETS as ENCODER_DECODER_PRESETS
+from .models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from .models.gpt import GPT as GPT
 from .models.parts import Parts as Parts
 from .pretrained.load import load_model as load_model
