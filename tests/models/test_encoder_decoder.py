@@ -187,11 +187,11 @@ def test_logits_are_those_of_torchs_transformer(norm_position: NormPosition) -> 
     source, target = some_tokens()
     real = torch.arange(N_SOURCE) < torch.tensor([[N_SOURCE], [7], [2]])
 
+    W_E = ours.get_parameter("embedding.W_E")
+
     def enter(tokens: Tensor) -> Tensor:
         positions = torch.arange(tokens.shape[1])[None]
-        return ours.embedding.W_E[tokens] * math.sqrt(10) + sinusoidal(
-            positions, 10, 10_000.0, torch.float64
-        )
+        return W_E[tokens] * math.sqrt(10) + sinusoidal(positions, 10, 10_000.0, torch.float64)
 
     later = torch.ones(N_TARGET, N_TARGET, dtype=torch.bool).triu(1)
     out = theirs(
@@ -201,7 +201,7 @@ def test_logits_are_those_of_torchs_transformer(norm_position: NormPosition) -> 
         src_key_padding_mask=~real,
         memory_key_padding_mask=~real,
     )
-    torch.testing.assert_close(ours(source, target, real), out @ ours.embedding.W_E.T)
+    torch.testing.assert_close(ours(source, target, real), out @ W_E.T)
 
 
 # Learning
