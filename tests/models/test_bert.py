@@ -173,7 +173,7 @@ def test_the_encoder_is_torchs_around_the_normalised_sum_of_embeddings() -> None
     tokens, real, segments = random_tokens(), some_real(), torch.randint(3, (BATCH, POS))
     total = state["embedding.W_E"][tokens] + state["segment.W_E"][segments]
     total = total + state["position.W_pos"][:POS]
-    norm = [state[f"norm_embedding.{name}"] for name in ("scale", "bias")]
-    total = torch.nn.functional.layer_norm(total, (10,), *norm, CONFIG.norm_eps)
+    scale, bias = state["norm_embedding.scale"], state["norm_embedding.bias"]
+    total = torch.nn.functional.layer_norm(total, (10,), scale, bias, CONFIG.norm_eps)
     expected = theirs(total, src_key_padding_mask=~real)
     torch.testing.assert_close(ours(tokens, real, segments)[real], expected[real])
