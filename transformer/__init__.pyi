@@ -74,9 +74,12 @@ from .models.encoder_decoder import ENCODER_DECODER_PRESETS as ENCODER_DECODER_P
 from .models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from .models.gpt import GPT as GPT
 from .models.parts import Parts as Parts
+from .pretrained.gguf import load_gguf as load_gguf
 from .pretrained.load import load_model as load_model
 from .pretrained.load import load_pretrained as load_pretrained
 from .pretrained.load import save_pretrained as save_pretrained
+from .pretrained.sentence import sentence_embedding as sentence_embedding
+from .pretrained.smollm2 import smollm2_file as smollm2_file
 from .sampling.filters import apply_temperature as apply_temperature
 from .sampling.filters import forbid_repeated_ngrams as forbid_repeated_ngrams
 from .sampling.filters import keep_min_p as keep_min_p

@@ -7,6 +7,7 @@ orders are the same up to that permutation: see `components/position.py`.)
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.pretrained.allocate import allocate
 from transformer.pretrained.family import sizes_of
+from transformer.pretrained.files import TensorFiles
 from transformer.pretrained.mapping import Row, applying, fill
 from transformer.pretrained.tokenizer import byte_bpe
 from transformer.tokenizers import Tokenizer
@@ -71,7 +73,6 @@ def load_gguf(path: str | Path, *, dtype: torch.dtype = torch.float32) -> tuple[
         raise FileNotFoundError(f"there is no file {path}")
     try:
         from gguf import GGUFReader
-        from gguf.quants import dequantize
     except ImportError as error:
         raise ValueError("to read a GGUF file: pip install gguf") from error
     try:
@@ -79,31 +80,25 @@ def load_gguf(path: str | Path, *, dtype: torch.dtype = torch.float32) -> tuple[
     except (ValueError, IndexError) as error:
         raise ValueError(f"{path} is damaged or no GGUF file: {error}") from error
     values = {name: field.contents() for name, field in reader.fields.items()}
-    kinds = {tensor.name: tensor for tensor in reader.tensors}
-    config = read_config(values, tied="output.weight" not in kinds)
+    names = {tensor.name for tensor in reader.tensors}
+    config = read_config(values, tied="output.weight" not in names)
     with torch.device("meta"):
         model = GPT(config)
     allocate(model, dtype)
 
-    class Tensors(Mapping[str, Tensor]):
-        """The tensors at full width, each when it is asked for."""
-
-        def __getitem__(self, name: str) -> Shaped[Tensor, "..."]:
-            tensor = kinds[name]
-            return torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
-
-        def __iter__(self) -> Any:
-            return iter(kinds)
-
-        def __len__(self) -> int:
-            return len(kinds)
-
+    tensors = TensorFiles({tensor.name: partial(_read, tensor) for tensor in reader.tensors})
     sizes = sizes_of(model) | {"two": 2, "n_pairs": config.d_head // 2}
     try:
-        fill(model, applying(ROWS, model, config.n_layers), Tensors(), sizes)
+        fill(model, applying(ROWS, model, config.n_layers), tensors, sizes)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return model.eval(), read_tokenizer(values)
+
+
+def _read(tensor: Any) -> Shaped[Tensor, "..."]:
+    from gguf.quants import dequantize
+
+    return torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
 
 
 def read_config(values: Mapping[str, Any], *, tied: bool) -> TransformerConfig:
