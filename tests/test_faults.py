@@ -44,7 +44,9 @@ FAULTS = [
         "out = einsum(z, W_O,",
         "out = einsum(z, W_O[:1].expand_as(W_O),",
     ),
-    component("K is used as V", "attention", "project(x, self.W_V,", "project(x, self.W_K,"),
+    component(
+        "K is used as V", "attention", "project(source, self.W_V,", "project(source, self.W_K,"
+    ),
     component(
         "the norm before attention is dropped",
         "block",

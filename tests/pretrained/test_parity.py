@@ -20,13 +20,13 @@ from transformer.tokenizers import FastByteBPETokenizer, Tokenizer
 from transformer.training.checkpoint import save_checkpoint
 
 pytestmark = pytest.mark.slow
-ids = {"ids": lambda case: case.name}
+NAMES = [case.name for case in CASES]
 
 
 # Oracle
 
 
-@pytest.mark.parametrize("case", CASES, **ids)
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_outputs_are_hugging_faces_to_the_precision_of_the_numbers(
     case: Case, tmp_path: Path
 ) -> None:
@@ -34,7 +34,7 @@ def test_outputs_are_hugging_faces_to_the_precision_of_the_numbers(
     assert parity(case, tmp_path, torch.float64) < 1e-10
 
 
-@pytest.mark.parametrize("case", CASES, **ids)
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_what_is_saved_is_what_was_loaded_and_transformers_reads_it(
     case: Case, tmp_path: Path
 ) -> None:
