@@ -92,6 +92,32 @@ EXERCISES: dict[str, Exercise] = {
             "CharacterTokenizer",
             given=("CharacterTokenizer.state", "CharacterTokenizer.from_state"),
         ),
+        _other(
+            "sennrich_bpe",
+            2,
+            "tokenizers",
+            "build_vocab",
+            "get_symbols",
+            "get_stats",
+            "merge_word",
+            "merge_vocab",
+            "learn_merges",
+            "tokenize",
+        ),
+        _other(
+            "byte_bpe",
+            2,
+            "tokenizers",
+            "ByteBPETokenizer",
+            given=(
+                "ByteBPETokenizer.train",
+                "ByteBPETokenizer.train_on_stream",
+                "ByteBPETokenizer.merges_for",
+                "ByteBPETokenizer.decode_stream",
+                "ByteBPETokenizer.state",
+                "ByteBPETokenizer.from_state",
+            ),
+        ),
         _component(
             "embedding", 3, "embed", "unembed", "Embedding", "Unembedding", "TiedUnembedding"
         ),
