@@ -13,7 +13,7 @@ from transformer.components.attention import Attention
 from transformer.components.static_cache import StaticKeyValueCache
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.models.packed import pack
+from transformer.models.packed import pack_weights
 from transformer.models.parts import Parts
 
 D_VOCAB, N_CTX = 13, 7
@@ -52,13 +52,13 @@ def test_a_format_that_there_is_not_is_refused() -> None:
     wrong: Any = "int4"
     # Under pytest the shape checker refuses it first; without, the function itself does.
     with pytest.raises((ValueError, TypeError), match="int4"):
-        pack(make(CONFIG), weights=wrong)
+        pack_weights(make(CONFIG), weights=wrong)
 
 
 def test_the_model_itself_stays_as_it_was() -> None:
     model = make(CONFIG).train()
     names, mode = list(model.state_dict()), model.training
-    packed = pack(model, weights="int8")
+    packed = pack_weights(model, weights="int8")
     assert (list(model.state_dict()), model.training) == (names, mode)
     assert not packed.training
     assert packed.blocks[0].norm_mlp.scale is model.blocks[0].norm_mlp.scale  # type: ignore[union-attr]
@@ -68,7 +68,7 @@ def test_an_attention_of_the_callers_own_stays() -> None:
     class Own(Attention):
         pass
 
-    packed = pack(make(CONFIG, attention=Own))
+    packed = pack_weights(make(CONFIG, attention=Own))
     assert all(type(block.attention) is Own for block in packed.blocks)
 
 
@@ -81,7 +81,7 @@ def test_the_logits_are_the_models_with_padding_and_with_a_cache(
     config: TransformerConfig,
 ) -> None:
     model = make(config).double().eval()
-    packed = pack(model)
+    packed = pack_weights(model)
     with torch.no_grad():
         whole = model(TOKENS, REAL, POSITIONS)[REAL]
         torch.testing.assert_close(packed(TOKENS, REAL, POSITIONS)[REAL], whole)
@@ -100,7 +100,7 @@ def test_the_logits_are_the_models_with_padding_and_with_a_cache(
 def test_in_fewer_bytes_the_logits_stay_near_and_the_padding_out(weights: Any) -> None:
     config = replace(CONFIG, d_model=64, d_head=32, d_mlp=96, n_heads=2, d_vocab=32)
     model = GPT(replace(config, init_std=0.1)).eval()
-    packed = pack(model, weights=weights)
+    packed = pack_weights(model, weights=weights)
     with torch.no_grad():
         whole = model(TOKENS, REAL, POSITIONS)[REAL]
         near = packed(TOKENS, REAL, POSITIONS)[REAL]

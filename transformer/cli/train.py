@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from transformer.cli.parser import Parser
-from transformer.cli.sample import continue_prompt, opening
+from transformer.cli.sample import TEMPERATURE, opening
 from transformer.training.config import TrainConfig
 from transformer.training.recipes import RECIPES, find_recipe
 
@@ -71,6 +71,8 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Train, and say on the way what is done and where it is kept."""
+    from transformer.sampling.options import Sampling
+    from transformer.sampling.text import continue_text
     from transformer.training.job import execute, prepare
 
     console = Console(highlight=False, soft_wrap=True)
@@ -117,14 +119,12 @@ def run(options: Namespace) -> None:
 
     draw_loss_curve(folder, records, job.tokenizer.d_vocab)
     console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
-    for text in continue_prompt(
+    for text in continue_text(
         job.model.eval(),
         job.tokenizer,
         opening(job.tokenizer),
-        device=job.device,
         n_new=SAMPLE_TOKENS,
-        temperature=0.8,
-        seed=config.seed,
+        sampling=Sampling(temperature=TEMPERATURE, seed=config.seed),
     ):
         print(text, end="", flush=True)
     console.print(f"\n\nModel, metrics and loss curve are in {folder}")

@@ -91,7 +91,7 @@ class PackedMLP(Module):
 
 
 @torch.no_grad()
-def pack(model: GPT, *, weights: WeightFormat | None = None) -> GPT:
+def pack_weights(model: GPT, *, weights: WeightFormat | None = None) -> GPT:
     """Return a copy of the model that generates faster, in evaluation mode; it is called alike.
 
     Its logits are the model's up to rounding; docs/sampling.md has the differences that the
