@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 # What computes may import no more than this from outside: no files, no logs, no plots.
-PURE = {"abc", "collections", "dataclasses", "functools", "itertools", "math", "typing"}
+PURE = {"abc", "collections", "copy", "dataclasses", "functools", "itertools", "math", "typing"}
 OUTSIDE = {
     "components": PURE | {"torch", "einops", "jaxtyping"},
     "models": PURE | {"torch", "einops", "jaxtyping"},
@@ -48,7 +48,7 @@ FROM_TORCH_NN = {"Module", "Parameter", "ModuleList", "ModuleDict"}
 FUSED_ATTENTION = "torch.nn.functional.scaled_dot_product_attention"
 # Also of torch: the whole equation of one of our components under one name.
 READY_MADE = {"softmax", "log_softmax", "relu", "gelu", "silu", "layer_norm", "rms_norm"}
-SHAPED = {"Float", "Int", "Bool", "Shaped"}
+SHAPED = {"Float", "BFloat16", "Int", "Int8", "Bool", "Shaped"}
 
 
 def package_of(name: str) -> str:
