@@ -34,7 +34,7 @@ def random_tokens() -> Tensor:
 class Scaled(Attention):
     """Delegates to ours, and names a value of its own."""
 
-    def forward(self, x: Tensor, *more: Any) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, *more: Any) -> Tensor:
         before = super().forward(x, *more)
         doubled = before * 2
         return doubled
@@ -61,8 +61,13 @@ class PrivateMLP(Module):
             hidden = never
         for _ in range(rounds):
             hidden = hidden.tanh()
+        late = hidden
         with torch.enable_grad():
-            inside = hidden + 1
+            if rounds == 2:
+                late = late + 1  # is to be edited before the next line reads it
+                inside = late
+            else:
+                inside = late
             twice = inside * 2
         return twice @ self.W_out
 
@@ -80,6 +85,9 @@ def test_a_callers_own_class_is_seen_by_the_names_it_gives() -> None:
     with edit(model, {"blocks.0.mlp.inside": torch.zeros_like}), watch(model) as seen:
         model(tokens)
     assert (seen["blocks.0.mlp"] == 0).all()
+    with edit(model, {"blocks.0.mlp.late": torch.zeros_like}), watch(model) as seen:
+        model(tokens)
+    assert (seen["blocks.0.mlp.inside"] == 0).all()
 
 
 def test_a_class_without_source_is_seen_by_what_it_returns() -> None:

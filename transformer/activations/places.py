@@ -1,8 +1,8 @@
-"""Where in the source of a function each name gets its last value.
+"""Where in the source of a function a name has its last value, on each way through it.
 
-That is after the last assignment in the innermost block that has all of them: `q` of an
-attention with rotary after the `if` that turns it, `scores` right after its one assignment,
-inside its branch. What a loop assigns has its last value after the loop.
+That is right after its last assignment, and where one branch assigns it again and another
+does not, at the start of the other. So `q` of an attention with rotary is the turned one, and
+without rotary the one that there is. What a loop assigns has its last value after the loop.
 """
 
 import ast
@@ -22,8 +22,11 @@ OTHER_SCOPES = (
 )
 
 
-def last_places(method: ast.FunctionDef) -> dict[str, Place]:
-    """Return where each argument but self, and each variable, is assigned for the last time."""
+def last_places(method: ast.FunctionDef) -> dict[str, list[Place]]:
+    """Return, for each argument but self and each variable, where it has its last value.
+
+    There is one such place on each way through the function.
+    """
     given = method.args
     arguments = [argument.arg for argument in [*given.posonlyargs, *given.args][1:]]
     arguments += [argument.arg for argument in given.kwonlyargs]
@@ -35,7 +38,7 @@ def last_places(method: ast.FunctionDef) -> dict[str, Place]:
         for name in node.names
     }
     return {
-        name: _last_in(method.body, name, given=name in arguments)
+        name: [*_last_in(method.body, name)]
         for name in dict.fromkeys(arguments + variables)
         if name not in not_local
     }
@@ -50,26 +53,13 @@ def assigned(node: ast.AST) -> Iterator[str]:
             yield from assigned(child)
 
 
-def _last_in(block: list[ast.stmt], name: str, *, given: bool) -> Place:
+def _last_in(block: list[ast.stmt], name: str) -> Iterator[Place]:
     where = [i for i, statement in enumerate(block) if name in assigned(statement)]
-    if len(where) == 1 and not given:
-        statement = block[where[0]]
-        for inner in _blocks(statement):
-            if _times(name, *inner) == _times(name, statement):
-                return _last_in(inner, name, given=False)
-    return block, where[-1] if where else -1
-
-
-def _times(name: str, *statements: ast.stmt) -> int:
-    return sum([*assigned(statement)].count(name) for statement in statements)
-
-
-def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
-    """Return the blocks of a statement that runs each of them at most once."""
-    if isinstance(statement, ast.If):
-        return [statement.body, statement.orelse]
-    if isinstance(statement, ast.With):
-        return [statement.body]
-    if isinstance(statement, ast.Match):
-        return [case.body for case in statement.cases]
-    return []
+    last = block[where[-1]] if where else None
+    if isinstance(last, ast.If):
+        yield from _last_in(last.body, name)
+        yield from _last_in(last.orelse, name)
+    elif isinstance(last, ast.With):
+        yield from _last_in(last.body, name)
+    else:
+        yield block, where[-1] if where else -1

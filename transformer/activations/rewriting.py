@@ -6,7 +6,8 @@
                                                   pattern = see("pattern", pattern)
     return mix_values(pattern, v)                 return see("", mix_values(pattern, v))
 
-A name that is assigned more than once passes once, with its last value (places.py).
+A name that is assigned more than once passes once, with its last value, and before anything
+reads that (places.py).
 """
 
 import ast
@@ -58,10 +59,11 @@ def _rewritten(code: CodeType) -> tuple[CodeType, tuple[str, ...]] | None:
     if method is None or _compiled(method, code).co_names != code.co_names:
         return None
     places = last_places(method)
+    all_places = [(index, block, name) for name in places for block, index in places[name]]
     # From the back, so that no insertion moves a place that is still to come.
-    from_the_back = sorted(places.items(), key=lambda item: item[1][1])[::-1]
-    for name, (block, index) in from_the_back:
-        block.insert(index + 1, _passing(name, block[max(index, 0)]))
+    for index, block, name in sorted(all_places, key=lambda place: place[0])[::-1]:
+        at = block[max(index, 0)] if block else method
+        block.insert(index + 1, _passing(name, at))
     for statement in method.body:
         _Returns().visit(statement)
     return _compiled(method, code), tuple(places)

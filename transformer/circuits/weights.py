@@ -68,6 +68,8 @@ def circuits(model: GPT) -> Circuits:
         for name in ("W_Q", "W_K", "W_V")
     )
     W_O = torch.stack([block.attention.W_O for block in blocks])
+    # Heads of queries that share keys and values have the same W_K and W_V each.
+    W_K, W_V = (W.repeat_interleave(W_O.shape[1] // W.shape[1], dim=1) for W in (W_K, W_V))
     W_U, _ = unembedding_weights(model)
     return Circuits(
         W_QK=LowRank(W_Q, W_K.mT),
