@@ -178,8 +178,9 @@ def plot_positions(options: Namespace) -> Path:
     from transformer.visualisation import positions
 
     if options.run is None:
-        draw = {"sinusoidal": positions.sinusoid_picture, "rotary": positions.rotary_picture}
-        return draw[options.kind]().save(options.out)
+        is_rotary = options.kind == "rotary"
+        picture = positions.rotary_picture() if is_rotary else positions.sinusoid_picture()
+        return picture.save(options.out)
     model, _ = load_checkpoint(options.run)
     config = model.config
     if config.position == "learned":

@@ -50,5 +50,5 @@ def attention_maps(
     figure.supxlabel("key", fontsize=9)
     bar = figure.colorbar(image, ax=grid, shrink=0.6, aspect=30, pad=0.01)
     bar.ax.tick_params(labelsize=7)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return Picture(figure)

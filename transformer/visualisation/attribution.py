@@ -30,7 +30,9 @@ def attribution_picture(
     bars = [*shown.values(), sum(values.values())]
     colours = [BLUE if value >= 0 else RED for value in bars[:-1]] + ["#444444"]
     drawn = axes.barh(names, bars, color=colours, height=0.7)
-    axes.bar_label(drawn, [f"{round(value, 2) + 0.0:+.2f}" for value in bars], padding=3, fontsize=7)
+    axes.bar_label(
+        drawn, [f"{round(value, 2) + 0.0:+.2f}" for value in bars], padding=3, fontsize=7
+    )
     axes.axvline(0, color="#444444", linewidth=0.8)
     axes.margins(x=0.12, y=0.01)
     axes.invert_yaxis()

@@ -44,5 +44,5 @@ def logit_lens_picture(
     label_keys(axes, tokens)
     axes.set(xlabel="token read; each cell is the forecast of the next")
     bar = figure.colorbar(image, ax=axes, aspect=30, label="probability")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return Picture(figure)

@@ -1,4 +1,4 @@
-"""One self-contained HTML file: it needs no network and no server, and shows itself in a notebook."""
+"""One self-contained HTML file: it needs no network, no server, and displays in a notebook."""
 
 import base64
 import html
@@ -33,7 +33,9 @@ class Page:
         self.height = height
         read = files("transformer.visualisation.pages").joinpath
         # Inside a script element only "</" could end it: a token may well be that.
-        content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+        content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
+            "<", "\\u003c"
+        )
         self.text = SHELL.format(
             title=html.escape(title),
             style=read("style.css").read_text(encoding="utf-8"),

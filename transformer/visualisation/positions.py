@@ -50,9 +50,7 @@ def _with_similarity(encoding: Float[Tensor, "n_ctx d_model"], title: str) -> Pi
     figure = Figure(figsize=(9.5, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     limit = encoding.abs().quantile(0.99).item() if encoding.numel() < 2**24 else 1.0
-    image = bare(left).imshow(
-        encoding.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto"
-    )
+    image = bare(left).imshow(encoding.numpy(), cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto")
     left.set(xlabel="coordinate of the stream", ylabel="position")
     left.set_title(title, fontsize=10)
     _colorbar(figure, image, left)
@@ -66,4 +64,4 @@ def _with_similarity(encoding: Float[Tensor, "n_ctx d_model"], title: str) -> Pi
 def _colorbar(figure: Figure, image: object, axes: object) -> None:
     bar = figure.colorbar(image, ax=axes, aspect=30)  # type: ignore[arg-type]
     bar.ax.tick_params(labelsize=7)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)

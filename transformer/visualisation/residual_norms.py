@@ -27,5 +27,5 @@ def residual_norms(
     label_keys(axes, tokens)
     axes.set(xlabel="token", ylabel="state, with its mean")
     bar = figure.colorbar(image, ax=axes, aspect=30, label="norm")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return Picture(figure)

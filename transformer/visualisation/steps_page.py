@@ -1,10 +1,9 @@
 """One attention head as matrix products with their real numbers, step by step.
 
-    X W_Q = Q    X W_K = K    Q K^T / sqrt(d_head) = S    mask    softmax = A
-    X W_V = V    A V = Z      Z W_O = out
+X W_Q = Q    X W_K = K    Q K^T / sqrt(d_head) = S    mask    softmax = A
+X W_V = V    A V = Z      Z W_O = out
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +40,12 @@ class _Steps:
         self.steps: list[dict[str, Any]] = []
 
     def matrix(
-        self, name: str, values: Float[Tensor, "rows columns"], *, title: str = "", rows: bool = True
+        self,
+        name: str,
+        values: Float[Tensor, "rows columns"],
+        *,
+        title: str = "",
+        rows: bool = True,
     ) -> None:
         """Add a matrix; `rows` says whether its rows are the tokens."""
         self.matrices[name] = {
@@ -52,7 +56,9 @@ class _Steps:
             "values": as_base64(values.detach().cpu().numpy().astype(np.float32)),
         }
 
-    def step(self, kind: str, title: str, says: str, parts: list[str], result: str, **more: Any) -> None:
+    def step(
+        self, kind: str, title: str, says: str, parts: list[str], result: str, **more: Any
+    ) -> None:
         self.steps.append(
             {"kind": kind, "title": title, "says": SAYS[says], "parts": parts, "result": result}
             | more
@@ -105,7 +111,14 @@ def steps_page(
     one.matrix("K transposed", k[0, :, 0].mT, title=f"{keys}ᵀ", rows=False)
     one.matrix("S", attention_scores(q, k, None)[0, 0])
     root = {"text": f"√{attention.W_Q.shape[-1]}"}
-    one.step("product", f"S = {queries} {keys}ᵀ / √d_head", "S", [queries, "K transposed"], "S", scale=root)
+    one.step(
+        "product",
+        f"S = {queries} {keys}ᵀ / √d_head",
+        "S",
+        [queries, "K transposed"],
+        "S",
+        scale=root,
+    )
     scores = "S"
     if attention.causal:
         scores = "S masked"
@@ -119,7 +132,9 @@ def steps_page(
     one.step("product", "Z = A V", "Z", ["A", "V"], "Z")
     one.matrix("out", z @ attention.W_O[head])
     one.step("product", "out = Z W_O", "out", ["Z", "W_O"], "out")
-    return Page("steps", {"title": title, "matrices": one.matrices, "steps": one.steps}, title=title)
+    return Page(
+        "steps", {"title": title, "matrices": one.matrices, "steps": one.steps}, title=title
+    )
 
 
 def _projected(one: _Steps, name: str, has_bias: bool) -> None:
@@ -149,7 +164,9 @@ def steps_of_model(
         model(tokens)
     attention: Any = model.blocks[layer].attention
     title = f"Layer {layer}, head {head}, step by step"
-    return steps_page(attention, seen[f"blocks.{layer}.attention.x"][0], labels, head=head, title=title)
+    return steps_page(
+        attention, seen[f"blocks.{layer}.attention.x"][0], labels, head=head, title=title
+    )
 
 
 def tiny_steps(*, seed: int = 0) -> Page:

@@ -16,18 +16,19 @@ const matrices = Object.fromEntries(Object.entries(data.matrices).map(([name, m]
   return [name, { ...m, name, values, largest: finite.reduce((a, b) => Math.max(a, b), 1e-12) }];
 }));
 const entry = (name, i, j) => matrices[name].values[i * matrices[name].columns + j];
-const number = (x, digits = 2) => x === -Infinity ? "−∞" : x.toFixed(digits).replace("-", "−");
+const number = (x, digits = 2) => // no minus before what is rounded to zero
+  x === -Infinity ? "−∞" : (Number(x.toFixed(digits)) || 0).toFixed(digits).replace("-", "−");
 const rgb = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // Entries are large enough to be read where there are few, and dots of colour where many.
 const CELL = (matrix) => matrix.columns <= 8 && matrix.rows <= 16 ? [52, 28]
-  : matrix.columns <= 32 && matrix.rows <= 32 ? [18, 18] : [7, 7];
+  : matrix.columns <= 32 && matrix.rows <= 32 ? [14, 16] : [6, 6];
 
 class Grid {
   constructor(matrix, onPoint) {
     this.matrix = matrix;
     [this.width, this.height] = CELL(matrix);
-    this.labelled = matrix.labels && this.height >= 18;
+    this.labelled = matrix.labels && this.height >= 16;
     this.left = this.labelled ? 10 + 7 * Math.min(10, Math.max(...matrix.labels.map((l) => l.length))) : 0;
     this.canvas = make("canvas");
     this.element = make("figure", { className: "matrix" },
