@@ -2,8 +2,8 @@
 
 Imports go down only:
 
-    cli -> learning, training, visualisation -> sampling, circuits -> activations -> models
-        -> components
+    cli -> learning, pretrained, training, visualisation -> sampling, circuits -> activations
+        -> models -> components
 """
 
 import ast
@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": MIDDLE | {"data"},
     "visualisation": MIDDLE,
     "learning": MIDDLE | {"data", "training"},  # its probes try every part, training's too
-    "cli": MIDDLE | {"data", "training", "visualisation", "learning"},
+    "pretrained": MIDDLE | {"training"},  # a run of ours is one of the models it loads
+    "cli": MIDDLE | {"data", "training", "visualisation", "learning", "pretrained"},
     "__main__": {"cli"},
     "__init__": set(),
 }
