@@ -9,9 +9,12 @@ import torch
 from tests.support import randomise
 from transformer.cli import main
 from transformer.config import PositionKind, TransformerConfig
+from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.models.gpt import GPT
-from transformer.tokenizers import CharacterTokenizer
-from transformer.training.checkpoint import save_checkpoint
+from transformer.pretrained.load import save_pretrained
+from transformer.tokenizers import CharacterTokenizer, WordPieceTokenizer
+from transformer.tokenizers.wordpiece import SPECIAL
+from transformer.training.model_files import save_model_files
 
 PROMPT = "to be, or not"
 
@@ -25,12 +28,13 @@ def make_run(folder: Path, position: PositionKind = "learned") -> Path:
     model = GPT(config)
     randomise(model)
     folder.mkdir()
-    save_checkpoint(folder, model, tokenizer)
+    save_model_files(folder, model, tokenizer)
     record = {"step": 1, "tokens": 9, "loss": 2.0, "learning_rate": 0.1, "gradient_norm": 1.0}
     (folder / "metrics.jsonl").write_text(json.dumps(record) + "\n")
     return folder
 
 
+@pytest.mark.slow  # draws
 @pytest.mark.parametrize(
     ("picture", "arguments", "said"),
     [
@@ -60,6 +64,7 @@ def test_each_picture_is_drawn_of_a_run(
     assert said in out.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow  # draws
 @pytest.mark.parametrize(
     ("position", "said"), [("sinusoidal", "sinusoidal, base"), ("rotary", "rotary, base")]
 )
@@ -79,6 +84,7 @@ def test_the_steps_of_a_tiny_head_need_no_run(tmp_path: Path) -> None:
     assert "B, T, C = 1, 5, 2" in (tmp_path / "s.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow  # draws
 def test_several_runs_are_drawn_over_one_another(tmp_path: Path) -> None:
     runs = [str(make_run(tmp_path / name)) for name in ("one", "other")]
     main(["plot", "curves", *runs, "--out", str(tmp_path / "c.svg")])
@@ -112,6 +118,7 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     assert said in line
 
 
+@pytest.mark.slow  # draws
 def test_the_likeliest_token_is_attributed_where_none_is_named(tmp_path: Path) -> None:
     run, out = make_run(tmp_path / "run"), tmp_path / "a.svg"
     main(["plot", "attribution", str(run), "--prompt", PROMPT, "--out", str(out)])
@@ -123,3 +130,23 @@ def test_the_likeliest_token_is_attributed_where_none_is_named(tmp_path: Path) -
     drawn = out.read_text(encoding="utf-8")
     assert f"the logit of {likeliest} after" in drawn
     assert f"{logits.max().item():+.2f}" in drawn
+
+
+@pytest.mark.slow  # draws
+@pytest.mark.parametrize("picture", ["attention", "residual-norms", "page", "steps"])
+def test_a_bert_in_hugging_faces_layout_is_drawn_too(tmp_path: Path, picture: str) -> None:
+    tokenizer = WordPieceTokenizer([*SPECIAL, "un", "##able"])
+    model = MaskedLanguageBERT(
+        BERTConfig(
+            d_vocab=tokenizer.d_vocab, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=2,
+            d_mlp=7,
+        )
+    )  # fmt: skip
+    randomise(model)
+    save_pretrained(model, tmp_path / "bert", tokenizer)
+    out = tmp_path / ("a.html" if picture in ("page", "steps") else "a.svg")
+    arguments = [str(tmp_path / "bert"), "--prompt", "unable", "--out", str(out)]
+    main(["plot", picture, *arguments])
+    assert "##able" in out.read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["plot", "logit-lens", *arguments])

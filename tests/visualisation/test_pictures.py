@@ -1,6 +1,5 @@
 """Pictures: what they say can be read in their SVG, and what they draw in their figure."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from transformer.components.position import sinusoidal
 from transformer.visualisation.attention_maps import attention_maps
 from transformer.visualisation.attribution import attribution_picture
-from transformer.visualisation.curves import read_metrics, training_curves
+from transformer.visualisation.curves import training_curves
 from transformer.visualisation.logit_lens import logit_lens_picture
 from transformer.visualisation.picture import Picture, readable
 from transformer.visualisation.positions import learned_picture, rotary_picture, sinusoid_picture
@@ -61,7 +60,7 @@ DRAWN: list[tuple[Callable[[], Picture], tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("draw", "texts"), DRAWN)
-def test_a_picture_says_what_it_shows_and_displays_itself(
+def test_a_picture_says_what_it_shows(
     tmp_path: Path, draw: Callable[[], Picture], texts: tuple[str, ...]
 ) -> None:
     picture = draw()
@@ -72,9 +71,13 @@ def test_a_picture_says_what_it_shows_and_displays_itself(
     )
     for text in texts:
         assert text in svg, text
+
+
+def test_a_picture_displays_itself_in_a_notebook_and_is_written_whole(tmp_path: Path) -> None:
+    picture = training_curves(RUNS)
     assert picture._repr_png_().startswith(b"\x89PNG")
     assert picture.save(tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
-    assert {file.suffix for file in tmp_path.iterdir()} == {".svg", ".png"}
+    assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
 
 
 def test_an_ending_that_is_no_pictures_is_refused(tmp_path: Path) -> None:
@@ -135,14 +138,3 @@ def test_the_rotary_picture_has_the_cosines_and_the_mean_of_them_by_distance() -
     np.testing.assert_allclose(cosines.images[0].get_array(), angles.cos().T, atol=1e-6)  # type: ignore[arg-type]
     drawn = np.asarray(score.lines[0].get_ydata())
     np.testing.assert_allclose(drawn, angles.cos().mean(1), atol=1e-6)
-
-
-def test_metrics_are_read_from_a_runs_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="is no training run"):
-        read_metrics(tmp_path)
-    lines = [json.dumps(record) + "\n" for record in RUNS["first"]]
-    (tmp_path / "metrics.jsonl").write_text("".join(lines))
-    assert read_metrics(tmp_path) == RUNS["first"]
-    (tmp_path / "metrics.jsonl").write_text("{")
-    with pytest.raises(ValueError, match="is damaged"):
-        read_metrics(tmp_path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import Namespace
 
@@ -11,12 +11,13 @@ from transformer.cli.parser import Parser
 if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
+    from torch.nn import Module
 
     from transformer.models.gpt import GPT
     from transformer.tokenizers import Tokenizer
 
 HELP = "draw attention, positions, the logit lens, training curves ..."
-RUN = "the folder of a run"
+RUN = "the folder of a run or of a model in Hugging Face's layout, or a name on its hub"
 PROMPT = "ROMEO:\nBut soft, what light"
 
 
@@ -83,7 +84,7 @@ def plot_attention(options: Namespace) -> Path:
     from transformer.visualisation.attention_maps import attention_maps
 
     model, tokens, labels, _ = _read(options)
-    with watch(model, "blocks.*.attention.pattern") as seen:
+    with watch(model, "*.attention.pattern") as seen:
         model(tokens)
     return attention_maps(seen.stack("*.pattern")[:, 0], labels).save(options.out)
 
@@ -96,11 +97,11 @@ def plot_residual_norms(options: Namespace) -> Path:
     from transformer.visualisation.residual_norms import residual_norms
 
     model, tokens, labels, _ = _read(options)
-    with watch(model, "blocks.*.resid_*") as seen:
+    with watch(model, "*.resid_*") as seen:
         model(tokens)
-    names = [n for n in seen if n.endswith(("mid", "post")) or n == "blocks.0.resid_pre"]
+    names = [n for n in seen if n.endswith(("mid", "post", ".0.resid_pre"))]
     norms = torch.stack([seen[name][0].norm(dim=-1) for name in names])
-    states = [name.removeprefix("blocks.").replace("resid_", "") for name in names]
+    states = [name.rpartition("blocks.")[2].replace("resid_", "") for name in names]
     states[0] = "embedding"
     return residual_norms(norms, states, labels).save(options.out)
 
@@ -111,7 +112,7 @@ def plot_logit_lens(options: Namespace) -> Path:
     from transformer.visualisation.logit_lens import logit_lens_picture
     from transformer.visualisation.tokens import token_names
 
-    model, tokens, labels, tokenizer = _read(options)
+    model, tokens, labels, tokenizer = _read_gpt(options)
     vocabulary = token_names(tokenizer, range(tokenizer.d_vocab))
     logits = logit_lens(model, tokens)[:, 0]
     return logit_lens_picture(logits, labels, vocabulary).save(options.out)
@@ -126,7 +127,7 @@ def plot_attribution(options: Namespace) -> Path:
     from transformer.visualisation.picture import readable
     from transformer.visualisation.tokens import token_names
 
-    model, tokens, labels, tokenizer = _read(options)
+    model, tokens, labels, tokenizer = _read_gpt(options)
     at, n = options.position, tokens.shape[1]
     if not -n <= at < n:
         raise ValueError(f"the prompt has positions 0 to {n - 1}, got {at}")
@@ -147,7 +148,7 @@ def plot_page(options: Namespace) -> Path:
     from transformer.visualisation.attention_page import Patterns, attention_page
 
     model, tokens, labels, _ = _read(options)
-    with watch(model, "blocks.*.attention.pattern") as seen:
+    with watch(model, "*.attention.pattern") as seen:
         model(tokens)
     patterns = Patterns(weights=seen.stack("*.pattern")[:, 0], queries=labels)
     return attention_page(patterns).save(options.out)
@@ -166,23 +167,26 @@ def plot_steps(options: Namespace) -> Path:
 
 def plot_curves(options: Namespace) -> Path:
     """Draw runs over one another."""
-    from transformer.visualisation.curves import read_metrics, training_curves
+    from transformer.training.run_folder import read_metrics
+    from transformer.visualisation.curves import training_curves
 
+    for run in options.runs:
+        if not read_metrics(run):
+            raise ValueError(f"{run} is no training run, or has no metrics yet")
     runs = {run.resolve().name: read_metrics(run) for run in options.runs}
     return training_curves(runs).save(options.out)
 
 
 def plot_positions(options: Namespace) -> Path:
     """Draw a model's positions, or those of a kind that needs no model."""
-    from transformer.training.checkpoint import load_checkpoint
     from transformer.visualisation import positions
 
     if options.run is None:
         is_rotary = options.kind == "rotary"
         picture = positions.rotary_picture() if is_rotary else positions.sinusoid_picture()
         return picture.save(options.out)
-    model, _ = load_checkpoint(options.run)
-    config = model.config
+    model, _ = _load(options.run)
+    config: Any = model.config
     if config.position == "learned":
         picture = positions.learned_picture(model.get_parameter("position.W_pos"))
     elif config.position == "sinusoidal":
@@ -198,21 +202,39 @@ def plot_positions(options: Namespace) -> Path:
     return picture.save(options.out)
 
 
-def _read(options: Namespace) -> "tuple[GPT, Int[Tensor, '1 pos'], list[str], Tokenizer]":
-    """Return the run's model, the prompt's tokens, their labels, and the tokenizer."""
+def _load(where: Path) -> "tuple[Module, Tokenizer]":
+    """Return the model of a run, of a folder in Hugging Face's layout, or of a name on its hub."""
+    from transformer.pretrained.load import load_model
+    from transformer.training.checkpoint import load_checkpoint
+
+    is_published = (where / "config.json").is_file() or not (where.exists() or where.is_absolute())
+    return load_model(str(where)) if is_published else load_checkpoint(where)
+
+
+def _read(options: Namespace) -> "tuple[Any, Int[Tensor, '1 pos'], list[str], Tokenizer]":
+    """Return the model, the prompt's tokens, their labels, and the tokenizer."""
     import torch
 
-    from transformer.training.checkpoint import load_checkpoint
     from transformer.visualisation.tokens import token_names
 
-    model, tokenizer = load_checkpoint(options.run)
+    loaded, tokenizer = _load(options.run)
+    model: Any = loaded.requires_grad_(False)
     known = tokenizer.encode(options.prompt)
     if not 1 <= len(known) <= model.config.n_ctx:
         raise ValueError(
             f"the prompt must have 1 to {model.config.n_ctx} tokens, it has {len(known)}"
         )
-    model.requires_grad_(False)
     return model, torch.tensor([known]), token_names(tokenizer, known), tokenizer
+
+
+def _read_gpt(options: Namespace) -> "tuple[GPT, Int[Tensor, '1 pos'], list[str], Tokenizer]":
+    """Return the same; ValueError for a model whose logits are no forecast of the next token."""
+    from transformer.models.gpt import GPT
+
+    model, *rest = _read(options)
+    if not isinstance(model, GPT):
+        raise ValueError(f"this picture is of a GPT, {options.run} holds a {type(model).__name__}")
+    return model, *rest
 
 
 PICTURES: dict[str, Callable[[Namespace], Path]] = {

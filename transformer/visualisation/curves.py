@@ -1,8 +1,6 @@
 """The course of training runs, over one another: loss, learning rate and gradient norm."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,18 +9,6 @@ from matplotlib.ticker import EngFormatter
 from transformer.visualisation.picture import LINES, Picture
 
 Record = Mapping[str, float]
-
-
-def read_metrics(run: str | Path) -> list[Record]:
-    """Return the records of a run's folder; FileNotFoundError or ValueError if it has none."""
-    file = Path(run) / "metrics.jsonl"
-    if not file.is_file():
-        raise FileNotFoundError(f"{run} is no training run: {file.name} is missing")
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line]
-    except ValueError as error:
-        raise ValueError(f"{file} is damaged: {error}") from error
 
 
 def training_curves(runs: Mapping[str, Sequence[Record]]) -> Picture:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import Module
 
 from transformer.activations.watching import watch
 from transformer.components.attention import Attention, attention_scores, project
-from transformer.models.gpt import GPT
 from transformer.visualisation.page import Page, as_base64
 from transformer.visualisation.picture import VISIBLE
 
@@ -150,23 +150,25 @@ def _of_seen(k: Float[Tensor, "batch pos heads d_head"], head: int, n_heads: int
 
 
 def steps_of_model(
-    model: GPT,
+    model: Module,
     tokens: Int[Tensor, "1 pos"],
     labels: Sequence[str],
     *,
     layer: int = 0,
     head: int = 0,
 ) -> Page:
-    """Return the page of one head of a model on a prompt; ValueError for a layer it lacks."""
-    if not 0 <= layer < len(model.blocks):
-        raise ValueError(f"there are layers 0 to {len(model.blocks) - 1}, got {layer}")
-    with torch.no_grad(), watch(model, f"blocks.{layer}.attention.x") as seen:
+    """Return the page of one head of a model on a prompt; ValueError for a layer it lacks.
+
+    `layer` counts the model's attentions, in the order in which it holds them.
+    """
+    attentions = [(p, m) for p, m in model.named_modules() if isinstance(m, Attention)]
+    if not 0 <= layer < len(attentions):
+        raise ValueError(f"there are layers 0 to {len(attentions) - 1}, got {layer}")
+    path, attention = attentions[layer]
+    with torch.no_grad(), watch(model, f"{path}.x") as seen:
         model(tokens)
-    attention: Any = model.blocks[layer].attention
     title = f"Layer {layer}, head {head}, step by step"
-    return steps_page(
-        attention, seen[f"blocks.{layer}.attention.x"][0], labels, head=head, title=title
-    )
+    return steps_page(attention, seen[f"{path}.x"][0], labels, head=head, title=title)
 
 
 def tiny_steps(*, seed: int = 0) -> Page:
