@@ -22,13 +22,13 @@ const rgb = (name) => getComputedStyle(document.documentElement).getPropertyValu
 
 // Entries are large enough to be read where there are few, and dots of colour where many.
 const CELL = (matrix) => matrix.columns <= 8 && matrix.rows <= 16 ? [52, 28]
-  : matrix.columns <= 32 && matrix.rows <= 32 ? [14, 16] : [6, 6];
+  : matrix.columns <= 32 && matrix.rows <= 32 ? [10, 14] : [6, 6];
 
 class Grid {
   constructor(matrix, onPoint) {
     this.matrix = matrix;
     [this.width, this.height] = CELL(matrix);
-    this.labelled = matrix.labels && this.height >= 16;
+    this.labelled = matrix.labels && this.height >= 14;
     this.left = this.labelled ? 10 + 7 * Math.min(10, Math.max(...matrix.labels.map((l) => l.length))) : 0;
     this.canvas = make("canvas");
     this.element = make("figure", { className: "matrix" },
@@ -159,13 +159,14 @@ function build() {
     });
     result.canvas.id = `result-${s}`;
     grids.push(...parts, result);
-    const sign = (text) => make("span", { className: "sign", textContent: text });
+    const after = (text, grid) => make("div", { className: "signed" },
+      make("span", { className: "sign", textContent: text }), grid.element);
     return make("section", { className: "step" },
       make("h2", { textContent: `${s + 1}. ${step.title}` }),
       make("div", { className: "soft", textContent: step.says }),
       make("div", { className: "product" },
-        ...parts.flatMap((grid, k) => [...(k ? [sign("×")] : []), grid.element]),
-        sign(isProduct ? "=" : "→"), result.element),
+        ...parts.map((grid, k) => k ? after("×", grid) : grid.element),
+        after(isProduct ? "=" : "→", result)),
       readout);
   });
   document.getElementById("steps").replaceChildren(...steps);
