@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import settings
 
-from tests import browser
 from transformer.learning import plugin
 
 
@@ -34,6 +33,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     plugin.skip_what_is_not_written(config, items)
+    from tests import browser  # which can be found once tests have been
+
     missing = {
         "gpu": "" if torch.cuda.is_available() else "needs a CUDA device, and torch sees none here",
         "browser": browser.missing(),

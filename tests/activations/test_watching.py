@@ -13,7 +13,8 @@ from torch.nn import Module
 from tests.support import randomise
 from transformer.activations.watching import activation_names, edit, watch
 from transformer.components.cache import KeyValueCache
-from transformer.config import TransformerConfig
+from transformer.config import AttentionPath, TransformerConfig
+from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.models.gpt import GPT
 
 pytestmark = pytest.mark.house
@@ -184,6 +185,40 @@ def test_with_a_cache_the_last_pass_is_kept() -> None:
         model(tokens[:, -1:], cache=cache)
     assert whole.shape == (2, BATCH, 5, POS, POS)
     torch.testing.assert_close(seen.stack("*.pattern"), whole[..., -1:, :])
+
+
+@pytest.mark.parametrize("path", ["explicit", "fused"])
+def test_berts_names_begin_with_where_its_blocks_are(path: AttentionPath) -> None:
+    config = BERTConfig(
+        d_vocab=17, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7,
+        attention_path=path,
+    )  # fmt: skip
+    model: Any = MaskedLanguageBERT(config).double().eval()
+    randomise(model)
+    tokens, real = random_tokens(), torch.arange(POS).expand(BATCH, POS) < 7
+    expected = model(tokens, real)
+    names = [f"bert.blocks.{layer}.attention.pattern" for layer in range(2)]
+    with watch(model, *names, "bert.segment", "logits") as seen:
+        torch.testing.assert_close(model(tokens, real), expected)
+    for name in names:
+        assert (seen[name][..., :7] > 0).all(), "every token sees every other"
+        assert (seen[name][..., 7:] == 0).all(), "and no padding"
+    torch.testing.assert_close(seen["logits"], expected)
+    with edit(model, {"bert.norm_embedding": torch.zeros_like}):
+        assert not torch.allclose(model(tokens, real), expected)
+
+
+@pytest.mark.parametrize("path", ["explicit", "fused"])
+@pytest.mark.parametrize("name", ["k", "v"])
+def test_keys_and_values_that_heads_share_are_edited_before_they_are_read(
+    path: AttentionPath, name: str
+) -> None:
+    model, tokens = make(replace(CONFIG, n_kv_heads=1, attention_path=path)), random_tokens()
+    with edit(model, {f"blocks.0.attention.{name}": torch.zeros_like}), watch(model) as seen:
+        model(tokens)
+    read = {"k": "scores", "v": "z"}[name]
+    value = seen[f"blocks.0.attention.{read}"]
+    assert (value.masked_fill(value == -torch.inf, 0.0) == 0).all()  # the future is masked
 
 
 @pytest.mark.parametrize("name", ["blocks.0.attention.patern", "blocks.7.resid_post", ""])

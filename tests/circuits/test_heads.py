@@ -17,7 +17,7 @@ from transformer.circuits.heads import (
     strongest,
 )
 from transformer.circuits.scores import composition_scores, copying_score
-from transformer.circuits.weights import circuits
+from transformer.circuits.weights import circuits_of
 from transformer.config import TransformerConfig
 from transformer.models.attention_only import attention_only
 
@@ -147,7 +147,7 @@ def test_an_induction_circuit_made_by_hand_is_found_in_every_way() -> None:
     uniform = sum(1 / (t + 1) for t in range(1, N_CTX)) / (N_CTX - 1)
     assert found.previous_token[0, 0].item() == pytest.approx(uniform)
 
-    weights = circuits(model)
+    weights = circuits_of(model)
     with_itself = copying_score(weights.full_ov[1, 0])
     assert with_itself.item() == pytest.approx(1.0)
     key, query, value = (

@@ -15,7 +15,7 @@ from transformer.activations.interventions import ablated_heads
 from transformer.activations.watching import Edit, edit, watch
 from transformer.circuits.heads import head_scores, repeated_tokens, strongest
 from transformer.circuits.scores import composition_scores, copying_score
-from transformer.circuits.weights import circuits
+from transformer.circuits.weights import circuits_of
 from transformer.components.attention import project
 from transformer.components.loss import cross_entropy
 from transformer.config import TransformerConfig
@@ -102,7 +102,7 @@ def test_the_induction_head_and_the_head_it_builds_on_are_found_by_their_scores(
     assert found.previous_token[0].max() > 0.4
     assert found.previous_token[1].max() < 0.2
     layer, head = strongest(found.induction)
-    assert copying_score(circuits(model).full_ov)[layer, head] > 0.9, "it copies what it finds"
+    assert copying_score(circuits_of(model).full_ov)[layer, head] > 0.9, "it copies what it finds"
 
 
 def test_ablating_the_induction_heads_lifts_the_second_half_to_the_first(model: GPT) -> None:
@@ -119,7 +119,7 @@ def test_the_induction_head_is_composed_with_the_previous_token_head_through_its
     model: GPT,
 ) -> None:
     """By weights: half as much again as unrelated matrices, and more than through Q or V."""
-    found, weights = head_scores(model, TOKENS), circuits(model)
+    found, weights = head_scores(model, TOKENS), circuits_of(model)
     before, head = strongest(found.previous_token)[1], strongest(found.induction)[1]
     key, query, value = (
         composition_scores(weights.W_QK, weights.W_OV, side=side)[0, before, 1, head].item()

@@ -9,7 +9,7 @@ import torch
 
 from tests.support import randomise
 from transformer.activations.watching import watch
-from transformer.circuits.weights import circuits, folded
+from transformer.circuits.weights import circuits_of, folded
 from transformer.components.norm import LayerNorm, RMSNorm
 from transformer.config import NormKind, TransformerConfig
 from transformer.models.attention_only import attention_only
@@ -26,9 +26,9 @@ CONFIG = TransformerConfig(
 
 def test_a_model_whose_heads_share_no_stream_is_refused() -> None:
     with pytest.raises(ValueError, match="post-norm"):
-        circuits(GPT(replace(CONFIG, norm_position="post")))
+        circuits_of(GPT(replace(CONFIG, norm_position="post")))
     with pytest.raises(ValueError, match="no heads"):
-        circuits(GPT(replace(CONFIG, n_layers=0)))
+        circuits_of(GPT(replace(CONFIG, n_layers=0)))
 
 
 # Oracle: the model itself
@@ -42,7 +42,7 @@ def test_full_circuits_are_the_scores_and_the_logits_of_one_layer(tied: bool) ->
     tokens = torch.randint(17, (1, 11))
     with watch(model) as seen:
         logits = model(tokens)
-    found, row = circuits(model), tokens[0]
+    found, row = circuits_of(model), tokens[0]
     scores = found.full_qk.full()[0, :, row][:, :, row] / math.sqrt(CONFIG.d_head)
     earlier = torch.ones(11, 11).tril().bool()
     torch.testing.assert_close(scores[:, earlier], seen["blocks.0.attention.scores"][0][:, earlier])
@@ -70,7 +70,7 @@ def test_a_folded_norm_reads_as_the_norm_but_for_its_length_and_bias(
 def test_the_circuits_of_a_model_with_norms_have_them_folded_in(norm: NormKind) -> None:
     model: Any = GPT(replace(CONFIG, norm=norm)).double()
     randomise(model)
-    found, block = circuits(model), model.blocks[1]
+    found, block = circuits_of(model), model.blocks[1]
     W_Q = folded(block.norm_attention, block.attention.W_Q)
     W_V = folded(block.norm_attention, block.attention.W_V)
     W_K = folded(block.norm_attention, block.attention.W_K)

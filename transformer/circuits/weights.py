@@ -49,7 +49,7 @@ class Circuits:
 
 
 @torch.no_grad()
-def circuits(model: GPT) -> Circuits:
+def circuits_of(model: GPT) -> Circuits:
     """Return the circuits of a model made of our attention, or of one with the same weights.
 
     `W_U` has the final norm folded in. ValueError for a model without blocks or post-norm,

@@ -231,10 +231,10 @@ def _read_gpt(options: Namespace) -> "tuple[GPT, Int[Tensor, '1 pos'], list[str]
     """Return the same; ValueError for a model whose logits are no forecast of the next token."""
     from transformer.models.gpt import GPT
 
-    model, *rest = _read(options)
+    model, tokens, labels, tokenizer = _read(options)
     if not isinstance(model, GPT):
         raise ValueError(f"this picture is of a GPT, {options.run} holds a {type(model).__name__}")
-    return model, *rest
+    return model, tokens, labels, tokenizer
 
 
 PICTURES: dict[str, Callable[[Namespace], Path]] = {
