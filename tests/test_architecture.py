@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": MIDDLE | {"data"},
     "visualisation": MIDDLE,
     "learning": MIDDLE | {"data", "training"},  # its probes try every part, training's too
-    "pretrained": MIDDLE | {"training"},  # a run of ours is one of the models it loads
+    "pretrained": MIDDLE | {"data", "training"},  # a run of ours is one of the models it loads
     "cli": MIDDLE | {"data", "training", "visualisation", "learning", "pretrained"},
     "__main__": {"cli"},
     "__init__": set(),
