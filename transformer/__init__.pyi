@@ -1,3 +1,15 @@
+from .activations.interventions import ablated_heads as ablated_heads
+from .activations.interventions import logit_lens as logit_lens
+from .activations.interventions import patched as patched
+from .activations.watching import activation_names as activation_names
+from .activations.watching import edit as edit
+from .activations.watching import watch as watch
+from .circuits.attribution import logit_attribution as logit_attribution
+from .circuits.heads import head_scores as head_scores
+from .circuits.low_rank import LowRank as LowRank
+from .circuits.scores import composition_scores as composition_scores
+from .circuits.scores import copying_score as copying_score
+from .circuits.weights import circuits_of as circuits_of
 from .components.activations import ACTIVATIONS as ACTIVATIONS
 from .components.activations import gelu as gelu
 from .components.activations import gelu_tanh as gelu_tanh
@@ -65,6 +77,7 @@ from .data.synthetic import RepeatedTokens as RepeatedTokens
 from .data.token_file import TokenFile as TokenFile
 from .data.token_file import TokenFileWriter as TokenFileWriter
 from .data.windows import TokenWindows as TokenWindows
+from .models.attention_only import attention_only as attention_only
 from .models.bert import BERT as BERT
 from .models.bert import BERT_PRESETS as BERT_PRESETS
 from .models.bert import BERTConfig as BERTConfig
