@@ -37,7 +37,8 @@ def without_last_line(app: Sphinx, doctree: nodes.document) -> None:
     for block in doctree.findall(nodes.literal_block):
         if len(block) == 1 and block.rawsource == block.astext():
             block.rawsource = block.rawsource.rstrip()
-            block.children = [nodes.Text(block.rawsource)]
+            block.clear()
+            block += nodes.Text(block.rawsource)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -52,7 +52,9 @@ def show_signature(
 def double_quotes(app: Sphinx, domain: str, kind: str, content: Element) -> None:
     """Write shapes in the quotes of the source; Sphinx shows what `repr` gives."""
     for node in content.findall(desc_sig_literal_string):
-        node.children = [nodes.Text('"' + node.astext()[1:-1] + '"')]
+        shape = node.astext()[1:-1]
+        node.clear()
+        node += nodes.Text(f'"{shape}"')
 
 
 def paragraphs(lines: list[str]) -> Iterator[list[str]]:
