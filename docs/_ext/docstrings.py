@@ -51,7 +51,7 @@ def show_signature(
 
 def double_quotes(app: Sphinx, domain: str, kind: str, content: Element) -> None:
     """Write shapes in the quotes of the source; Sphinx shows what `repr` gives."""
-    for node in content.findall(desc_sig_literal_string):
+    for node in content.parent.findall(desc_sig_literal_string):
         shape = node.astext()[1:-1]
         node.clear()
         node += nodes.Text(f'"{shape}"')
