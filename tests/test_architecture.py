@@ -2,7 +2,7 @@
 
 Imports go down only:
 
-    cli -> learning, training, visualisation -> sampling, circuits, models -> components
+    cli -> learning, pretrained, training, visualisation -> sampling, circuits, models -> components
 """
 
 import ast
@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": MIDDLE | {"data"},
     "visualisation": MIDDLE,
     "learning": MIDDLE | {"data", "training"},  # its probes try every part, training's too
-    "cli": MIDDLE | {"data", "training", "visualisation", "learning"},
+    "pretrained": MIDDLE | {"training"},  # a run of ours is one of the models it loads
+    "cli": MIDDLE | {"data", "training", "visualisation", "learning", "pretrained"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -66,6 +66,14 @@ UncheckedConfig: type[TransformerConfig] = runpy.run_path(transformer.config.__f
             "position must be one of learned, sinusoidal, rotary, none; got 'alibi'",
         ),
         ({"attention_path": "flash"}, "attention_path must be one of explicit, fused; got 'flash'"),
+        *(
+            (
+                {"n_kv_heads": n},
+                "n_kv_heads must be none, or an integer of at least 1 that divides n_heads = 5; "
+                f"got {n!r}",
+            )
+            for n in (0, -1, 2, 1.0, True, 10)
+        ),
         ({"position_base": 1}, "position_base must be above 1; got 1"),
         ({"dropout": -0.1}, "dropout must be at least 0 and below 1; got -0.1"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1; got 1.0"),
@@ -99,6 +107,7 @@ def test_an_impossible_value_is_refused_with_what_is_allowed_what_was_given_and_
         {"position": "sinusoidal", "d_head": 3},
         {"position": "rotary", "d_model": 11},
         {"dropout": 0},
+        {"n_kv_heads": 5},
         dict.fromkeys(SIZES, 1),
     ],
     ids=str,
@@ -155,6 +164,7 @@ FULL = TransformerConfig(
     norm_eps=1e-7,  # YAML 1.1 takes 1e-7 for a string; 1.0e-07 is a number
     init_std=0.1,
     attention_path="fused",
+    n_kv_heads=1,
 )
 
 
@@ -174,6 +184,12 @@ def test_a_file_by_hand_needs_the_sizes_only(tmp_path: Path) -> None:
     assert TransformerConfig.from_yaml(str(path)) == TransformerConfig(**SIZES)
 
 
+def test_a_number_may_be_written_as_python_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(SIZES) + "norm_eps: 1e-5\n")  # to YAML 1.1 a text
+    assert TransformerConfig.from_yaml(path).norm_eps == 1e-5
+
+
 WHOLE = yaml.safe_dump(SIZES)
 
 
@@ -184,7 +200,7 @@ WHOLE = yaml.safe_dump(SIZES)
         (WHOLE + "7: 20\ncolour: red", "no config has: 7, colour"),
         ("d_model: 10", "is not a whole config: .*missing.*'d_vocab'"),
         (WHOLE + "d_model: ten", r"config\.yaml: d_model must be an integer .*; got 'ten'"),
-        (WHOLE + "norm_eps: 1e-5", r"config\.yaml: norm_eps must be a number; got '1e-5'"),
+        (WHOLE + "norm_eps: small", r"config\.yaml: norm_eps must be a number; got 'small'"),
         (WHOLE + "mlp: [plain]", r"config\.yaml: mlp must be one of .*; got \['plain'\]"),
         ("- d_model\n- 10", r"must hold a mapping of config fields, got \['d_model', 10\]"),
         ("", "must hold a mapping of config fields, got None"),

@@ -61,9 +61,17 @@ from .data.synthetic import RepeatedTokens as RepeatedTokens
 from .data.token_file import TokenFile as TokenFile
 from .data.token_file import TokenFileWriter as TokenFileWriter
 from .data.windows import TokenWindows as TokenWindows
+from .models.bert import BERT as BERT
+from .models.bert import BERT_PRESETS as BERT_PRESETS
+from .models.bert import BERTConfig as BERTConfig
+from .models.bert import ClassifierBERT as ClassifierBERT
+from .models.bert import MaskedLanguageBERT as MaskedLanguageBERT
 from .models.cost import model_cost as model_cost
 from .models.gpt import GPT as GPT
 from .models.parts import Parts as Parts
+from .pretrained.load import load_model as load_model
+from .pretrained.load import load_pretrained as load_pretrained
+from .pretrained.load import save_pretrained as save_pretrained
 from .sampling.filters import apply_temperature as apply_temperature
 from .sampling.filters import forbid_repeated_ngrams as forbid_repeated_ngrams
 from .sampling.filters import keep_min_p as keep_min_p

@@ -26,6 +26,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "attention_path": get_args(AttentionPath),
 }
 
+_NUMBERS = ("position_base", "dropout", "norm_eps", "init_std")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
@@ -37,6 +39,8 @@ class TransformerConfig:
         d_model: width of the residual stream.
         n_layers: blocks; 0 leaves the bigram model of embedding and unembedding.
         n_heads: attention heads in a block.
+        n_kv_heads: heads of keys and values, shared by groups of query heads (grouped-query
+            attention); None for one to each query head.
         d_head: width of a head's queries, keys and values; need not be d_model / n_heads.
         d_mlp: width of the MLP's hidden layer.
         activation: nonlinearity of the MLP.
@@ -59,6 +63,7 @@ class TransformerConfig:
     d_model: int
     n_layers: int
     n_heads: int
+    n_kv_heads: int | None = None
     d_head: int
     d_mlp: int
     activation: ActivationName = "gelu_tanh"
@@ -78,12 +83,17 @@ class TransformerConfig:
     def __post_init__(self) -> None:
         for name in ("d_vocab", "n_ctx", "d_model", "n_heads", "d_head", "d_mlp"):
             self._require(name, _is_integer(getattr(self, name), 1), "an integer of at least 1")
+        shared = self.n_kv_heads is None or (
+            _is_integer(self.n_kv_heads, 1) and self.n_heads % self.n_kv_heads == 0
+        )
+        why = f"none, or an integer of at least 1 that divides n_heads = {self.n_heads}"
+        self._require("n_kv_heads", shared, why)
         self._require("n_layers", _is_integer(self.n_layers, 0), "an integer of at least 0")
         for name in ("bias", "unembedding_bias", "tied"):
             self._require(name, isinstance(getattr(self, name), bool), "true or false")
         for name, choices in _CHOICES.items():
             self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
-        for name in ("position_base", "dropout", "norm_eps", "init_std"):
+        for name in _NUMBERS:
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
             self._require(name, number and math.isfinite(value), "a number")
@@ -124,12 +134,22 @@ class TransformerConfig:
                 f"{path} has fields that no config has: {', '.join(unknown)}. "
                 f"Known are: {', '.join(sorted(known))}"
             )
+        for name in values.keys() & set(_NUMBERS):
+            values[name] = _as_number(values[name])
         try:
             return cls(**values)
         except TypeError as error:
             raise ValueError(f"{path} is not a whole config: {error}") from error
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def _as_number(value: Any) -> Any:
+    """Return text such as "1e-5" as its number: YAML 1.1 wants a point in it."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _is_integer(value: object, least: int) -> bool:

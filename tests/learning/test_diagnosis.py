@@ -158,6 +158,19 @@ def test_what_a_wrong_result_has_to_do_with_the_right_one(
     assert said in str(relation(change(RIGHT), RIGHT, SIZES))
 
 
+def test_of_two_sizes_that_are_equal_both_are_said() -> None:
+    alike = {"d_model": 5, "d_vocab": 5}
+    assert str(relation(RIGHT / 5**0.5, RIGHT, alike)).endswith(
+        "= 1/sqrt(d_model) or 1/sqrt(d_vocab)"
+    )
+
+
+def test_as_many_digits_are_shown_as_tell_two_numbers_apart() -> None:
+    ours = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    yours = ours + torch.tensor([0.0, 1e-7])
+    assert first_difference(yours, ours) == "yours gives 2.0000001 at [1], expected 2"
+
+
 def test_what_has_nothing_to_do_with_it_is_called_nothing() -> None:
     assert relation(torch.randn(2, 3, 4).double(), RIGHT, SIZES) is None
 

@@ -1,0 +1,293 @@
+"""Every tensor of a file is accounted for, whatever the file; what is wrong is said by name."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import Module, Parameter
+
+from tests.pretrained.support import TOKENIZERS, assert_same, bert, gpt2, llama
+from transformer.models.bert import BERT
+from transformer.models.gpt import GPT
+from transformer.pretrained.load import load_model, load_pretrained, save_pretrained
+from transformer.pretrained.tokenizer import save_tokenizer
+from transformer.tokenizers import ByteTokenizer, Tokenizer
+from transformer.training.checkpoint import save_checkpoint
+
+Make = Callable[..., Module]
+FAMILIES: list[Make] = [gpt2, llama, bert]
+
+# Contract: what is loaded
+
+
+def saved(folder: Path, model: Module, **changes: Any) -> dict[str, Tensor]:
+    """Save a model into `folder`, some settings changed; return the tensors of its file."""
+    save_pretrained(model, folder)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | changes))
+    return load_file(folder / "model.safetensors")
+
+
+def write(folder: Path, tensors: dict[str, Tensor]) -> None:
+    save_file(tensors, folder / "model.safetensors")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("make", FAMILIES)
+def test_what_is_saved_comes_back_to_the_last_bit(make: Make, folder: Path) -> None:
+    model = make().double()
+    save_pretrained(model, folder)
+    back = load_pretrained(folder, dtype=torch.float64)
+    assert_same(back, model)
+    tokens = torch.randint(101, (2, 7))
+    assert torch.equal(back(tokens), model(tokens))
+
+
+def test_every_tensor_is_accounted_for(folder: Path) -> None:
+    tensors = saved(folder, gpt2())
+    name = "transformer.h.1.mlp.c_fc.weight"
+    without = {key: value for key, value in tensors.items() if key != name}
+    write(folder, without)
+    with pytest.raises(ValueError, match=rf"missing: {name}$"):
+        load_pretrained(folder)
+    write(folder, tensors | {"transformer.h.2.ln_1.bias": torch.zeros(35)})
+    with pytest.raises(ValueError, match=r"left over: transformer\.h\.2\.ln_1\.bias$"):
+        load_pretrained(folder)
+    write(folder, tensors | {name: tensors[name].T.contiguous()})
+    shapes = r"has the shape \(53, 35\), the config says \(35, 53\) \(d_model d_mlp\)$"
+    with pytest.raises(ValueError, match=f"{name} {shapes}"):
+        load_pretrained(folder)
+    write(folder, without | {"c_fc": torch.zeros(3)})
+    with pytest.raises(ValueError, match=rf"missing: {name}; left over: transformer\.c_fc$"):
+        load_pretrained(folder)
+
+
+def test_where_much_is_wrong_the_first_few_are_named_and_the_rest_counted(folder: Path) -> None:
+    saved(folder, gpt2(), n_layer=3)
+    with pytest.raises(
+        ValueError, match=r"missing: transformer\.h\.2\.attn\.c_attn\.bias, .* and 6 more$"
+    ):
+        load_pretrained(folder)
+
+
+def test_an_old_file_with_constants_and_copies_and_without_the_prefix_is_the_same(
+    folder: Path,
+) -> None:
+    """GPT-2's published file is such a one: no prefix, and a causal mask in every layer."""
+    model = gpt2()
+    old = {name.removeprefix("transformer."): t for name, t in saved(folder, model).items()}
+    old["h.0.attn.bias"] = torch.ones(1, 1, 13, 13)
+    old["h.1.attn.masked_bias"] = torch.tensor(-1e4)
+    old["lm_head.weight"] = old["wte.weight"].clone()
+    write(folder, old)
+    assert_same(load_pretrained(folder), model)
+    old["lm_head.weight"][7, 3] += 1
+    write(folder, old)
+    with pytest.raises(ValueError, match=r"lm_head\.weight differs from transformer\.wte\.weight"):
+        load_pretrained(folder)
+    del old["wte.weight"]
+    write(folder, old)
+    with pytest.raises(ValueError, match=r"missing: transformer\.wte\.weight; left over: lm_head"):
+        load_pretrained(folder)
+
+
+def test_berts_published_file_has_other_names_of_the_norms_and_two_more_heads(
+    folder: Path,
+) -> None:
+    model = bert()
+    tensors = saved(folder, model)
+    old = {
+        name.replace("Norm.weight", "Norm.gamma").replace("Norm.bias", "Norm.beta"): tensor
+        for name, tensor in tensors.items()
+    }
+    assert old.keys() != tensors.keys()
+    old |= {
+        "bert.embeddings.position_ids": torch.arange(17)[None],
+        "bert.pooler.dense.weight": torch.randn(35, 35),
+        "bert.pooler.dense.bias": torch.randn(35),
+        "cls.seq_relationship.weight": torch.randn(2, 35),
+        "cls.seq_relationship.bias": torch.randn(2),
+        "cls.predictions.decoder.bias": old["cls.predictions.bias"].clone(),
+    }
+    write(folder, old)
+    assert_same(load_pretrained(folder), model)
+
+    encoder = load_pretrained(folder, architecture="BertModel")
+    assert isinstance(encoder, BERT)
+    assert encoder.pooler is not None
+    assert torch.equal(encoder.pooler.W, old["bert.pooler.dense.weight"].T)
+    assert_same_encoder(encoder, model)
+    with pytest.raises(ValueError, match="are known: BertForMaskedLM, BertForPreTraining"):
+        load_pretrained(folder, architecture="BertForQuestionAnswering")
+
+
+def assert_same_encoder(encoder: Module, model: Module) -> None:
+    expected = model.state_dict()
+    for name, value in encoder.state_dict().items():
+        if not name.startswith("pooler."):
+            assert torch.equal(value, expected[f"bert.{name}"]), name
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_torchs_files_and_files_in_parts_hold_the_same(folder: Path, old_format: bool) -> None:
+    model = llama()
+    tensors = saved(folder, model)
+    (folder / "model.safetensors").unlink()
+    names = [*tensors]
+    parts = {f"model-{i}.safetensors": names[i::3] for i in range(3)}
+    for part, held in parts.items():
+        save_file({name: tensors[name] for name in held}, folder / part)
+    weight_map = {name: part for part, held in parts.items() for name in held}
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    assert_same(load_pretrained(folder), model)
+
+    index.unlink()
+    for part, held in parts.items():
+        torch.save({name: tensors[name] for name in held}, folder / f"{part}.bin")
+    weight_map = {name: f"{part}.bin" for name, part in weight_map.items()}
+    index = folder / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    assert_same(load_pretrained(folder), model)
+
+    index.unlink()
+    # torch's files before 1.6 are no archives.
+    whole = folder / "pytorch_model.bin"
+    torch.save(tensors, whole, _use_new_zipfile_serialization=not old_format)
+    assert_same(load_pretrained(folder), model)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_tied_matrices_are_one_and_parameters_have_the_dtype_asked_for(
+    folder: Path, dtype: torch.dtype
+) -> None:
+    original = gpt2()
+    save_pretrained(original, folder)
+    model = load_pretrained(folder, dtype=dtype)
+    assert isinstance(model, GPT)
+    assert model.unembedding.W_E is model.embedding.W_E
+    for name, parameter in model.named_parameters():
+        assert isinstance(parameter, Parameter)
+        assert parameter.requires_grad
+        assert torch.equal(parameter, original.get_parameter(name).to(dtype)), name
+    assert not model.training
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "said"),
+    [
+        (gpt2, {"model_type": "mamba"}, "a model of type mamba; known: gpt2, llama, bert, rob"),
+        (gpt2, {"architectures": ["GPT2ForX"]}, "holds a GPT2ForX"),
+        (gpt2, {"activation_function": "mish"}, "no activation 'mish'; known: gelu_new"),
+        (gpt2, {"scale_attn_by_inverse_layer_idx": True}, "what can be read is False"),
+        (gpt2, {"n_embd": "35"}, r"config\.json is damaged"),
+        (llama, {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_type = 'llama3'"),
+        (llama, {"mlp_bias": True}, "mlp_bias = True; what can be read is False"),
+        (bert, {"position_embedding_type": "relative_key"}, "can be read is 'absolute'"),
+        (bert, {"vocab_size": 103}, r"config says \(103, 35\) \(d_vocab d_model\)"),
+        (bert, {"num_hidden_layers": 0}, r"left over: bert\.encoder\.layer\.0"),
+    ],
+    ids=str,
+)
+def test_what_we_do_not_have_is_refused_by_name(
+    make: Make, changes: dict[str, Any], said: str, folder: Path
+) -> None:
+    saved(folder, make(), **changes)
+    with pytest.raises(ValueError, match=said):
+        load_pretrained(folder)
+
+
+def test_a_setting_that_lacks_is_named(folder: Path) -> None:
+    saved(folder, gpt2())
+    settings = json.loads((folder / "config.json").read_text())
+    del settings["n_head"]
+    (folder / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=r"config\.json lacks 'n_head'"):
+        load_pretrained(folder)
+
+
+def test_a_folder_that_is_no_model_says_what_was_expected(folder: Path) -> None:
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no config\.json"):
+        load_pretrained(folder)
+    folder.rmdir()
+    saved(folder, gpt2())
+    (folder / "model.safetensors").unlink()
+    expected = r"expected model\.safetensors or pytorch_model\.bin"
+    with pytest.raises(FileNotFoundError, match=expected):
+        load_pretrained(folder)
+
+
+# Contract: what is saved
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (gpt2(norm_position="post"), "a gpt2 model has norm_position = 'pre', this one 'post'"),
+        (gpt2(bias=False), "a gpt2 model has bias = True, this one False"),
+        (gpt2(d_head=3), "a gpt2 model has d_model = 15, this one 35"),
+        (llama(norm="layer"), "a llama model has norm = 'rms', this one 'layer'"),
+        (llama(d_model=17), "d_model is a multiple of n_heads, this one has 17 and 6"),
+        (bert(tied=False), "a bert model has tied = True, this one False"),
+    ],
+    ids=["post", "bias", "d_head", "layer norm", "d_model", "untied"],
+)
+def test_a_model_that_no_family_is_like_is_refused_with_the_reasons(
+    model: Module, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        save_pretrained(model, tmp_path / "new")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_nothing_is_overwritten_and_nothing_half_written_stays(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError, match="name a new folder"):
+        save_pretrained(gpt2(), tmp_path)
+    with pytest.raises(ValueError, match="ByteTokenizer has no form in Hugging Face's library"):
+        save_pretrained(gpt2(), tmp_path / "new", ByteTokenizer())
+    assert [*tmp_path.iterdir()] == []
+
+
+# Contract: any model by one name
+
+
+@pytest.mark.parametrize(("make", "tokenizer"), [*zip(FAMILIES, TOKENIZERS, strict=True)])
+def test_a_model_comes_with_its_tokenizer(make: Make, tokenizer: Tokenizer, folder: Path) -> None:
+    model = make(d_vocab=tokenizer.d_vocab)
+    save_pretrained(model, folder, tokenizer)
+    back, same = load_model(folder)
+    assert_same(back, model)
+    assert same.fingerprint() == tokenizer.fingerprint()
+
+
+def test_a_run_of_ours_is_loaded_by_the_same_argument(tmp_path: Path) -> None:
+    tokenizer = TOKENIZERS[1]
+    model = gpt2(d_vocab=tokenizer.d_vocab)
+    save_checkpoint(tmp_path, model, tokenizer)
+    for where in (tmp_path, str(tmp_path)):
+        loaded, same = load_model(where)
+        assert_same(loaded, model)
+        assert same.fingerprint() == tokenizer.fingerprint()
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(folder: Path) -> None:
+    saved(folder, gpt2())
+    save_tokenizer(TOKENIZERS[0], folder)
+    with pytest.raises(ValueError, match="263 tokens, but the model knows 101"):
+        load_model(folder)
+
+
+def test_padding_of_the_vocabulary_is_no_mistake(folder: Path) -> None:
+    tokenizer = TOKENIZERS[0]
+    save_pretrained(gpt2(d_vocab=tokenizer.d_vocab + 5), folder, tokenizer)
+    assert load_model(folder)[1].d_vocab == tokenizer.d_vocab

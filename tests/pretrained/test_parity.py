@@ -1,0 +1,104 @@
+"""Published models as Hugging Face's library computes them, and the way back: slow to import."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import Module
+
+from tests.pretrained.support import TEXT, TOKENIZERS, bert, gpt2, llama
+from tests.pretrained.theirs import CASES, Case, both, hugging_face, inputs, parity
+from tests.support import minimise, randomise
+from transformer.components.loss import next_token_loss
+from transformer.config import TransformerConfig, preset
+from transformer.models.gpt import GPT
+from transformer.pretrained.load import load_model, load_pretrained, save_pretrained
+from transformer.sampling.generate import generate
+from transformer.tokenizers import FastByteBPETokenizer, Tokenizer
+from transformer.training.checkpoint import save_checkpoint
+
+pytestmark = pytest.mark.slow
+ids = {"ids": lambda case: case.name}
+
+
+# Oracle
+
+
+@pytest.mark.parametrize("case", CASES, **ids)
+def test_outputs_are_hugging_faces_to_the_precision_of_the_numbers(
+    case: Case, tmp_path: Path
+) -> None:
+    assert parity(case, tmp_path, torch.float32) < 1e-5
+    assert parity(case, tmp_path, torch.float64) < 1e-10
+
+
+@pytest.mark.parametrize("case", CASES, **ids)
+def test_what_is_saved_is_what_was_loaded_and_transformers_reads_it(
+    case: Case, tmp_path: Path
+) -> None:
+    theirs = case.make()
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = load_pretrained(tmp_path / "theirs", dtype=torch.float64)
+    save_pretrained(ours, tmp_path / "ours")
+    if case.model == "BertForPreTraining":
+        return  # saved without the head of the other task: another architecture
+    back = type(theirs).from_pretrained(tmp_path / "ours", dtype=torch.float64).eval()
+    expected, mine = both(case, back, ours, inputs(case))
+    assert (expected - mine).abs().max() < 1e-10
+    written, original = (load_file(tmp_path / f / "model.safetensors") for f in ("ours", "theirs"))
+    assert written.keys() == original.keys()
+    for name, tensor in written.items():
+        torch.testing.assert_close(tensor, original[name].double(), msg=name)
+    for name in case.settings.keys() - {"num_labels", "pad_token_id"}:  # ours may have neither
+        assert getattr(back.config, name) == getattr(theirs.config, name), name
+
+
+def test_text_is_continued_greedily_as_transformers_does_after_saving(tmp_path: Path) -> None:
+    """A run of ours, GPT-2 in shape, opened by transformers with its tokenizer."""
+    tokenizer = FastByteBPETokenizer.train(TEXT, d_vocab=269)
+    config = TransformerConfig(
+        d_vocab=269, n_ctx=41, d_model=30, n_layers=2, n_heads=5, d_head=6, d_mlp=53
+    )
+    model = GPT(config)
+    tokens = torch.tensor([tokenizer.encode(TEXT)[:41]])
+    minimise(lambda _: next_token_loss(model(tokens), tokens), model.parameters(), steps=40)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    save_checkpoint(folder, model, tokenizer)
+    loaded, same_tokenizer = load_model(folder)
+    save_pretrained(loaded, tmp_path / "theirs", same_tokenizer)
+
+    theirs = hugging_face().AutoModelForCausalLM.from_pretrained(tmp_path / "theirs")
+    their_tokenizer = hugging_face().AutoTokenizer.from_pretrained(tmp_path / "theirs")
+    prompt = their_tokenizer(TEXT[:20], return_tensors="pt")
+    assert prompt["input_ids"][0].tolist() == tokenizer.encode(TEXT[:20])
+    written = theirs.generate(**prompt, do_sample=False, max_new_tokens=20)
+    tokens = torch.tensor([tokenizer.encode(TEXT[:20])])
+    ours = torch.cat([tokens[0], *generate(model.eval(), tokens, n_new=20, temperature=0.0)])
+    assert written[0].tolist() == ours.tolist()
+    assert their_tokenizer.decode(written[0]) == tokenizer.decode(ours.tolist())
+
+
+def test_the_default_model_of_the_trainer_can_be_saved(tmp_path: Path) -> None:
+    model = GPT(preset("shakespeare-cpu"))
+    randomise(model, std=0.3)
+    save_pretrained(model.eval(), tmp_path / "new")
+    theirs = hugging_face().AutoModelForCausalLM.from_pretrained(tmp_path / "new")
+    tokens = torch.randint(65, (2, 7))
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(tokens).logits, model(tokens), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "tokenizer"), [*zip((gpt2, llama, bert), TOKENIZERS, strict=True)]
+)
+def test_a_tokenizer_saved_with_its_model_is_read_by_transformers(
+    make: Callable[..., Module], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    save_pretrained(make(d_vocab=tokenizer.d_vocab), tmp_path / "new", tokenizer)
+    theirs = hugging_face().AutoTokenizer.from_pretrained(tmp_path / "new")
+    ids = theirs(TEXT)["input_ids"]
+    assert ids == tokenizer.encode(TEXT)
+    assert theirs.decode(ids) == tokenizer.decode(ids)

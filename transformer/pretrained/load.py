@@ -1,0 +1,148 @@
+"""Models in Hugging Face's layout, loaded and saved; any model with its tokenizer by one name.
+
+model = load_pretrained("gpt2")                  a folder, or a name on the hub
+save_pretrained(model, "folder", tokenizer)      for transformers to read
+model, tokenizer = load_model(where)             also a run of ours, or a GGUF file
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch.nn import Module, Parameter
+
+from transformer.pretrained.bert import BERT_FAMILY, ROBERTA_FAMILY
+from transformer.pretrained.family import Family, config_of, sizes_of
+from transformer.pretrained.files import SAFETENSORS, open_tensors, read_json
+from transformer.pretrained.gpt2 import GPT2
+from transformer.pretrained.hub import model_folder
+from transformer.pretrained.llama import LLAMA
+from transformer.pretrained.mapping import fill, to_theirs
+from transformer.pretrained.tokenizer import read_tokenizer, save_tokenizer
+from transformer.tokenizers import Tokenizer
+from transformer.training.checkpoint import load_checkpoint
+
+FAMILIES = {family.model_type: family for family in (GPT2, LLAMA, BERT_FAMILY, ROBERTA_FAMILY)}
+
+
+def load_pretrained(
+    where: str | Path, *, architecture: str | None = None, dtype: torch.dtype = torch.float32
+) -> Module:
+    """Return the model of a folder or a name on the hub, in evaluation mode on the CPU.
+
+    `architecture` names another of the family's models than config.json does: "BertModel" for
+    BERT without the head that it was published with.
+
+    OSError for what is not there, and ValueError for what cannot be read as one of ours, or has
+    tensors that are missing, left over or of a wrong shape.
+    """
+    folder = model_folder(where)
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{folder} is no model in Hugging Face's layout: no config.json")
+    settings = read_json(folder / "config.json")
+    kind = settings.get("model_type")
+    if kind not in FAMILIES:
+        raise ValueError(f"{folder} holds a model of type {kind}; known: {', '.join(FAMILIES)}")
+    family = FAMILIES[kind]
+    if architecture is None:
+        architecture = (settings.get("architectures") or [*family.modules])[0]
+    if architecture not in family.modules:
+        known = ", ".join(family.modules)
+        raise ValueError(f"{folder} holds a {architecture}; of type {kind} are known: {known}")
+    try:
+        config = family.read_config(settings)
+    except KeyError as error:
+        raise ValueError(f"{folder / 'config.json'} lacks {error}") from error
+    except TypeError as error:
+        raise ValueError(f"{folder / 'config.json'} is damaged: {error}") from error
+    with torch.device("meta"):
+        model = family.modules[architecture](config, settings)
+    allocate(model, dtype)
+    tensors = family.of_model(open_tensors(folder), model)
+    try:
+        fill(model, family.rows_of(model), tensors, sizes_of(model))
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+    return model.eval()
+
+
+def load_model(where: str | Path) -> tuple[Module, Tokenizer]:
+    """Return a model in evaluation mode on the CPU, and its tokenizer.
+
+    `where` is the folder of a run of ours, a folder in Hugging Face's layout, or a name on the
+    Hugging Face hub. Raises what `load_checkpoint` and `load_pretrained` raise, and ValueError
+    for a tokenizer that is none of ours, or of another model.
+    """
+    if (Path(where) / "model.yaml").is_file():
+        return load_checkpoint(where)
+    folder = model_folder(where)
+    model, tokenizer = load_pretrained(folder), read_tokenizer(folder)
+    if tokenizer.d_vocab > (d_vocab := config_of(model).d_vocab):
+        raise ValueError(f"{folder}: {tokenizer.d_vocab} tokens, but the model knows {d_vocab}")
+    return model, tokenizer
+
+
+def allocate(model: Module, dtype: torch.dtype) -> None:
+    """Give memory to parameters that were made on the meta device; what is tied stays tied.
+
+    The models that can be loaded have no buffers.
+    """
+    real = {
+        parameter: Parameter(torch.empty(parameter.shape, dtype=dtype))
+        for parameter in model.parameters()
+    }
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, real[parameter])
+
+
+def save_pretrained(model: Module, folder: str | Path, tokenizer: Tokenizer | None = None) -> None:
+    """Write the model in Hugging Face's layout, its tokenizer too where one is given.
+
+    The folder must be new. ValueError for a model that no family there is like, with each
+    family's reason, and for a tokenizer that cannot be written so.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise FileExistsError(f"{folder} is there already: name a new folder")
+    family, settings = _family_of(model)
+    architecture = family.architecture[type(model)]
+    tensors = to_theirs(model, family.rows_of(model), sizes_of(model))
+    if architecture in family.bare:
+        tensors = {name.removeprefix(family.prefix): one for name, one in tensors.items()}
+    dtype = next(iter(tensors.values())).dtype
+    settings = {
+        "architectures": [architecture],
+        "model_type": family.model_type,
+        "torch_dtype": str(dtype).removeprefix("torch."),
+        **settings,
+    }
+    aside = folder.with_name(folder.name + ".part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        (aside / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+        save_file(tensors, str(aside / SAFETENSORS), metadata={"format": "pt"})
+        if tokenizer is not None:
+            save_tokenizer(tokenizer, aside)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _family_of(model: Module) -> tuple[Family, dict[str, Any]]:
+    """Return the first family that has a place for all of the model, and its settings."""
+    reasons = []
+    for family in FAMILIES.values():
+        if type(model) in family.architecture:
+            try:
+                return family, family.write_config(model)
+            except ValueError as error:
+                reasons.append(str(error))
+    raise ValueError(
+        f"no family in Hugging Face's library is like this {type(model).__name__}: "
+        + "; ".join(reasons)
+    )
