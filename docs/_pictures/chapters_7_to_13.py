@@ -17,7 +17,7 @@ from transformer.components.softmax import softmax
 from transformer.sampling.filters import apply_temperature, keep_top_k, keep_top_p
 from transformer.training.schedule import warmup_cosine
 
-FOLDER = Path(__file__).parents[1] / "chapters" / "pictures"
+FOLDER = Path(__file__).parent
 
 
 class Axes:
@@ -53,11 +53,7 @@ class Axes:
 
 def xor() -> None:
     """XOR in the plane of its inputs, and in that of two hidden units."""
-    picture = Picture(
-        250,
-        "Left: the four inputs of XOR in the plane of x1 and x2; no straight line parts the two "
-        "kinds. Right: the same points in the plane of two hidden units; a line parts them.",
-    )
+    picture = Picture(250)
     for left, title in ((10, "what comes in"), (260, "two hidden units")):
         picture.text((left + 105, 20), title, bold=True)
     plane = Axes(picture, (10, 35), (210, 185), (-2, 2), (-2, 2))
@@ -82,11 +78,7 @@ def xor() -> None:
 
 def activations() -> None:
     """Three activations over one axis."""
-    picture = Picture(
-        250,
-        "ReLU, GELU and SiLU from -4 to 3: all are near 0 far to the left and near x far to the "
-        "right. GELU dips to -0.17 and SiLU to -0.28 on the way.",
-    )
+    picture = Picture(250)
     axes = Axes(picture, (20, 15), (440, 215), (-4, 3), (-0.6, 3))
     axes.lines(x_at=0, y_at=0)
     for name, colour, dash in (("relu", INK, "2 3"), ("gelu", BLUE, ""), ("silu", ORANGE, "8 4")):
@@ -107,11 +99,7 @@ def activations() -> None:
 
 def stack() -> None:
     """The learning test's stack of random maps, its rms after every map."""
-    picture = Picture(
-        270,
-        "Root mean square of the activations after each of 24 random maps, logarithmic. Without "
-        "a norm it ends at 2 to the power 24 or -24; with one it stays at the gain.",
-    )
+    picture = Picture(270)
     axes = Axes(picture, (60, 15), (300, 220), (0, 24), (-8, 8))
     axes.lines(x_at=0, y_at=-8)
     width = 512
@@ -145,11 +133,7 @@ def stack() -> None:
 
 def block() -> None:
     """The two blocks, the stream upright."""
-    picture = Picture(
-        330,
-        "Two blocks side by side. Pre-norm: the stream runs straight up and each layer reads a "
-        "normalised copy and adds to it. Post-norm: a norm stands in the stream after each sum.",
-    )
+    picture = Picture(330)
     for left, title, post in ((20.0, "pre-norm", False), (265.0, "post-norm", True)):
         stream = left + 35
         picture.text((left + 95, 20), title, bold=True)
@@ -191,11 +175,7 @@ def block() -> None:
 
 def shift() -> None:
     """Which logits are compared with which token."""
-    picture = Picture(
-        190,
-        "Five tokens T h e space c. The logits at each position are compared with the token one "
-        "place to the right. The first token is no target, the last logits are not used.",
-    )
+    picture = Picture(190)
     tokens, left, step = ["T", "h", "e", "␣", "c"], 115.0, 75.0
     picture.text((8, 46), "logits at", anchor="start")
     picture.text((8, 150), "tokens", anchor="start")
@@ -213,11 +193,7 @@ def shift() -> None:
 
 def surprise() -> None:
     """The cost of a forecast against its probability."""
-    picture = Picture(
-        230,
-        "Minus the logarithm of p against p: 0 for a sure and right forecast, ln 2 at one half, "
-        "without limit as p goes to 0.",
-    )
+    picture = Picture(230)
     axes = Axes(picture, (50, 15), (400, 175), (0, 1), (0, 5))
     axes.lines(x_at=0, y_at=0)
     start = math.exp(-5)
@@ -242,11 +218,7 @@ def surprise() -> None:
 
 def schedule() -> None:
     """The learning rate of the Shakespeare run."""
-    picture = Picture(
-        220,
-        "The learning rate over 4,000 updates: a straight rise over 200, then half a cosine down "
-        "to a hundredth of the highest.",
-    )
+    picture = Picture(220)
     axes = Axes(picture, (70, 15), (390, 165), (0, 4000), (0, 0.0032))
     axes.lines(x_at=0, y_at=0)
     axes.curve(
@@ -272,11 +244,7 @@ LOGITS = torch.tensor([[4.0, 3.2, 2.9, 1.5, 1.2, 0.8, 0.1, -0.5]])
 
 def filters() -> None:
     """One distribution of eight tokens, and what each filter leaves of it."""
-    picture = Picture(
-        330,
-        "A distribution over eight tokens as bars, and the same at temperature 0.5 (sharper), at "
-        "temperature 2 (flatter), with top-k 3 (three bars) and with top-p 0.9 (four bars).",
-    )
+    picture = Picture(330)
     rows = [
         ("as it is", LOGITS, INK),
         ("temperature 0.5", apply_temperature(LOGITS, 0.5), BLUE),
@@ -303,11 +271,7 @@ def filters() -> None:
 
 def cache() -> None:
     """The scores of five tokens; the last row is all that a step with a cache computes."""
-    picture = Picture(
-        250,
-        "A triangle of scores, queries down and keys across. Without a cache a step computes the "
-        "whole triangle; with one only its last row and one new key and value.",
-    )
+    picture = Picture(250)
     n, side = 5, 30.0
     for left, title, cached in ((30.0, "without a cache", False), (275.0, "with one", True)):
         picture.text((left + 85, 20), title, bold=True)
@@ -337,11 +301,7 @@ def cache() -> None:
 
 def clipping() -> None:
     """Clipping by the global norm beside clipping each entry."""
-    picture = Picture(
-        215,
-        "Two gradients with the same direction before and after clipping to length 1. By the "
-        "global norm the direction stays; entry by entry it turns.",
-    )
+    picture = Picture(215)
     for left, title, tip, colour in (
         (
             20.0,

@@ -1,8 +1,7 @@
 """A few strokes of SVG, for pictures that read in light, in dark and on a phone.
 
 What is drawn in `INK` takes the colour of the text around it where the file stands inside a
-page, and that of the reader's system where it is opened by itself. The other colours are as far
-from white as from black. A picture is 480 units wide: on a phone its smallest text is 11 pixels.
+page. The other colours are as far from white as from black. A picture is 480 units wide: on a phone its smallest text is 11 pixels.
 """
 
 from collections.abc import Sequence
@@ -12,11 +11,6 @@ from pathlib import Path
 INK = "currentColor"
 BLUE, ORANGE, GREEN, PURPLE = "#3b82c4", "#c8641b", "#2f8f4e", "#8a63d2"
 WIDTH = 480
-STYLE = (  # an svg that is no root stands inside a page and has its colour
-    "svg:root{color:#1f2328}"
-    "@media(prefers-color-scheme:dark){svg:root{color:#e6e6e6;background:#131416}}"
-)
-
 Point = tuple[float, float]
 
 
@@ -26,10 +20,10 @@ def number(value: float) -> str:
 
 
 class Picture:
-    """Collects shapes and writes them to a file; `says` is read to who cannot see it."""
+    """Collects shapes and writes them to a file."""
 
-    def __init__(self, height: int, says: str) -> None:
-        self.height, self.says = height, says
+    def __init__(self, height: int) -> None:
+        self.height = height
         self.shapes: list[str] = []
 
     def text(
@@ -112,8 +106,7 @@ class Picture:
     def write(self, path: Path) -> None:
         path.write_text(
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height}" '
-            f'width="100%" style="max-width:{WIDTH * 5 // 4}px" role="img" '
-            f'aria-label="{escape(self.says)}">\n<style>{STYLE}</style>\n'
+            f'width="100%" style="max-width:{WIDTH * 5 // 4}px">\n'
             + "\n".join(self.shapes)
             + "\n</svg>\n",
             encoding="utf-8",
