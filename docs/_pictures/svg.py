@@ -1,7 +1,7 @@
 """A few strokes of SVG, for pictures that read in light, in dark and on a phone.
 
-What is drawn in `INK` takes the colour of the text around it where the file stands inside a
-page. The other colours are as far from white as from black. A picture is 480 units wide: on a phone its smallest text is 11 pixels.
+What is drawn in `INK` takes the colour of the text around it; the other colours are those of the
+site's style sheet, light or dark, with one between the two where there is no such sheet. A picture is 480 units wide: on a phone its text is 9 pixels high or more.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,9 @@ from html import escape
 from pathlib import Path
 
 INK = "currentColor"
-BLUE, ORANGE, GREEN, PURPLE = "#3b82c4", "#c8641b", "#2f8f4e", "#8a63d2"
+BLUE = "var(--drawing-one, #3b82c4)"
+ORANGE = "var(--drawing-two, #c8641b)"
+GREEN = "var(--drawing-three, #2f8f4e)"
 WIDTH = 480
 Point = tuple[float, float]
 
