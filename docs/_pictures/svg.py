@@ -1,7 +1,8 @@
 """A few strokes of SVG, for pictures that read in light, in dark and on a phone.
 
 What is drawn in `INK` takes the colour of the text around it; the other colours are those of the
-site's style sheet, light or dark, with one between the two where there is no such sheet. A picture is 480 units wide: on a phone its text is 9 pixels high or more.
+site's style sheet, light or dark, with one between the two where there is no such sheet. A
+picture is 480 units wide, so that a phone shows its text at 9 pixels or more.
 """
 
 from collections.abc import Sequence
