@@ -66,6 +66,14 @@ UncheckedConfig: type[TransformerConfig] = runpy.run_path(transformer.config.__f
             "position must be one of learned, sinusoidal, rotary, none; got 'alibi'",
         ),
         ({"attention_path": "flash"}, "attention_path must be one of explicit, fused; got 'flash'"),
+        *(
+            (
+                {"n_kv_heads": n},
+                "n_kv_heads must be none, or an integer of at least 1 that divides n_heads = 5; "
+                f"got {n!r}",
+            )
+            for n in (0, -1, 2, 1.0, True, 10)
+        ),
         ({"position_base": 1}, "position_base must be above 1; got 1"),
         ({"dropout": -0.1}, "dropout must be at least 0 and below 1; got -0.1"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1; got 1.0"),
@@ -99,6 +107,7 @@ def test_an_impossible_value_is_refused_with_what_is_allowed_what_was_given_and_
         {"position": "sinusoidal", "d_head": 3},
         {"position": "rotary", "d_model": 11},
         {"dropout": 0},
+        {"n_kv_heads": 5},
         dict.fromkeys(SIZES, 1),
     ],
     ids=str,
@@ -155,6 +164,7 @@ FULL = TransformerConfig(
     norm_eps=1e-7,  # YAML 1.1 takes 1e-7 for a string; 1.0e-07 is a number
     init_std=0.1,
     attention_path="fused",
+    n_kv_heads=1,
 )
 
 

@@ -7,7 +7,7 @@ that varies from call to call is `batch`, `pos`, `query_pos` or `key_pos`.
     d_vocab    tokens in the vocabulary         n_ctx     positions a model is made for
     d_model    width of the residual stream     d_mlp     width of the MLP's hidden layer
     n_heads    attention heads in a block       d_head    width of one head
-    n_layers   blocks
+    n_layers   blocks                           n_kv_heads  heads of keys and values
 
     tokens           Int   batch pos                       ids from 0 to d_vocab - 1
     real             Bool  batch pos                       False at padding
@@ -22,6 +22,7 @@ that varies from call to call is `batch`, `pos`, `query_pos` or `key_pos`.
     W_E              d_vocab d_model                       embedding
     W_pos            n_ctx d_model                         learned positions
     W_Q, W_K, W_V    n_heads d_model d_head                biases b_Q ...: n_heads d_head
+                                                           (n_kv_heads in K and V, if grouped)
     W_O              n_heads d_head d_model                bias b_O: d_model
     W_in, W_gate     d_model d_mlp                         biases b_in, b_gate: d_mlp
     W_out            d_mlp d_model                         bias b_out: d_model

@@ -37,6 +37,8 @@ class TransformerConfig:
         d_model: width of the residual stream.
         n_layers: blocks; 0 leaves the bigram model of embedding and unembedding.
         n_heads: attention heads in a block.
+        n_kv_heads: heads of keys and values, shared by groups of query heads (grouped-query
+            attention); None for one to each query head.
         d_head: width of a head's queries, keys and values; need not be d_model / n_heads.
         d_mlp: width of the MLP's hidden layer.
         activation: nonlinearity of the MLP.
@@ -59,6 +61,7 @@ class TransformerConfig:
     d_model: int
     n_layers: int
     n_heads: int
+    n_kv_heads: int | None = None
     d_head: int
     d_mlp: int
     activation: ActivationName = "gelu_tanh"
@@ -78,6 +81,11 @@ class TransformerConfig:
     def __post_init__(self) -> None:
         for name in ("d_vocab", "n_ctx", "d_model", "n_heads", "d_head", "d_mlp"):
             self._require(name, _is_integer(getattr(self, name), 1), "an integer of at least 1")
+        shared = self.n_kv_heads is None or (
+            _is_integer(self.n_kv_heads, 1) and self.n_heads % self.n_kv_heads == 0
+        )
+        why = f"none, or an integer of at least 1 that divides n_heads = {self.n_heads}"
+        self._require("n_kv_heads", shared, why)
         self._require("n_layers", _is_integer(self.n_layers, 0), "an integer of at least 0")
         for name in ("bias", "unembedding_bias", "tied"):
             self._require(name, isinstance(getattr(self, name), bool), "true or false")

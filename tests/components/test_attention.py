@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import ModuleList
 
-from tests.support import minimise, randomise
+from tests.support import gradient, minimise, randomise
 from transformer.components.attention import (
     Attention,
     AttentionPath,
@@ -126,9 +127,8 @@ def test_a_query_that_may_look_at_nothing_reads_zeros_and_its_gradients_are_fini
     out = attention(x, padding_mask(some_padding()))
     torch.testing.assert_close(out[0, 0], attention.b_O, msg="an empty row must read zeros")
     out.square().sum().backward()
-    for name, gradient in [("x", x.grad)] + [(n, p.grad) for n, p in attention.named_parameters()]:
-        assert gradient is not None
-        assert gradient.isfinite().all(), f"the gradient of {name} is not finite"
+    for name, value in [("x", x), *attention.named_parameters()]:
+        assert gradient(value).isfinite().all(), f"the gradient of {name} is not finite"
 
 
 def test_a_mask_can_differ_from_head_to_head() -> None:
@@ -195,6 +195,8 @@ def test_dropout_thins_the_pattern_in_training_and_nothing_in_evaluation() -> No
     [
         ({"n_heads": 0}, "n_heads must be an integer of at least 1, got 0"),
         ({"d_head": -2}, "d_head"),
+        ({"n_kv_heads": 2}, "n_kv_heads must divide n_heads = 3, got 2"),
+        ({"n_kv_heads": 0}, "n_kv_heads must be an integer of at least 1, got 0"),
         ({"d_model": 2.0}, "d_model"),
         ({"dropout": 1.0}, "p must be at least 0 and below 1"),
         ({"path": "flash"}, "path"),
@@ -339,6 +341,55 @@ def test_position_after_position_with_a_cache_is_the_whole(rotary: bool) -> None
         ]
         torch.testing.assert_close(torch.cat(chunks, dim=1), attention(x, None, positions))
     assert cache.length == POS
+
+
+N_GROUPED, N_KV_HEADS = 6, 2
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("rotary", [True, False])
+def test_grouped_queries_equal_plain_attention_with_each_key_and_value_head_repeated(
+    path: AttentionPath, masked: bool, rotary: bool
+) -> None:
+    """Ainslie et al. 2023: heads 0, 1, 2 read the first keys and values, 3, 4, 5 the second."""
+    turning = Rotary(d_head=4) if rotary else None
+    grouped = make(n_heads=N_GROUPED, n_kv_heads=N_KV_HEADS, d_head=4, path=path, rotary=turning)
+    plain = make(n_heads=N_GROUPED, d_head=4, rotary=turning)
+    weights = grouped.state_dict()
+    for name in ("W_K", "W_V", "b_K", "b_V"):
+        assert weights[name].shape[0] == N_KV_HEADS
+        weights[name] = weights[name][[0, 0, 0, 1, 1, 1]]
+    plain.load_state_dict(weights)
+
+    x, positions = stream(), torch.randint(0, 50, (BATCH, POS))
+    x_too = x.clone().requires_grad_()
+    x.requires_grad_()
+    mask = padding_mask(some_padding()) if masked else None
+    out, expected = grouped(x, mask, positions), plain(x_too, mask, positions)
+    torch.testing.assert_close(out, expected)
+    weighting = torch.randn_like(out)
+    (out * weighting).sum().backward()
+    (expected * weighting).sum().backward()
+    torch.testing.assert_close(x.grad, x_too.grad)
+    for name, parameter in plain.named_parameters():
+        theirs, ours = gradient(parameter), gradient(grouped.get_parameter(name))
+        if name in ("W_K", "W_V", "b_K", "b_V"):  # what is shared gathers the gradients of all
+            theirs = rearrange(theirs, "(kv sharing) ... -> kv sharing ...", kv=N_KV_HEADS).sum(1)
+        torch.testing.assert_close(ours, theirs, msg=f"gradient of {name}")
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("path", PATHS)
+def test_grouped_queries_keep_the_shared_heads_alone_in_the_cache(path: AttentionPath) -> None:
+    attention = make(n_heads=N_GROUPED, n_kv_heads=N_KV_HEADS, path=path)
+    x, cache = stream(), KeyValueCache()
+    with torch.no_grad():
+        chunks = [attention(x[:, at], None, None, cache) for at in (slice(0, 3), slice(3, POS))]
+        torch.testing.assert_close(torch.cat(chunks, dim=1), attention(x))
+    k, v = cache.append(*torch.zeros(2, BATCH, 1, N_KV_HEADS, D_HEAD, dtype=torch.float64))
+    assert k.shape == v.shape == (BATCH, POS + 1, N_KV_HEADS, D_HEAD)
 
 
 # Learning

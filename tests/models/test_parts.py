@@ -106,6 +106,7 @@ def test_each_part_is_given_all_its_keywords_and_the_configs_values(
         norm_eps=0.1,
         init_std=0.05,
         attention_path="fused",
+        n_kv_heads=1,
     )
     values = asdict(config) | {
         "causal": True,

@@ -42,6 +42,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "unembedding_bias": (True, False),
     "tied": (True, False),
     "dropout": (0.0, 0.3),
+    "n_kv_heads": (None, 1),
     "n_layers": (1, 2),  # none is the bigram model, compared by hand in test_gpt.py
 }
 # One draw of all the choices, from a shuffled list: hypothesis tries neighbours of what it has

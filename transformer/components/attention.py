@@ -8,13 +8,16 @@ Vaswani et al. 2017, sections 3.2.1 (equation 1) and 3.2.2. Heads are kept as an
 their own and summed at the end, which equals the paper's concatenation followed by W^O
 (Elhage et al. 2021, "Attention heads are independent and additive"); the biases are
 GPT-2's. `n_heads * d_head` need not be d_model.
+
+Grouped-query attention has fewer heads of keys and values than of queries, and several heads
+of queries read the same ones: a smaller cache (Ainslie et al. 2023, section 2.2).
 """
 
 import math
 from typing import Literal
 
 import torch
-from einops import einsum, rearrange
+from einops import einsum, rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import Module, Parameter
@@ -39,6 +42,16 @@ def project(
     return y if b is None else y + b
 
 
+def repeat_heads(
+    x: Float[Tensor, "batch pos n_kv_heads d_head"], n_heads: int
+) -> Float[Tensor, "batch pos n_heads d_head"]:
+    """Return keys or values for every query head; neighbours in a group share theirs."""
+    if x.shape[2] == n_heads:
+        return x
+    n_sharing = n_heads // x.shape[2]
+    return repeat(x, "batch pos heads d -> batch pos (heads sharing) d", sharing=n_sharing)
+
+
 def attention_scores(
     q: Float[Tensor, "batch query_pos n_heads d_head"],
     k: Float[Tensor, "batch key_pos n_heads d_head"],
@@ -57,7 +70,7 @@ def attention_scores(
 def and_causal(
     mask: Bool[Tensor, "#batch #n_heads #query_pos key_pos"] | None,
     q: Float[Tensor, "batch query_pos n_heads d_head"],
-    k: Float[Tensor, "batch key_pos n_heads d_head"],
+    k: Float[Tensor, "batch key_pos n_kv_heads d_head"],
 ) -> Bool[Tensor, "#batch #n_heads query_pos key_pos"]:
     """Return the mask under which the queries, the last of the keys' positions, see no later."""
     earlier = causal_mask(q.shape[1], k.shape[1], q.device)
@@ -79,21 +92,28 @@ def mix_values(
 
 def fused_attention(
     q: Float[Tensor, "batch query_pos n_heads d_head"],
-    k: Float[Tensor, "batch key_pos n_heads d_head"],
-    v: Float[Tensor, "batch key_pos n_heads d_head"],
+    k: Float[Tensor, "batch key_pos n_kv_heads d_head"],
+    v: Float[Tensor, "batch key_pos n_kv_heads d_head"],
     mask: Bool[Tensor, "#batch #n_heads #query_pos key_pos"] | None,
     causal: bool,
     dropout_p: float,
 ) -> Float[Tensor, "batch query_pos n_heads d_head"]:
     """Return the same z from torch's fused kernel, which never stores the pattern.
 
+    Keys and values that query heads share are not repeated in memory.
     The kernel is fastest when it makes the causal mask itself, which it does only where no
-    other mask is given, and rightly only where there are as many queries as keys.
+    other mask is given, and rightly only where there are as many queries as keys. One query
+    needs none.
     """
+    if causal and q.shape[1] == 1:
+        causal = False  # a single query is the last position: nothing is later
     if causal and (mask is not None or q.shape[1] < k.shape[1]):
         mask, causal = and_causal(mask, q, k), False
     q, k, v = (rearrange(x, "batch pos heads d -> batch heads pos d") for x in (q, k, v))
-    z = scaled_dot_product_attention(q, k, v, mask, dropout_p=dropout_p, is_causal=causal)
+    grouped = q.shape[1] != k.shape[1]
+    z = scaled_dot_product_attention(
+        q, k, v, mask, dropout_p=dropout_p, is_causal=causal, enable_gqa=grouped
+    )
     return rearrange(z, "batch heads pos d -> batch pos heads d")
 
 
@@ -111,7 +131,9 @@ class Attention(Module):
     """Multi-head self-attention.
 
     Parameters: `W_Q W_K W_V: n_heads d_model d_head`, `W_O: n_heads d_head d_model` from
-    N(0, init_std^2); `b_Q b_K b_V: n_heads d_head`, `b_O: d_model` from zeros.
+    N(0, init_std^2); `b_Q b_K b_V: n_heads d_head`, `b_O: d_model` from zeros. With
+    `n_kv_heads`, a divisor of n_heads, `W_K W_V b_K b_V` and the cache have as many heads as
+    that, each read by n_heads / n_kv_heads neighbouring heads of queries.
 
     `path="explicit"` computes the equation and holds the pattern; `path="fused"` hands the
     middle to torch's kernel. They agree in value and in gradient; with dropout they draw
@@ -124,6 +146,7 @@ class Attention(Module):
         d_model: int,
         n_heads: int,
         d_head: int,
+        n_kv_heads: int | None = None,
         causal: bool = True,
         bias: bool = True,
         rotary: Module | None = None,
@@ -132,7 +155,10 @@ class Attention(Module):
         init_std: float = 0.02,
     ) -> None:
         super().__init__()
-        require_positive(d_model=d_model, n_heads=n_heads, d_head=d_head)
+        n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
+        require_positive(d_model=d_model, n_heads=n_heads, d_head=d_head, n_kv_heads=n_kv_heads)
+        if n_heads % n_kv_heads:
+            raise ValueError(f"n_kv_heads must divide n_heads = {n_heads}, got {n_kv_heads}")
         if path not in ("explicit", "fused"):
             raise ValueError(f"path must be 'explicit' or 'fused', got {path!r}")
         self.causal = causal
@@ -140,12 +166,12 @@ class Attention(Module):
         self.rotary = rotary
         self.dropout = Dropout(p=dropout)
         self.W_Q = Parameter(torch.randn(n_heads, d_model, d_head) * init_std)
-        self.W_K = Parameter(torch.randn(n_heads, d_model, d_head) * init_std)
-        self.W_V = Parameter(torch.randn(n_heads, d_model, d_head) * init_std)
+        self.W_K = Parameter(torch.randn(n_kv_heads, d_model, d_head) * init_std)
+        self.W_V = Parameter(torch.randn(n_kv_heads, d_model, d_head) * init_std)
         self.W_O = Parameter(torch.randn(n_heads, d_head, d_model) * init_std)
         self.b_Q = Parameter(torch.zeros(n_heads, d_head)) if bias else None
-        self.b_K = Parameter(torch.zeros(n_heads, d_head)) if bias else None
-        self.b_V = Parameter(torch.zeros(n_heads, d_head)) if bias else None
+        self.b_K = Parameter(torch.zeros(n_kv_heads, d_head)) if bias else None
+        self.b_V = Parameter(torch.zeros(n_kv_heads, d_head)) if bias else None
         self.b_O = Parameter(torch.zeros(d_model)) if bias else None
 
     def forward(
@@ -178,6 +204,7 @@ class Attention(Module):
             dropout_p = self.dropout.p if self.training else 0.0
             z = fused_attention(q, k, v, mask, self.causal, dropout_p)
         else:
+            k, v = repeat_heads(k, q.shape[2]), repeat_heads(v, q.shape[2])
             scores = attention_scores(q, k, and_causal(mask, q, k) if self.causal else mask)
             pattern = softmax(scores)
             z = mix_values(self.dropout(pattern), v)

@@ -158,7 +158,7 @@ EXERCISES: dict[str, Exercise] = {
         _other("splits", 11, "data", "split_tokens"),
         _other("filters", 12, "sampling", "apply_temperature", "keep_top_k", "keep_top_p"),
         _other("generate", 12, "sampling", "draw", "generate"),
-        _component("cache", 13, "KeyValueCache"),
+        _component("cache", 13, "KeyValueCache", given=("KeyValueCache.select",)),
     )
 }
 

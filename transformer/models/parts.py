@@ -70,6 +70,8 @@ def build_block(config: TransformerConfig, parts: Parts, *, causal: bool) -> Mod
     rotary = None
     if config.position == "rotary":
         rotary = parts.rotary(d_head=config.d_head, base=config.position_base)
+    # An attention of the caller's own need know of groups only where the config asks for them.
+    grouped = {} if config.n_kv_heads is None else {"n_kv_heads": config.n_kv_heads}
     attention = parts.attention(
         d_model=config.d_model,
         n_heads=config.n_heads,
@@ -80,6 +82,7 @@ def build_block(config: TransformerConfig, parts: Parts, *, causal: bool) -> Mod
         dropout=config.dropout,
         path=config.attention_path,
         init_std=config.init_std,
+        **grouped,
     )
     mlp_part = parts.gated_mlp if config.mlp == "gated" else parts.mlp
     mlp = mlp_part(
