@@ -21,7 +21,10 @@ HELP = "let a trained model continue a prompt"
 def make_parser() -> Parser:
     """Return the parser of this command's arguments."""
     parser = Parser(description=HELP)
-    parser.add_argument("run", type=Path, help="the folder of a run")
+    parser.add_argument("run", type=Path, help="the folder of a run, or of one checkpoint of it")
+    parser.add_argument(
+        "--checkpoint", type=str, default="last", help="of a run's: last, best, or a step"
+    )
     parser.add_argument(
         "--prompt",
         type=str | None,
@@ -58,7 +61,7 @@ def run(options: Namespace) -> None:
     from transformer.training.device import pick_device
 
     device = pick_device(options.device)
-    model, tokenizer = load_checkpoint(options.run)
+    model, tokenizer = load_checkpoint(options.run, options.checkpoint)
     prompt = opening(tokenizer) if options.prompt is None else options.prompt
     print(prompt, end="", flush=True)
     for text in continue_prompt(
