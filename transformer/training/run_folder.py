@@ -78,11 +78,10 @@ def load_train_config(run: Path) -> TrainConfig:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(TrainConfig)
     try:
-        options = parser.instantiate(parser.parse_path(file))
+        return TrainConfig(**vars(parser.instantiate(parser.parse_path(file))))
     except Exception as error:  # jsonargparse passes on whatever was wrong
         reason = " ".join(str(error).split())
         raise ValueError(f"{file} is no configuration: {reason}") from error
-    return TrainConfig(**vars(options))
 
 
 def append_line(file: Path, record: Mapping[str, Any]) -> None:
