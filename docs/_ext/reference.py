@@ -1,4 +1,4 @@
-"""The API reference: a page for each folder of the package, made anew whenever the site is built."""
+"""The API reference: a page for each folder of the package, made anew with the site."""
 
 import pkgutil
 from pathlib import Path

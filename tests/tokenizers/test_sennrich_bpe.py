@@ -69,7 +69,7 @@ def test_an_unseen_word_is_made_of_parts_that_were_seen() -> None:
 
 
 @holds_for(text=FEW_LETTERS | TEXT, n_merges=st.integers(0, 40))
-def test_each_merge_takes_the_commonest_pair_and_counts_never_rise(
+def test_each_merge_takes_the_commonest_pair_whose_count_never_rises(
     text: str, n_merges: int
 ) -> None:
     vocab = build_vocab(text.replace("<", ""))
