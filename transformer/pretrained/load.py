@@ -73,8 +73,9 @@ def load_model(where: str | Path) -> tuple[Module, Tokenizer]:
     """Return a model in evaluation mode on the CPU, and its tokenizer.
 
     `where` is the folder of a run of ours or of a checkpoint of it, a folder in Hugging Face's
-    layout, or a name on the Hugging Face hub. Raises what `load_checkpoint` and `load_pretrained` raise, and ValueError
-    for a tokenizer that is none of ours, or of another model.
+    layout, or a name on the Hugging Face hub. Raises what `load_checkpoint` and
+    `load_pretrained` raise, and ValueError for a tokenizer that is none of ours, or of another
+    model.
     """
     if any((Path(where) / name).is_file() for name in ("train.yaml", "model.yaml")):
         return load_checkpoint(where)
