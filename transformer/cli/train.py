@@ -79,6 +79,7 @@ def run(options: Namespace) -> None:
             raise SystemExit(status)
         return
 
+    from transformer.training.checkpoint import load_checkpoint
     from transformer.training.distributed import ranks
     from transformer.training.job import execute, prepare
 
@@ -129,7 +130,7 @@ def run(options: Namespace) -> None:
     draw_loss_curve(folder, records, job.tokenizer.d_vocab)
     console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
     for text in continue_prompt(
-        job.model.eval(),
+        load_checkpoint(folder)[0].to(job.device),
         job.tokenizer,
         opening(job.tokenizer),
         device=job.device,
