@@ -72,7 +72,7 @@ def train(
         set_learning_rate(optimizer, learning_rate)
         micro_batches = torch.split(to_device(batches[step], device), config.batch_size)
         metrics = update(
-            fast or model,
+            model if fast is None else fast,
             optimizer,
             *micro_batches,
             clip_norm=config.optimizer.clip_norm,
