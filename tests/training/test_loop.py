@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import Module
 
 from transformer.config import TransformerConfig
 from transformer.data.batches import RandomBatches
@@ -153,6 +154,32 @@ def test_each_schedule_is_followed_to_the_last_step() -> None:
         assert rates[2] == max(rates) == 0.02
         assert rates[-1] == pytest.approx(last * 0.02)
         assert (rates[18] == 0.02) == (name in ("constant", "stable-decay"))
+
+
+class Wrapped(Module):
+    """Stands before a model as torch.compile's wrapper does: it has a `len`, which is an error."""
+
+    def __init__(self, model: Module) -> None:
+        super().__init__()
+        self.model = model
+        self.calls = 0
+
+    def __len__(self) -> int:
+        raise TypeError("this has no length")
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        logits: torch.Tensor = self.model(tokens)
+        return logits
+
+
+def test_updates_call_the_fast_form_of_the_model_where_there_is_one() -> None:
+    text, _ = noisy_counting(100, 0.5)
+    torch.manual_seed(0)
+    fast = Wrapped(GPT(CONFIG.model))
+    config = replace(CONFIG, max_steps=3)
+    list(run_of(config, text, fast=fast)[1])
+    assert fast.calls == 3
 
 
 def test_accumulated_batches_are_one_large_batch() -> None:
