@@ -8,6 +8,8 @@ needs nothing but a Python and git. Poetry comes into `.poetry/`, the packages i
 both in this folder; a second call installs nothing.
 """
 
+from __future__ import annotations  # for an old Python to come as far as the line about it
+
 import hashlib
 import os
 import shutil
@@ -75,7 +77,7 @@ def set_up() -> None:
     run(
         [str(POETRY), "--project", str(PROJECT), "install"],
         "Is there room on the disk, and does the index answer?",
-        env=environment() | pip_index(),
+        env={**environment(), **pip_index()},
     )
     UNFINISHED.unlink()
 
@@ -85,15 +87,25 @@ def find_python() -> str:
     if sys.version_info[:2] in SUPPORTED:
         return sys.executable
     for major, minor in SUPPORTED:
-        if found := shutil.which(f"python{major}.{minor}"):
+        found = shutil.which(f"python{major}.{minor}")
+        if found and answers(found):
             return found
     here = ".".join(map(str, sys.version_info[:3]))
     fail(f"this needs Python 3.11, 3.12 or 3.13, and found only {here} ({sys.executable})")
 
 
+def answers(python: str) -> bool:
+    """Whether it runs: a version manager's shim may stand for a Python that is gone."""
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
 def environment() -> dict[str, str]:
-    """Return this process's environment with Poetry led to the project's own `.venv`."""
-    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    """Return this process's environment with Poetry led to the project's own `.venv`.
+
+    Poetry would install into another environment, venv or conda's, that is active.
+    """
+    active = ("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV")
+    env = {name: value for name, value in os.environ.items() if name not in active}
     env["POETRY_VIRTUALENVS_IN_PROJECT"] = "true"
     env["POETRY_VIRTUALENVS_USE_POETRY_PYTHON"] = "true"
     return env

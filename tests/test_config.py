@@ -184,6 +184,12 @@ def test_a_file_by_hand_needs_the_sizes_only(tmp_path: Path) -> None:
     assert TransformerConfig.from_yaml(str(path)) == TransformerConfig(**SIZES)
 
 
+def test_a_number_may_be_written_as_python_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(SIZES) + "norm_eps: 1e-5\n")  # to YAML 1.1 a text
+    assert TransformerConfig.from_yaml(path).norm_eps == 1e-5
+
+
 WHOLE = yaml.safe_dump(SIZES)
 
 
@@ -194,7 +200,7 @@ WHOLE = yaml.safe_dump(SIZES)
         (WHOLE + "7: 20\ncolour: red", "no config has: 7, colour"),
         ("d_model: 10", "is not a whole config: .*missing.*'d_vocab'"),
         (WHOLE + "d_model: ten", r"config\.yaml: d_model must be an integer .*; got 'ten'"),
-        (WHOLE + "norm_eps: 1e-5", r"config\.yaml: norm_eps must be a number; got '1e-5'"),
+        (WHOLE + "norm_eps: small", r"config\.yaml: norm_eps must be a number; got 'small'"),
         (WHOLE + "mlp: [plain]", r"config\.yaml: mlp must be one of .*; got \['plain'\]"),
         ("- d_model\n- 10", r"must hold a mapping of config fields, got \['d_model', 10\]"),
         ("", "must hold a mapping of config fields, got None"),

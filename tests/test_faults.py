@@ -158,10 +158,10 @@ FAULTS = [
     ),
     Fault(
         "misspelt weights are left random on loading",
-        "training/checkpoint.py",
-        'load_model(model, str(folder / "model.safetensors"))',
-        'load_model(model, str(folder / "model.safetensors"), strict=False)',
-        "training/test_checkpoint.py",
+        "training/model_files.py",
+        "load_model(model, str(folder / WEIGHTS), device=str(device))",
+        "load_model(model, str(folder / WEIGHTS), device=str(device), strict=False)",
+        "training/test_model_files.py",
     ),
 ]
 

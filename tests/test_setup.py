@@ -61,8 +61,21 @@ def test_a_python_that_is_supported_is_taken_and_another_is_looked_for(
 ) -> None:
     assert quickstart.find_python() == sys.executable
     monkeypatch.setattr(quickstart, "SUPPORTED", ((2, 0), (2, 1)))
-    monkeypatch.setattr(quickstart.shutil, "which", lambda name: {"python2.1": "/x"}.get(name))
-    assert quickstart.find_python() == "/x"
+    there = {"python2.1": sys.executable}
+    monkeypatch.setattr(quickstart.shutil, "which", there.get)
+    assert quickstart.find_python() == sys.executable
+
+
+def test_a_python_that_does_not_run_is_passed_over(
+    quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shim = tmp_path / "python2.1"
+    shim.write_text("#!/bin/sh\necho 'python2.1: command not found'; exit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setattr(quickstart, "SUPPORTED", ((2, 1), (2, 0)))
+    there = {"python2.1": str(shim), "python2.0": sys.executable}
+    monkeypatch.setattr(quickstart.shutil, "which", there.get)
+    assert quickstart.find_python() == sys.executable
 
 
 def test_without_a_supported_python_one_line_says_what_is_needed(
@@ -87,9 +100,11 @@ def test_without_a_command_it_says_what_to_type(
 def test_poetry_is_not_led_into_another_environment(
     quickstart: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VIRTUAL_ENV", "/another/project/.venv")
+    others = ("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV")
+    for name in others:
+        monkeypatch.setenv(name, "/another/environment")
     environment = quickstart.environment()
-    assert "VIRTUAL_ENV" not in environment
+    assert not environment.keys() & set(others)
     assert environment["POETRY_VIRTUALENVS_IN_PROJECT"] == "true"
 
 

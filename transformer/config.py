@@ -26,6 +26,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "attention_path": get_args(AttentionPath),
 }
 
+_NUMBERS = ("position_base", "dropout", "norm_eps", "init_std")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
@@ -91,7 +93,7 @@ class TransformerConfig:
             self._require(name, isinstance(getattr(self, name), bool), "true or false")
         for name, choices in _CHOICES.items():
             self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
-        for name in ("position_base", "dropout", "norm_eps", "init_std"):
+        for name in _NUMBERS:
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)
             self._require(name, number and math.isfinite(value), "a number")
@@ -132,12 +134,22 @@ class TransformerConfig:
                 f"{path} has fields that no config has: {', '.join(unknown)}. "
                 f"Known are: {', '.join(sorted(known))}"
             )
+        for name in values.keys() & set(_NUMBERS):
+            values[name] = _as_number(values[name])
         try:
             return cls(**values)
         except TypeError as error:
             raise ValueError(f"{path} is not a whole config: {error}") from error
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def _as_number(value: Any) -> Any:
+    """Return text such as "1e-5" as its number: YAML 1.1 wants a point in it."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _is_integer(value: object, least: int) -> bool:

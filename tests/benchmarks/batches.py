@@ -62,14 +62,15 @@ def measure(rounds: int, folder: Path) -> list[Row]:
     model = GPT(model_config)
     optimizer = make_adamw(
         model,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        betas=(config.beta1, config.beta2),
+        learning_rate=config.optimizer.lr,
+        weight_decay=config.optimizer.weight_decay,
+        betas=(config.optimizer.beta1, config.optimizer.beta2),
     )
     batch, precision = in_memory.at(torch.arange(config.batch_size)), pick_precision(cpu, "auto")
 
     def step(_: int) -> None:
-        train_step(model, optimizer, batch, clip_norm=config.clip_norm, precision=precision)
+        clip_norm = config.optimizer.clip_norm
+        train_step(model, optimizer, batch, clip_norm=clip_norm, precision=precision)
 
     seconds(step, 3)  # what is set up once is not counted
     pairs: dict[str, list[tuple[float, float]]] = {name: [] for name in loaders}

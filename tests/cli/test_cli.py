@@ -12,9 +12,10 @@ import pytest
 
 from transformer.cli import main
 from transformer.tokenizers import CharacterTokenizer
+from transformer.training.checkpoint import find_checkpoint
 
 SMALL = [
-    *("--steps", "12", "--batch_size", "2", "--eval_every", "6", "--log_every", "2"),
+    *("--max_steps", "12", "--batch_size", "2", "--eval_every", "6", "--log_every", "2"),
     *("--model.n_ctx", "7", "--model.d_model", "10", "--model.n_layers", "1"),
     *("--model.n_heads", "3", "--model.d_head", "2", "--model.d_mlp", "13"),
     *("--device", "cpu"),
@@ -69,8 +70,7 @@ def test_training_reports_and_samples_and_says_where_all_is_kept(
     assert f"transformer sample {folder}" in printed
     files = {file.name for file in folder.iterdir()}
     assert files == {
-        *("train.yaml", "model.yaml", "model.safetensors"),
-        *("tokenizer.json", "metrics.jsonl", "loss.png"),
+        *("train.yaml", "environment.jsonl", "metrics.jsonl", "loss.png", "checkpoints"),
     }
 
 
@@ -84,6 +84,23 @@ def test_a_run_is_repeated_from_the_config_in_its_folder(run: Path, tmp_path: Pa
         return [r.get("loss", r.get("validation_loss")) for r in records]
 
     assert losses(second) == losses(run)
+
+
+def test_a_run_goes_on_and_is_made_longer(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (find_checkpoint(run) / "state.json").unlink()
+    main(["train", "--resume", str(run), "--max_steps", "16", "--eval_every", "4"])
+    printed = capsys.readouterr().out
+    assert "step-00000012 is damaged: state.json is missing" in printed
+    steps = [line.split()[1] for line in printed.splitlines() if line.startswith("step ")]
+    assert steps == ["6", "8", "12", "16"], "what was before belongs to the curve"
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in records if "loss" in r] == [2, 4, 6, 8, 10, 12, 14, 16]
+    starts = (run / "environment.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in starts] == [0, 6]
+    assert "max_steps: 16" in (run / "train.yaml").read_text()
+    assert "n_layers: 1" in (run / "train.yaml").read_text(), "the run's own options are lost"
+    said = complaint(["train", "--resume", str(run), "--model.d_mlp", "17"], capsys)
+    assert "model.yaml is not the model of this run" in said
 
 
 def test_a_sample_begins_with_the_prompt_and_its_seed_repeats_it(
@@ -122,7 +139,7 @@ def test_the_cost_of_gpt2_is_printed(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_cost_of_a_trained_model_is_read_from_its_file(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["config", str(run / "model.yaml")])
+    main(["config", str(find_checkpoint(run) / "model.yaml")])
     assert "1 x 3 x 10" in capsys.readouterr().out
 
 
@@ -133,16 +150,22 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
         (["trian"], "invalid choice: 'trian'"),
         (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
         (["config", "gpt5.yaml"], "gpt5.yaml"),
-        (["sample", "nowhere"], "there is no run at nowhere"),
+        (["sample", "./nowhere"], "there is no folder ./nowhere"),
         (["sample"], "run"),
         (["train", "--text", "nowhere.txt"], "there is no text file at nowhere.txt"),
         (["train", "--data", "nowhere"], "there is no text file at nowhere, nor a folder"),
         (["train", "--data", "imdb", "--text", "a.txt"], "give text or data, not both"),
-        (["train", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (
+            ["train", "--config", "nowhere.yaml"],
+            "no file nowhere.yaml, and no recipe has that name",
+        ),
         (["prepare", "nowhere", "corpus"], "there is no text file at nowhere, nor a folder"),
         (["prepare", "counting", "corpus", "--num_processes", "0"], "num_processes must be at"),
-        (["train", "--steps", "many"], "steps"),
-        (["train", "--steps", "0"], "steps must be at least 1; got 0"),
+        (["train", "--max_steps", "many"], "max_steps"),
+        (["train", "--max_steps", "0"], "max_steps must be at least 1; got 0"),
+        (["train", "--max_steps", "null"], "give max_steps or epochs"),
+        (["train", "--optimizer.lr", "0"], "lr must be above 0; got 0.0"),
+        (["train", "--resume", "nowhere"], "there is no run at nowhere"),
         (["train", "--stepz", "1"], "stepz"),
         (["train", "--model.n_layers", "-1"], "n_layers must be an integer of at least 0"),
         (["train", "--model.norm", "batch"], "norm"),
@@ -193,9 +216,11 @@ def test_a_corpus_of_each_tokenizer_is_prepared_trained_on_and_sampled_from(
     folder, runs = tmp_path / "corpus", tmp_path / "runs"
     size = [] if kind == "byte" else ["--tokenizer_size", "258" if kind == "byte-bpe" else "20"]
     main(["prepare", str(text), str(folder), "--tokenizer", kind, *size])
-    main(["train", "--data", str(folder), "--runs", str(runs), *SMALL, "--steps", "2"])
+    main(["train", "--data", str(folder), "--runs", str(runs), *SMALL, "--max_steps", "2"])
     [run] = runs.iterdir()
-    assert (run / "tokenizer.json").read_text() == (folder / "tokenizer.json").read_text()
+    assert (find_checkpoint(run) / "tokenizer.json").read_text() == (
+        folder / "tokenizer.json"
+    ).read_text()
     capsys.readouterr()
     main(["sample", str(run), "--tokens", "5", "--prompt", "the cat"])
     assert capsys.readouterr().out.startswith("the cat")
@@ -207,14 +232,16 @@ def test_a_prompt_without_a_token_and_a_tokenizer_that_is_none_are_one_line(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = tmp_path / "runs"
-    options = ["--text", str(text), "--runs", str(runs), *SMALL, "--steps", "2"]
+    options = ["--text", str(text), "--runs", str(runs), *SMALL, "--max_steps", "2"]
     main(["train", *options, "--tokenizer", "wordpiece"])
     [run] = runs.iterdir()
     capsys.readouterr()
     assert "has no token" in complaint(["sample", str(run), "--prompt", " "], capsys)
-    CharacterTokenizer("ab").save(run / "tokenizer.json")
+    folder = find_checkpoint(run)
+    (folder / "manifest.json").unlink()  # else its hash would tell first
+    CharacterTokenizer("ab").save(folder / "tokenizer.json")
     assert "is that of another run" in complaint(["sample", str(run)], capsys)
-    (run / "tokenizer.json").write_text("{")
+    (folder / "tokenizer.json").write_text("{")
     assert "tokenizer.json is no tokenizer file" in complaint(["sample", str(run)], capsys)
     said = complaint(["train", *options, "--tokenizer", "bpe"], capsys)
     assert "no tokenizer has that name: character, byte, sennrich-bpe" in said
@@ -225,9 +252,12 @@ def test_a_damaged_checkpoint_and_a_foreign_character_are_one_line_too(
 ) -> None:
     said = complaint(["sample", str(run), "--prompt", "Ω"], capsys)
     assert "the vocabulary has no 'Ω'" in said
-    weights = run / "model.safetensors"
+    assert "no checkpoint '5'; it has last, best, 6, 12" in complaint(
+        ["sample", str(run), "--checkpoint", "5"], capsys
+    )
+    weights = find_checkpoint(run) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    assert "model.safetensors cannot be loaded" in complaint(["sample", str(run)], capsys)
+    assert "is damaged: model.safetensors has bytes 100" in complaint(["sample", str(run)], capsys)
     weights.unlink()
     assert "model.safetensors is missing" in complaint(["sample", str(run)], capsys)
 
@@ -236,7 +266,7 @@ def test_a_damaged_checkpoint_and_a_foreign_character_are_one_line_too(
 def test_ctrl_c_saves_the_model_and_says_where(text: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     command = [sys.executable, "-m", "transformer", "train", "--text", str(text)]
-    options = [*SMALL, "--steps", "1000000", "--runs", str(runs)]
+    options = [*SMALL, "--max_steps", "1000000", "--runs", str(runs)]
     process = subprocess.Popen(
         command + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -248,7 +278,10 @@ def test_ctrl_c_saves_the_model_and_says_where(text: Path, tmp_path: Path) -> No
     _, errors = process.communicate(timeout=60)
     [folder] = runs.iterdir()
     assert process.returncode == 130
-    assert errors.strip() == (f"transformer: interrupted; the model so far is saved in {folder}")
+    assert errors.strip() == (
+        "transformer: interrupted; it is saved, and goes on with: "
+        f"transformer train --resume {folder}"
+    )
     main(["sample", str(folder), "--tokens", "1"])
 
 

@@ -63,7 +63,7 @@ def test_a_run_is_examined_with_its_own_model_text_and_learning_rate(
     main(
         [
             *("train", *sources[:2], "--runs", str(tmp_path / "runs"), "--device", "cpu"),
-            *("--steps", "2", "--batch_size", "2", "--learning_rate", "7", "--log_every", "1"),
+            *("--max_steps", "2", "--batch_size", "2", "--optimizer.lr", "7", "--log_every", "1"),
             *("--model.n_ctx", "11", "--model.d_model", "10", "--model.n_layers", "1"),
             *("--model.n_heads", "1", "--model.d_head", "2", "--model.d_mlp", "13"),
         ]

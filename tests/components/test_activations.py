@@ -42,6 +42,14 @@ def test_zero_stays_zero_and_large_inputs_pass_or_stop(name: str) -> None:
     assert far.grad.isfinite().all()
 
 
+@pytest.mark.house  # any number from 0 to 1 is a subgradient there
+def test_the_gradient_of_relu_at_zero_is_that_of_torchs() -> None:
+    x = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    relu(x).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert x.grad.item() == 0.0
+
+
 def test_the_two_forms_of_gelu_are_close_and_not_the_same() -> None:
     x = torch.linspace(-4, 4, 801, dtype=torch.float64)
     apart = (gelu(x) - gelu_tanh(x)).abs().max().item()

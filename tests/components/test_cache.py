@@ -65,6 +65,18 @@ def test_attention_that_is_not_causal_cannot_have_one() -> None:
         make(causal=False)(torch.zeros(1, 1, D_MODEL).double(), None, None, KeyValueCache())
 
 
+@pytest.mark.parametrize("rows", [[2, 0], [1, 1, 0, 2, 2], [1]])
+def test_rows_leave_change_places_and_go_on_twice(rows: list[int]) -> None:
+    k, v = (torch.randn(3, POS, N_HEADS, D_HEAD) for _ in range(2))
+    cache = KeyValueCache()
+    cache.select(torch.tensor(rows))  # of nothing
+    cache.append(k[:, :5], v[:, :5])
+    cache.select(torch.tensor(rows))
+    all_k, all_v = cache.append(k[rows, 5:], v[rows, 5:])
+    assert torch.equal(all_k, k[rows])
+    assert torch.equal(all_v, v[rows])
+
+
 # Oracle: attention over the whole, without a cache
 
 

@@ -22,6 +22,14 @@ def test_entries_are_dropped_at_the_rate_asked_for_and_the_rest_scaled(p: float)
     torch.testing.assert_close(kept, torch.full_like(kept, 3.0 / (1 - p)))
 
 
+@pytest.mark.house
+def test_a_small_rate_is_kept_in_bfloat16() -> None:
+    # Drawn in bfloat16 itself, one number in 256 would be zero, and dropped at any rate.
+    p, n = 0.001, 1_000_000
+    dropped = (Dropout(p=p)(torch.ones(n, dtype=torch.bfloat16)) == 0).float().mean().item()
+    assert dropped == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / n))
+
+
 def test_entries_are_dropped_one_by_one_not_by_rows_or_columns() -> None:
     out = Dropout(p=0.5)(torch.ones(200, 300))
     # Rows and columns of a hundred or more coin throws: none is all heads.

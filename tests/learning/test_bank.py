@@ -61,7 +61,7 @@ def test_a_variant_is_named_as_itself_and_as_no_other(entry: Misconception) -> N
     named_as_itself(entry)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # CI runs `transformer score --strict`, which asks this of the whole way there
 @pytest.mark.parametrize(
     "entry",
     [entry for entry in whole_bank() if entry.exercise.name not in QUICK],

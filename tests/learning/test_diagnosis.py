@@ -10,13 +10,14 @@ from torch import Tensor
 from transformer.components.attention import Attention
 from transformer.components.norm import layer_norm
 from transformer.learning.bank import Misconception, find, variant
-from transformer.learning.diagnosis import diagnose
+from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.evidence import confirmed, read_pattern
 from transformer.learning.exercises import exercise
 from transformer.learning.implementation import Namespace, reference
 from transformer.learning.outcome import Raised, first_difference, same
 from transformer.learning.properties import broken_properties, influence, influence_map
 from transformer.learning.relations import relation
+from transformer.learning.report import MARKS
 from transformer.learning.verdict import Verdict, from_diagnosis
 
 
@@ -158,6 +159,19 @@ def test_what_a_wrong_result_has_to_do_with_the_right_one(
     assert said in str(relation(change(RIGHT), RIGHT, SIZES))
 
 
+def test_of_two_sizes_that_are_equal_both_are_said() -> None:
+    alike = {"d_model": 5, "d_vocab": 5}
+    assert str(relation(RIGHT / 5**0.5, RIGHT, alike)).endswith(
+        "= 1/sqrt(d_model) or 1/sqrt(d_vocab)"
+    )
+
+
+def test_as_many_digits_are_shown_as_tell_two_numbers_apart() -> None:
+    ours = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    yours = ours + torch.tensor([0.0, 1e-7])
+    assert first_difference(yours, ours) == "yours gives 2.0000001 at [1], expected 2"
+
+
 def test_what_has_nothing_to_do_with_it_is_called_nothing() -> None:
     assert relation(torch.randn(2, 3, 4).double(), RIGHT, SIZES) is None
 
@@ -175,3 +189,10 @@ def test_outcomes_are_the_same_in_structure_dtype_and_value() -> None:
     assert same(Raised("ValueError", "a"), Raised("ValueError", "b"))
     assert not same(Raised("ValueError"), Raised("KeyError"))
     assert first_difference([1, 2], [1, 3]) == "number 1: yours gives 2, expected 3"
+
+
+def test_what_is_right_as_far_as_it_goes_does_not_look_done() -> None:
+    linear = exercise("linear")
+    unfinished = from_diagnosis(linear, Diagnosis(right=("a bias",), missing=("the rest",)))
+    assert unfinished.status == "unfinished"
+    assert MARKS[unfinished.status] != MARKS["right"]

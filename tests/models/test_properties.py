@@ -29,7 +29,7 @@ from transformer.models.gpt import GPT
 
 BATCH, POS = 3, 7
 
-drawn = settings(max_examples=80, deadline=None, derandomize=True)
+drawn = settings(max_examples=40, deadline=None, derandomize=True)
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "activation": get_args(ActivationName),

@@ -17,7 +17,7 @@ from transformer.models.gpt import GPT
 from transformer.pretrained.load import load_model, load_pretrained, save_pretrained
 from transformer.sampling.generate import generate
 from transformer.tokenizers import FastByteBPETokenizer, Tokenizer
-from transformer.training.checkpoint import save_checkpoint
+from transformer.training.model_files import save_model_files
 
 pytestmark = pytest.mark.slow
 NAMES = [case.name for case in CASES]
@@ -66,7 +66,7 @@ def test_text_is_continued_greedily_as_transformers_does_after_saving(tmp_path: 
     minimise(lambda _: next_token_loss(model(tokens), tokens), model.parameters(), steps=40)
     folder = tmp_path / "run"
     folder.mkdir()
-    save_checkpoint(folder, model, tokenizer)
+    save_model_files(folder, model, tokenizer)
     loaded, same_tokenizer = load_model(folder)
     save_pretrained(loaded, tmp_path / "theirs", same_tokenizer)
 

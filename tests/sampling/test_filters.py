@@ -145,7 +145,7 @@ def test_a_repetition_penalty_that_is_no_factor_is_refused(penalty: float) -> No
 @pytest.mark.house
 @pytest.mark.parametrize("name", ["presence", "frequency"])
 def test_a_presence_or_frequency_penalty_that_is_no_number_is_refused(name: str) -> None:
-    penalties = {"presence": 0.0, "frequency": 0.0} | {name: INF}
+    penalties: dict[str, Any] = {"presence": 0.0, "frequency": 0.0} | {name: INF}
     with pytest.raises(ValueError, match=f"the {name} penalty must be finite, got inf"):
         presence_and_frequency_penalty(LOGITS, torch.tensor([[0], [0]]), **penalties)
 

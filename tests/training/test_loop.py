@@ -1,39 +1,78 @@
 """The loop: what it reports, that it repeats itself, and that it learns a known source."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from transformer.config import TransformerConfig
+from transformer.data.batches import RandomBatches
 from transformer.data.windows import TokenWindows
 from transformer.models.gpt import GPT
-from transformer.training.config import TrainConfig
-from transformer.training.loop import Record, train
+from transformer.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
+from transformer.training.loop import train
+from transformer.training.meter import DivergedError, Meter, Record
+from transformer.training.optimizer import make_adamw
+from transformer.training.plan import make_plan
+from transformer.training.state import TrainState
 
 N_SYMBOLS = 11
 CONFIG = TrainConfig(
     model=TransformerConfig(
         d_vocab=N_SYMBOLS, n_ctx=7, d_model=10, n_layers=1, n_heads=3, d_head=2, d_mlp=13
     ),
-    steps=25,
+    optimizer=OptimizerConfig(lr=0.02),
+    schedule=ScheduleConfig(warmup_steps=3),
+    max_steps=25,
     batch_size=5,
-    warmup_steps=3,
-    learning_rate=0.02,
     eval_every=10,
     eval_tokens=50,
     log_every=4,
 )
+CPU = torch.device("cpu")
 
 
-def records_of(config: TrainConfig, text: torch.Tensor) -> tuple[GPT, list[Record]]:
+def run_of(
+    config: TrainConfig, text: torch.Tensor, validation: torch.Tensor | None = None, **options: Any
+) -> tuple[TrainState, Iterator[Record]]:
+    """A run that has not begun; `options` are those of `train`."""
     torch.manual_seed(0)  # the same initial weights in every run
     model = GPT(config.model)
+    settings = config.optimizer
+    optimizer = make_adamw(
+        model,
+        learning_rate=settings.lr,
+        weight_decay=settings.weight_decay,
+        betas=(settings.beta1, settings.beta2),
+    )
+    state = TrainState(model=model, optimizer=optimizer)
     windows = TokenWindows(text, n_ctx=config.model.n_ctx)
-    cpu = torch.device("cpu")
-    records = list(train(model, windows, windows, config, device=cpu, precision=torch.float32))
-    return model, records
+    plan = make_plan(config, len(windows))
+    batches = RandomBatches(
+        windows, batch_size=config.rows_per_step, steps=plan.steps, seed=config.seed
+    )
+    meter = Meter(CPU, tokens_per_step=config.rows_per_step * 7, flops_per_token=3.0, peak_flops=1)
+    held_out = windows if validation is None else TokenWindows(validation, n_ctx=windows.n_ctx)
+    records = train(
+        state, batches, held_out, config, plan, meter, precision=torch.float32, **options
+    )
+    return state, records
+
+
+def spoil_gradient(state: TrainState, *, step: int) -> None:
+    """Let the gradient of the embedding be no number in the update of that step."""
+    weight = state.model.get_parameter("embedding.W_E")
+    weight.register_hook(  # type: ignore[no-untyped-call]
+        lambda gradient: gradient * (torch.nan if state.step == step - 1 else 1.0)
+    )
+
+
+def records_of(config: TrainConfig, text: torch.Tensor, **options: Any) -> tuple[GPT, list[Record]]:
+    state, records = run_of(config, text, **options)
+    return state.model, list(records)
 
 
 def noisy_counting(n_tokens: int, p_noise: float) -> tuple[torch.Tensor, float]:
@@ -64,7 +103,7 @@ def test_the_last_evaluation_reads_the_whole_split_and_the_others_its_beginning(
     # The beginning is one symbol over and over, the rest is random: the model that learns
     # both at once finds the beginning easy, so the two losses tell what was read.
     text = torch.cat([torch.zeros(50, dtype=torch.long), torch.randint(N_SYMBOLS, (950,))])
-    config = replace(CONFIG, eval_every=24, min_lr_factor=1.0)
+    config = replace(CONFIG, eval_every=24, schedule=ScheduleConfig(name="constant"))
     _, records = records_of(config, text)
     beginning, whole = (r["validation_loss"] for r in records if "validation_loss" in r)
     assert whole > beginning + 0.1
@@ -82,10 +121,17 @@ def test_the_seed_decides_the_batches() -> None:
 
 def test_the_optimizer_gets_the_learning_rate_of_the_schedule() -> None:
     text, _ = noisy_counting(100, 0.5)
-    one_step = replace(CONFIG, steps=1, weight_decay=0.0)
     # The first of 8 warm-up steps has an eighth of the highest rate.
     warming, constant = (
-        records_of(replace(one_step, warmup_steps=steps, learning_rate=rate), text)
+        records_of(
+            replace(
+                CONFIG,
+                max_steps=1,
+                optimizer=OptimizerConfig(lr=rate, weight_decay=0.0),
+                schedule=ScheduleConfig(warmup_steps=steps),
+            ),
+            text,
+        )
         for steps, rate in ((8, 0.08), (0, 0.01))
     )
     for name, parameter in warming[0].named_parameters():
@@ -93,28 +139,136 @@ def test_the_optimizer_gets_the_learning_rate_of_the_schedule() -> None:
     assert warming[1][0]["learning_rate"] == pytest.approx(0.01)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_with_what_to_try() -> None:
+def test_each_schedule_is_followed_to_the_last_step() -> None:
     text, _ = noisy_counting(100, 0.5)
-    config = replace(CONFIG, learning_rate=1e30, warmup_steps=0, clip_norm=1e30)
-    with pytest.raises(FloatingPointError, match=r"at step \d+: try a learning rate below 1e\+30"):
-        records_of(config, text)
+    asked = {"cosine": 0.01, "linear": 0.01, "constant": 1.0, "stable-decay": 0.01}
+    for name, last in asked.items():
+        schedule = ScheduleConfig(
+            name=name,  # type: ignore[arg-type]
+            warmup_steps=3,
+            decay_steps=5 if name == "stable-decay" else None,
+        )
+        _, records = records_of(replace(CONFIG, schedule=schedule, log_every=1), text)
+        rates = [r["learning_rate"] for r in records if "loss" in r]
+        assert rates[2] == max(rates) == 0.02
+        assert rates[-1] == pytest.approx(last * 0.02)
+        assert (rates[18] == 0.02) == (name in ("constant", "stable-decay"))
+
+
+def test_accumulated_batches_are_one_large_batch() -> None:
+    text, _ = noisy_counting(100, 0.5)
+    whole, in_parts, half = (
+        [record["loss"] for record in records_of(asked, text)[1] if "loss" in record]
+        for asked in (
+            replace(CONFIG, batch_size=12),
+            replace(CONFIG, batch_size=3, accumulation=4),
+            replace(CONFIG, batch_size=3, accumulation=2),
+        )
+    )
+    # The weights themselves differ by more: the gradient of b_K is rounding alone, as softmax
+    # does not feel it, and AdamW takes steps of full length along it.
+    assert in_parts == pytest.approx(whole, rel=1e-4)
+    assert half != pytest.approx(whole, rel=1e-2), "these losses tell no batch from another"
+
+
+@pytest.mark.parametrize("log_every", [1, 100])
+def test_a_loss_that_is_no_number_is_found_at_its_step_however_rarely_it_is_read(
+    log_every: int,
+) -> None:
+    text, _ = noisy_counting(100, 0.5)
+    state, records = run_of(replace(CONFIG, log_every=log_every), text)
+
+    def poison(*_: object) -> None:
+        if state.step == 13:  # that is before update 14
+            with torch.no_grad():
+                state.model.get_parameter("embedding.W_E")[3, 0] = torch.nan
+
+    state.optimizer.register_step_pre_hook(poison)
+    with pytest.raises(DivergedError, match="the loss is nan at step 15") as error:
+        list(records)
+    assert error.value.step == 15
+
+
+def test_a_gradient_that_is_no_number_is_found_before_the_loss_is_none() -> None:
+    text, _ = noisy_counting(100, 0.5)
+    state, records = run_of(replace(CONFIG, log_every=100), text)
+    spoil_gradient(state, step=17)
+    with pytest.raises(DivergedError, match="the gradient's norm is nan at step 17"):
+        list(records)
+
+
+def test_no_checkpoint_is_saved_of_a_model_whose_loss_is_no_number() -> None:
+    text, _ = noisy_counting(100, 0.5)
+    saved: list[int] = []
+    config = replace(CONFIG, log_every=100, eval_every=100, save_every=4)
+    state: TrainState
+    state, records = run_of(config, text, save=lambda: saved.append(state.step))
+    spoil_gradient(state, step=11)
+    with pytest.raises(DivergedError):
+        list(records)
+    assert saved == [4, 8]
+
+
+def test_it_is_saved_when_the_records_of_its_step_are_out() -> None:
+    text, _ = noisy_counting(100, 0.5)
+    events: list[object] = []
+    config = replace(CONFIG, max_steps=10, eval_every=5, save_every=2, log_every=5)
+    state: TrainState
+    state, records = run_of(config, text, save=lambda: events.append(("saved", state.step)))
+    events.extend(
+        ("loss" if "loss" in record else "validation_loss", record["step"]) for record in records
+    )
+    of_5 = [("loss", 5), ("validation_loss", 5), ("saved", 5)]
+    of_10 = [("loss", 10), ("validation_loss", 10), ("saved", 10)]
+    assert events == [("saved", 2), ("saved", 4), *of_5, ("saved", 6), ("saved", 8), *of_10]
+
+
+def test_an_interruption_is_heard_after_its_update_and_what_is_done_is_saved() -> None:
+    text, _ = noisy_counting(100, 0.5)
+    saved: list[int] = []
+    state: TrainState
+    state, records = run_of(
+        CONFIG,
+        text,
+        save=lambda: saved.append(state.step),
+        interrupted=lambda: state.step >= 13,
+    )
+    steps = [record["step"] for record in records]
+    assert state.step == 13
+    assert saved == [10, 13]
+    assert steps == [4, 8, 10, 12]
+
+
+def test_it_stops_when_the_validation_loss_has_stopped_to_fall() -> None:
+    # What is learned is noise, so the loss on other noise rises before long.
+    text, other = torch.randint(N_SYMBOLS, (2, 60))
+    config = replace(CONFIG, max_steps=2000, eval_every=10, patience=3, log_every=10)
+    state, records = run_of(config, text, other)
+    losses = [r["validation_loss"] for r in records if "validation_loss" in r]
+    assert state.step < 2000
+    assert state.evaluations_without_gain == 3
+    assert state.step == 10 * len(losses) == state.best_step + 30
+    assert state.best_loss == min(losses[:-1])  # the last is of the whole split
+    _, resumed = run_of(config, text, other)
+    assert list(resumed), "a new run trains"
+    again, records = run_of(config, text, other)
+    again.step, again.evaluations_without_gain = state.step, state.evaluations_without_gain
+    assert list(records) == [], "a run that has stopped goes on when it is resumed"
 
 
 def test_a_token_over_the_models_vocabulary_stops_the_run_before_its_first_update() -> None:
     text = torch.randint(N_SYMBOLS, (100,))
     text[97] = N_SYMBOLS
-    model = GPT(CONFIG.model)
-    before = model.embedding.get_parameter("W_E").clone()
-    windows, cpu = TokenWindows(text, n_ctx=CONFIG.model.n_ctx), torch.device("cpu")
-    run = train(model, windows, windows, CONFIG, device=cpu, precision=torch.float32)
+    state, records = run_of(CONFIG, text)
+    before = state.model.embedding.get_parameter("W_E").clone()
     with pytest.raises(ValueError, match=r"ids up to 11 and .* below d_vocab = 11"):
-        next(run)
-    assert torch.equal(model.embedding.get_parameter("W_E"), before)
+        next(records)
+    assert torch.equal(state.model.embedding.get_parameter("W_E"), before)
 
 
 def test_it_learns_a_source_down_to_its_entropy_rate_and_no_lower() -> None:
     text, entropy = noisy_counting(20_000, 0.3)
-    config = replace(CONFIG, steps=500, batch_size=29, eval_every=500, log_every=500)
+    config = replace(CONFIG, max_steps=500, batch_size=29, eval_every=500, log_every=500)
     _, records = records_of(config, text)
     loss = records[-1]["validation_loss"]
     # Standard error of the mean over 20,000 tokens whose surprise has a spread of 1.5 nats:
@@ -124,6 +278,6 @@ def test_it_learns_a_source_down_to_its_entropy_rate_and_no_lower() -> None:
 
 def test_a_source_without_structure_is_not_learned() -> None:
     text = torch.randint(N_SYMBOLS, (20_000,))
-    config = replace(CONFIG, steps=300, batch_size=29, eval_every=300, log_every=300)
+    config = replace(CONFIG, max_steps=300, batch_size=29, eval_every=300, log_every=300)
     _, records = records_of(config, text)
     assert records[-1]["validation_loss"] > math.log(N_SYMBOLS) - 0.01

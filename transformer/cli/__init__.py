@@ -5,6 +5,7 @@ torch is imported by the command that needs it, when it runs: help and a mistype
 answer at once.
 """
 
+import signal
 import sys
 
 from transformer.cli import (
@@ -15,6 +16,7 @@ from transformer.cli import (
     export,
     grade,
     lab,
+    plot,
     prepare,
     sample,
     score,
@@ -37,10 +39,11 @@ COMMANDS = {
     "score": score,
     "lab": lab,
     "doctor": doctor,
+    "plot": plot,
     "test": test,
 }
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128  # and the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as of a shell
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,13 +54,16 @@ def main(arguments: list[str] | None = None) -> None:
     for name, command in COMMANDS.items():
         subcommands.add_subcommand(name, parsers[name], help=command.HELP)
     tokenize.add_actions(parsers["tokenize"])
+    plot.add_actions(parsers["plot"])
     try:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])
-    except (UsageError, ValueError, OSError, ImportError, FloatingPointError) as error:
+    except (UsageError, ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
         print(f"transformer: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(EXIT_USAGE) from None
     except KeyboardInterrupt as interrupt:
-        saved = f"; the model so far is saved in {interrupt.args[0]}" if interrupt.args else ""
-        print(f"\ntransformer: interrupted{saved}", file=sys.stderr)
-        raise SystemExit(EXIT_INTERRUPTED) from None
+        folder = interrupt.args[0] if interrupt.args else None
+        saved = f"; it is saved, and goes on with: transformer train --resume {folder}"
+        print(f"\ntransformer: interrupted{saved if folder else ''}", file=sys.stderr)
+        signum = getattr(interrupt, "signum", signal.SIGINT)
+        raise SystemExit(EXIT_SIGNAL + signum) from None

@@ -55,6 +55,8 @@ def run(options: Namespace) -> None:
         if not options.json and (options.name or verdict.status != "not written"):
             show(console, verdict)
         if not verdict.good:
+            if len(verdicts) < len(names) and not options.json:
+                console.print("What comes after it waits until this is right.", style="dim")
             break
     if options.json:
         print(json.dumps([verdict.to_json() for verdict in verdicts], indent=1))

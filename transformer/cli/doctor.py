@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 from rich.console import Console
@@ -114,7 +114,6 @@ def run(options: Namespace) -> None:
 def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
     """Return the model, the text to train it on, and the learning rate."""
     import torch
-    import yaml
 
     from transformer.config import TransformerConfig, preset
     from transformer.data.corpus import corpus_in_memory, find_corpus
@@ -123,17 +122,18 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
     from transformer.models.gpt import GPT
     from transformer.training.checkpoint import load_checkpoint
     from transformer.training.config import TrainConfig
+    from transformer.training.run_folder import load_train_config
 
-    asked: dict[str, Any] = {"learning_rate": TrainConfig().learning_rate}
+    asked = TrainConfig()
     if options.run is not None:
         trained, tokenizer = load_checkpoint(options.run)
-        asked |= yaml.safe_load((options.run / "train.yaml").read_text(encoding="utf-8"))
+        asked = load_train_config(options.run)
     if options.text is not None or options.data is not None:
-        asked |= {"text": options.text, "data": options.data}
-    if (text := asked.get("text")) is not None:
-        corpus = corpus_in_memory(TextFiles(text))
+        asked = replace(asked, text=options.text, data=options.data)
+    if asked.text is not None:
+        corpus = corpus_in_memory(TextFiles(asked.text))
     else:
-        corpus = find_corpus(asked.get("data") or "shakespeare")
+        corpus = find_corpus(asked.data or "shakespeare")
     tokens = corpus.train
     if options.run is not None:
         model = trained
@@ -144,5 +144,5 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
         shape = TransformerConfig.from_yaml(options.preset) if is_file else preset(options.preset)
         torch.manual_seed(options.seed)
         model = GPT(replace(shape, d_vocab=corpus.tokenizer.d_vocab))
-    learning_rate = options.learning_rate or asked["learning_rate"]
+    learning_rate = options.learning_rate or asked.optimizer.lr
     return model, TokenWindows(tokens, n_ctx=model.config.n_ctx), learning_rate

@@ -1,9 +1,12 @@
 """`transformer train`: train a model on a text, draw its loss curve, print a sample."""
 
+import sys
+from argparse import Action
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from jsonargparse import Namespace
+from jsonargparse import ActionConfigFile, Namespace  # type: ignore[attr-defined]
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,33 +18,80 @@ from rich.progress import (
 )
 
 from transformer.cli.parser import Parser
-from transformer.cli.sample import continue_prompt, opening
+from transformer.cli.sample import TEMPERATURE, opening
 from transformer.training.config import TrainConfig
+from transformer.training.launch import is_launched, launch
+from transformer.training.recipes import RECIPES, find_recipe
 
 HELP = "train a model, by default on Shakespeare, then print a sample"
 SAMPLE_TOKENS = 400
 
 
+class ConfigFile(ActionConfigFile):
+    """Takes the options of a YAML file, or of a recipe."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
+        self.apply_config(parser, cfg, self.dest, _existing(parser, find_recipe, values))
+
+
+class ResumeRun(Action):
+    """Takes the options that a run was started with; those after it change them."""
+
+    def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
+        from transformer.training.run_folder import config_file
+
+        file = _existing(parser, config_file, values)
+        ActionConfigFile.apply_config(parser, cfg, "config", str(file))
+        cfg[self.dest] = Path(values)
+
+
+def _existing(parser: Any, find: Any, value: Any) -> str:
+    """Return the file that `find` finds; what it complains of is a complaint of the parser."""
+    try:
+        return str(find(value))
+    except FileNotFoundError as error:
+        return str(parser.error(str(error)))
+
+
 def make_parser() -> Parser:
     """Return the parser of this command's arguments: the fields of TrainConfig."""
     parser = Parser(description=HELP)
-    parser.add_argument("--config", action="config", help="a YAML file with any of the options")
+    parser.add_argument(
+        "--config",
+        action=ConfigFile,
+        help=f"a YAML file with any of the options, or a recipe: {', '.join(RECIPES)}",
+    )
+    parser.add_argument(
+        "--resume",
+        action=ResumeRun,
+        metavar="RUN",
+        help="the folder of a run that was stopped, to go on from its newest checkpoint",
+    )
     parser.add_class_arguments(TrainConfig)
     return parser
 
 
 def run(options: Namespace) -> None:
     """Train, and say on the way what is done and where it is kept."""
+    config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
+    if config.devices > 1 and not is_launched():
+        if status := launch(config.devices, sys.argv[1:]):
+            raise SystemExit(status)
+        return
+
+    from transformer.sampling.options import Sampling
+    from transformer.sampling.text import continue_text
+    from transformer.training.distributed import ranks
     from transformer.training.job import execute, prepare
 
-    console = Console(highlight=False, soft_wrap=True)
-    config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
+    first = ranks().first
+    console = Console(highlight=False, soft_wrap=True, quiet=not first)
     job = prepare(config)
     n_parameters = sum(parameter.numel() for parameter in job.model.parameters())
     precision = str(job.precision).removeprefix("torch.")
     console.print(
-        f"{len(job.windows.tokens):,} tokens to train on, {len(job.validation.tokens):,} to "
-        f"validate on, {job.tokenizer.d_vocab} symbols; "
+        f"{len(job.batches.windows.tokens):,} tokens to train on, "
+        f"{len(job.validation.tokens):,} to validate on, {job.tokenizer.d_vocab} symbols; "
         f"{n_parameters:,} parameters; {job.device.type}, {precision}"
     )
 
@@ -57,7 +107,7 @@ def run(options: Namespace) -> None:
         disable=not console.is_terminal,
     )
     with progress:
-        task = progress.add_task("starting", total=job.config.steps)
+        task = progress.add_task("starting", total=job.plan.steps)
 
         def observe(record: dict[str, float]) -> None:
             records.append(record)
@@ -74,18 +124,18 @@ def run(options: Namespace) -> None:
                     f"{record['validation_loss']:.4f} nats per token"
                 )
 
-        folder = execute(job, observe)
+        folder = execute(job, observe, run=options.resume, warn=console.print)
 
+    if not first:
+        return
     draw_loss_curve(folder, records, job.tokenizer.d_vocab)
     console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
-    for text in continue_prompt(
+    for text in continue_text(
         job.model.eval(),
         job.tokenizer,
         opening(job.tokenizer),
-        device=job.device,
         n_new=SAMPLE_TOKENS,
-        temperature=0.8,
-        seed=config.seed,
+        sampling=Sampling(temperature=TEMPERATURE, seed=config.seed),
     ):
         print(text, end="", flush=True)
     console.print(f"\n\nModel, metrics and loss curve are in {folder}")

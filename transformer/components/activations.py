@@ -15,8 +15,8 @@ Activation = Callable[[Tensor], Tensor]
 
 
 def relu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return max(0, x)."""
-    return torch.clamp_min(x, 0.0)
+    """Return max(0, x), whose gradient at 0 is 0 as torch's is."""
+    return x.masked_fill(x <= 0.0, 0.0)
 
 
 def gelu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

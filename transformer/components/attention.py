@@ -102,8 +102,11 @@ def fused_attention(
 
     Keys and values that query heads share are not repeated in memory.
     The kernel is fastest when it makes the causal mask itself, which it does only where no
-    other mask is given, and rightly only where there are as many queries as keys.
+    other mask is given, and rightly only where there are as many queries as keys. One query
+    needs none.
     """
+    if causal and q.shape[1] == 1:
+        causal = False  # a single query is the last position: nothing is later
     if causal and (mask is not None or q.shape[1] < k.shape[1]):
         mask, causal = and_causal(mask, q, k), False
     q, k, v = (rearrange(x, "batch pos heads d -> batch heads pos d") for x in (q, k, v))

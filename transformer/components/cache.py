@@ -7,8 +7,21 @@ all. A step at position t costs t products of a query with a key in place of t^2
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+
+def require_same_texts(
+    cached: Float[Tensor, "batch key_pos n_kv_heads d_head"],
+    new: Float[Tensor, "new_batch new_pos new_kv_heads new_d_head"],
+) -> None:
+    """Raise ValueError unless both are of one batch and of the same heads."""
+    (batch, _, *head), (new_batch, _, *new_head) = cached.shape, new.shape
+    if (batch, head) != (new_batch, new_head):
+        raise ValueError(
+            f"the cache holds batch = {batch} with n_kv_heads, d_head = {head}, got batch = "
+            f"{new_batch} with {new_head}: begin each text, and each layer, with its own"
+        )
 
 
 class KeyValueCache:
@@ -39,12 +52,14 @@ class KeyValueCache:
         if self._k is None or self._v is None:
             self._k, self._v = k, v
         else:
-            (batch, _, *head), (new_batch, _, *new_head) = self._k.shape, k.shape
-            if (batch, head) != (new_batch, new_head):
-                raise ValueError(
-                    f"the cache holds batch = {batch} with n_kv_heads, d_head = {head}, got "
-                    f"batch = {new_batch} with {new_head}: begin each text, and each layer, with "
-                    "its own"
-                )
+            require_same_texts(self._k, k)
             self._k, self._v = torch.cat([self._k, k], dim=1), torch.cat([self._v, v], dim=1)
         return self._k, self._v
+
+    def select(self, rows: Int[Tensor, " new_batch"]) -> None:
+        """Keep these rows of the batch, in this order; a row may be wanted more than once.
+
+        Rows that have ended leave so, and a beam goes on from another.
+        """
+        if self._k is not None and self._v is not None:
+            self._k, self._v = self._k[rows], self._v[rows]

@@ -13,8 +13,12 @@ from transformer.components.validation import require_probability
 
 
 def dropout(x: Float[Tensor, "*shape"], p: float) -> Float[Tensor, "*shape"]:
-    """Return x with each entry kept with probability 1 - p and divided by 1 - p."""
-    kept = torch.rand_like(x) >= p
+    """Return x with each entry kept with probability 1 - p and divided by 1 - p.
+
+    The draws have float32 at least: in bfloat16 they would be multiples of 1/256, and so p.
+    """
+    drawn = torch.rand_like(x, dtype=torch.promote_types(x.dtype, torch.float32))
+    kept = drawn >= p
     return x * kept / (1.0 - p)
 
 

@@ -54,6 +54,11 @@ class Batches(IndexedData[Int[Tensor, "rows n_ctx"]]):
     def starts(self, step: int) -> Int[np.ndarray, " batch"]:
         """Return the first tokens of the windows of a step, over all ranks."""
 
+    @property
+    def per_round(self) -> int:
+        """How many windows one round over the text has, each token but the first a target once."""
+        return 1 + (len(self.windows) - 1) // (self.windows.n_ctx - 1)
+
     def __len__(self) -> int:
         return self.steps
 
@@ -76,11 +81,6 @@ class SequentialBatches(Batches):
     Each begins with the last token of the one before, so that in one round every token but
     the first is a target once, less than a window at the end of the text excepted.
     """
-
-    @property
-    def per_round(self) -> int:
-        """How many windows one round over the text has."""
-        return 1 + (len(self.windows) - 1) // (self.windows.n_ctx - 1)
 
     def starts(self, step: int) -> Int[np.ndarray, " batch"]:
         numbers = np.arange(step * self.batch_size, (step + 1) * self.batch_size)

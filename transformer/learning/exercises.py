@@ -92,6 +92,32 @@ EXERCISES: dict[str, Exercise] = {
             "CharacterTokenizer",
             given=("CharacterTokenizer.state", "CharacterTokenizer.from_state"),
         ),
+        _other(
+            "sennrich_bpe",
+            2,
+            "tokenizers",
+            "build_vocab",
+            "get_symbols",
+            "get_stats",
+            "merge_word",
+            "merge_vocab",
+            "learn_merges",
+            "tokenize",
+        ),
+        _other(
+            "byte_bpe",
+            2,
+            "tokenizers",
+            "ByteBPETokenizer",
+            given=(
+                "ByteBPETokenizer.train",
+                "ByteBPETokenizer.train_on_stream",
+                "ByteBPETokenizer.merges_for",
+                "ByteBPETokenizer.decode_stream",
+                "ByteBPETokenizer.state",
+                "ByteBPETokenizer.from_state",
+            ),
+        ),
         _component(
             "embedding", 3, "embed", "unembed", "Embedding", "Unembedding", "TiedUnembedding"
         ),
@@ -128,11 +154,20 @@ EXERCISES: dict[str, Exercise] = {
         _other("schedule", 11, "training", "warmup_cosine"),
         _other("step", 11, "training", "accumulate_gradients", "train_step"),
         _other("evaluate", 11, "training", "evaluate"),
+        _other(
+            "resume",
+            11,
+            "training",
+            "optimizer_entries",
+            "set_optimizer_entries",
+            "random_states",
+            "set_random_states",
+        ),
         _other("windows", 11, "data", "TokenWindows", given=("TokenWindows.require_d_vocab",)),
         _other("splits", 11, "data", "split_tokens"),
         _other("filters", 12, "sampling", "apply_temperature", "keep_top_k", "keep_top_p"),
         _other("generate", 12, "sampling", "draw", "generate"),
-        _component("cache", 13, "KeyValueCache"),
+        _component("cache", 13, "KeyValueCache", given=("KeyValueCache.select",)),
     )
 }
 

@@ -92,7 +92,16 @@ def _tensor_difference(theirs: Tensor, ours: Tensor) -> str:
     gap = torch.where(alike, 0.0, gap)
     place = tuple(int(i) for i in torch.unravel_index(gap.flatten().argmax(), gap.shape))
     where = f" at {list(place)}" if place else ""
-    return f"yours gives {theirs[place].item():.6g}{where}, expected {ours[place].item():.6g}"
+    yours, expected = _told_apart(theirs[place].item(), ours[place].item())
+    return f"yours gives {yours}{where}, expected {expected}"
+
+
+def _told_apart(left: float, right: float) -> tuple[str, str]:
+    """Return both numbers with as many digits as it takes to see a difference, 6 at least."""
+    for digits in range(6, 17):
+        if f"{left:.{digits}g}" != f"{right:.{digits}g}":
+            break
+    return f"{left:.{digits}g}", f"{right:.{digits}g}"
 
 
 def _short(value: Any) -> str:

@@ -115,10 +115,12 @@ def _named(factor: float, sizes: Mapping[str, int]) -> str:
         if size > 1:
             known |= {f"({name} - 1)/{name}": (size - 1) / size}
             known |= {f"{name}/({name} - 1)": size / (size - 1)}
-    for name, value in known.items():
-        if value != 1.0 and math.isclose(factor, value, rel_tol=1e-5):
-            return f"{factor:.4g} = {name}"
-    return f"{factor:.4g}"
+    alike = [
+        name
+        for name, value in known.items()
+        if value != 1.0 and math.isclose(factor, value, rel_tol=1e-5)
+    ]
+    return " = ".join([f"{factor:.4g}", *([" or ".join(alike)] if alike else [])])
 
 
 def _parts(

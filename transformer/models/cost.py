@@ -52,15 +52,26 @@ def model_cost(config: TransformerConfig) -> Cost:
         total += parameter.numel()
         if (last := name.rpartition(".")[2]) in sizes:
             sizes[last] += parameter.numel()
-    looked_up = sizes["W_pos"] + (0 if config.tied else sizes["W_E"])
-    attended = config.n_layers * config.n_heads * config.d_head * config.n_ctx
     return Cost(
         parameters=total,
         parameters_without_embeddings=total - sum(sizes.values()),
         state_bytes=4 * 4 * total,
         activation_bytes=_saved_bytes(model, tokens),
-        flops_per_token=6 * (total - looked_up) + 12 * attended,
+        flops_per_token=flops_per_token(model),
     )
+
+
+def flops_per_token(model: GPT) -> int:
+    """Return the FLOPs of training `model` on one token, at full context; see `Cost`."""
+    config = model.config
+    looked_up = ("W_pos",) if config.tied else ("W_pos", "W_E")
+    multiplied = sum(
+        parameter.numel()
+        for name, parameter in model.named_parameters()
+        if not name.endswith(looked_up)
+    )
+    attended = config.n_layers * config.n_heads * config.d_head * config.n_ctx
+    return 6 * multiplied + 12 * attended
 
 
 def _saved_bytes(model: GPT, tokens: Int[Tensor, "batch pos"]) -> int:

@@ -74,13 +74,14 @@ def load_pretrained(
 def load_model(where: str | Path) -> tuple[Module, Tokenizer]:
     """Return a model in evaluation mode on the CPU, and its tokenizer.
 
-    `where` is the folder of a run of ours, a folder in Hugging Face's layout, a name on the
-    Hugging Face hub, or a GGUF file. Raises what `load_checkpoint`, `load_pretrained` and
-    `load_gguf` raise, and ValueError for a tokenizer that is none of ours, or of another model.
+    `where` is the folder of a run of ours or of a checkpoint of it, a folder in Hugging Face's
+    layout, a name on the Hugging Face hub, or a GGUF file. Raises what `load_checkpoint`,
+    `load_pretrained` and `load_gguf` raise, and ValueError for a tokenizer that is none of
+    ours, or of another model.
     """
     if str(where).endswith(".gguf"):
         return load_gguf(where)
-    if (Path(where) / "model.yaml").is_file():
+    if any((Path(where) / name).is_file() for name in ("train.yaml", "model.yaml")):
         return load_checkpoint(where)
     folder = model_folder(where)
     model, tokenizer = load_pretrained(folder), read_tokenizer(folder)

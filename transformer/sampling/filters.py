@@ -2,13 +2,14 @@
 
 Those of the distribution alone (temperature, top-k, top-p, min-p) always keep the likeliest
 token. Those of the past (penalties, repeated n-grams) also take the `tokens` so far, prompt
-included. What may not be drawn gets minus infinity.
+included, and `real`, False at padding, which is no part of the past. What may not be drawn
+gets minus infinity.
 """
 
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from transformer.components.softmax import softmax
@@ -75,15 +76,21 @@ def keep_min_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor
 
 
 def count_tokens(
-    tokens: Int[Tensor, "batch pos"], logits: Float[Tensor, "batch d_vocab"]
+    tokens: Int[Tensor, "batch pos"],
+    logits: Float[Tensor, "batch d_vocab"],
+    real: Bool[Tensor, "batch pos"] | None = None,
 ) -> Float[Tensor, "batch d_vocab"]:
     """Return how often each token of the vocabulary stands in each row, in logits' dtype."""
-    one_each = torch.ones_like(tokens, dtype=logits.dtype)
-    return torch.zeros_like(logits).scatter_add(-1, tokens, one_each)
+    each = torch.ones_like(tokens, dtype=logits.dtype) if real is None else real.to(logits.dtype)
+    return torch.zeros_like(logits).scatter_add(-1, tokens, each)
 
 
 def repetition_penalty(
-    logits: Float[Tensor, "batch d_vocab"], tokens: Int[Tensor, "batch pos"], penalty: float
+    logits: Float[Tensor, "batch d_vocab"],
+    tokens: Int[Tensor, "batch pos"],
+    penalty: float,
+    *,
+    real: Bool[Tensor, "batch pos"] | None = None,
 ) -> Float[Tensor, "batch d_vocab"]:
     """Return the logits of tokens so far divided by `penalty`, or multiplied if negative.
 
@@ -94,7 +101,7 @@ def repetition_penalty(
     if not 0.0 < penalty < math.inf:
         raise ValueError(f"the repetition penalty must be above 0 and finite, got {penalty}")
     penalised = torch.where(logits > 0, logits / penalty, logits * penalty)
-    return torch.where(count_tokens(tokens, logits) > 0, penalised, logits)
+    return torch.where(count_tokens(tokens, logits, real) > 0, penalised, logits)
 
 
 def presence_and_frequency_penalty(
@@ -103,6 +110,7 @@ def presence_and_frequency_penalty(
     *,
     presence: float,
     frequency: float,
+    real: Bool[Tensor, "batch pos"] | None = None,
 ) -> Float[Tensor, "batch d_vocab"]:
     """Return the logits less `presence` where a token came, and `frequency` for each time.
 
@@ -112,12 +120,16 @@ def presence_and_frequency_penalty(
     for name, penalty in (("presence", presence), ("frequency", frequency)):
         if not math.isfinite(penalty):
             raise ValueError(f"the {name} penalty must be finite, got {penalty}")
-    counts = count_tokens(tokens, logits)
+    counts = count_tokens(tokens, logits, real)
     return logits - presence * (counts > 0) - frequency * counts
 
 
 def forbid_repeated_ngrams(
-    logits: Float[Tensor, "batch d_vocab"], tokens: Int[Tensor, "batch pos"], n: int
+    logits: Float[Tensor, "batch d_vocab"],
+    tokens: Int[Tensor, "batch pos"],
+    n: int,
+    *,
+    real: Bool[Tensor, "batch pos"] | None = None,
 ) -> Float[Tensor, "batch d_vocab"]:
     """Return minus infinity for each token that would end an n-gram that came before.
 
@@ -132,6 +144,8 @@ def forbid_repeated_ngrams(
     ngrams = tokens.unfold(1, n, 1)  # batch, n_pos - n + 1, n
     begun_now = tokens[:, None, n_pos - (n - 1) :]  # the last n - 1 tokens
     came_before = (ngrams[:, :, :-1] == begun_now).all(dim=-1)
+    if real is not None:
+        came_before &= real.unfold(1, n, 1).all(dim=-1)
     ends = torch.zeros_like(logits).scatter_add(-1, ngrams[:, :, -1], came_before.to(logits.dtype))
     allowed = logits.masked_fill(ends > 0, -torch.inf)
     nothing_left = allowed.isneginf().all(dim=-1, keepdim=True)

@@ -1,90 +1,253 @@
-"""A run's folder: the model with its tokenizer, what was asked, and what was measured.
+"""Checkpoints: folders that hold all that a run resumes from, whole or not there at all.
 
-    train.yaml          the resolved configuration; `transformer train --config` reads it
-    model.yaml          the shape of the model
-    model.safetensors   its weights
-    tokenizer.json      its tokenizer, of any kind
-    metrics.jsonl       a line for each report
-    loss.png            the loss curve
+    RUN/checkpoints/step-00000500/
+        model.yaml  model.safetensors  tokenizer.json    see `model_files.py`
+        optimizer.safetensors                            its moments, by parameter
+        random.safetensors                               the states of torch's generators
+        state.json                                       step, best loss, the optimizer's numbers
+        manifest.json                                    size and SHA-256 of every file above
 
-The three in the middle are the checkpoint: all that sampling needs.
+A checkpoint is written in a hidden folder beside the others, waited for until it is on the
+disk, and renamed: a crash at any moment leaves those before it as they were. Loading runs no
+code, and takes nothing whose size or hash is not that of the manifest.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.tokenizers import Tokenizer, load_tokenizer
-from transformer.training.config import TrainConfig
+from transformer.tokenizers import Tokenizer
+from transformer.training.model_files import (
+    MODEL,
+    TOKENIZER,
+    load_model_files,
+    load_weights,
+    save_model_files,
+)
+from transformer.training.resume import (
+    optimizer_entries,
+    random_states,
+    set_optimizer_entries,
+    set_random_states,
+)
+from transformer.training.state import TrainState
+
+FORMAT = "transformer.checkpoint/1"
+FOLDER, PREFIX = "checkpoints", "step-"
+OPTIMIZER, RANDOM, STATE, MANIFEST = (
+    "optimizer.safetensors",
+    "random.safetensors",
+    "state.json",
+    "manifest.json",
+)
+NUMBERS = ("step", "best_loss", "best_step", "evaluations_without_gain")
 
 
-def new_run_folder(runs: Path) -> Path:
-    """Make and return an empty folder under `runs`, named after the time."""
-    name = datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    for attempt in range(100):
-        folder = runs / (f"{name}-{attempt}" if attempt else name)
+def checkpoints(run: Path) -> list[Path]:
+    """Return the checkpoints of a run, the oldest first."""
+    return sorted((run / FOLDER).glob(f"{PREFIX}*[0-9]"))
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Return where the checkpoint of a step lies; as text they are in the order of the steps."""
+    return run / FOLDER / f"{PREFIX}{step:08d}"
+
+
+def write_checkpoint(run: Path, state: TrainState, tokenizer: Tokenizer, *, keep: int) -> Path:
+    """Write a checkpoint and return its folder; then remove all but the best and the last `keep`.
+
+    Raises OSError where the disk refuses; the checkpoints before it are then still there.
+    """
+    folder = checkpoint_path(run, state.step)
+    aside = folder.with_name(f".{folder.name}.part")
+    clear_leftovers(run)
+    aside.mkdir(parents=True)
+    try:
+        save_model_files(aside, state.model, tokenizer)
+        entries = optimizer_entries(state.model, state.optimizer)
+        tensors = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
+        numbers = {name: value for name, value in entries.items() if name not in tensors}
+        save_file(tensors, aside / OPTIMIZER)
+        save_file(random_states(), aside / RANDOM)
+        content = {name: getattr(state, name) for name in NUMBERS} | {"optimizer": numbers}
+        (aside / STATE).write_text(json.dumps(content), encoding="utf-8")
+        files = {file.name: fingerprint(file) for file in sorted(aside.iterdir())}
+        manifest = {"format": FORMAT, "files": files}
+        (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        for file in aside.iterdir():
+            wait_for_disk(file)
+        wait_for_disk(aside)
+        aside.rename(folder)
+    except SafetensorError as error:
+        raise OSError(f"{folder} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    wait_for_disk(folder.parent)
+    remove_old(run, keep=keep, best=state.best_step)
+    return folder
+
+
+def clear_leftovers(run: Path) -> None:
+    """Remove what a crash left half-written or half-removed."""
+    for part in (run / FOLDER).glob(".*.part"):
+        shutil.rmtree(part)
+
+
+def remove_old(run: Path, *, keep: int, best: int) -> None:
+    """Remove all checkpoints but the last `keep` and that of step `best`."""
+    for old in checkpoints(run)[:-keep]:
+        if old != checkpoint_path(run, best):
+            # Renamed before it is removed: half a checkpoint is never seen under its name.
+            aside = old.rename(old.with_name(f".{old.name}.part"))
+            shutil.rmtree(aside)
+
+
+def wait_for_disk(path: Path) -> None:
+    """Return when a file's content, or a folder's list of names, is on the disk."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders
+        return
+    opened = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def fingerprint(file: Path) -> dict[str, Any]:
+    """Return the size and the SHA-256 of a file."""
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"bytes": file.stat().st_size, "sha256": digest}
+
+
+def require_whole(folder: Path) -> None:
+    """Raise ValueError, with the reason, unless the folder is as its manifest says."""
+    manifest = _read_json(folder / MANIFEST)
+    if manifest.get("format") != FORMAT:
+        raise ValueError(f"{folder} is foreign: {MANIFEST} does not say format {FORMAT!r}")
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not {STATE, OPTIMIZER, RANDOM} < files.keys():
+        raise ValueError(f"{folder} is damaged: {MANIFEST} does not list its files")
+    for name, expected in files.items():
+        file = folder / Path(name).name
+        if not file.is_file():
+            raise ValueError(f"{folder} is damaged: {name} is missing")
+        found = fingerprint(file)
+        for what in ("bytes", "sha256"):
+            if found[what] != expected.get(what):
+                raise ValueError(
+                    f"{folder} is damaged: {name} has {what} {found[what]}, and had "
+                    f"{expected.get(what)} when it was written"
+                )
+
+
+def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> None:
+    """Put a run where it was: weights, optimizer, random generators, step and best loss.
+
+    Raises ValueError, with the reason, for a folder that is damaged or foreign: of another
+    model or tokenizer than those of `state`. The weights may be changed by then.
+    """
+    require_whole(folder)
+    if TransformerConfig.from_yaml(folder / MODEL) != state.model.config:
+        raise ValueError(f"{folder} is foreign: {MODEL} is not the model of this run")
+    if type(tokenizer).load(folder / TOKENIZER).fingerprint() != tokenizer.fingerprint():
+        raise ValueError(f"{folder} is foreign: {TOKENIZER} is not the tokenizer of this run")
+    load_weights(state.model, folder)
+    content = _read_json(folder / STATE)
+    try:
+        entries = load_file(folder / OPTIMIZER) | content["optimizer"]
+        set_optimizer_entries(state.model, state.optimizer, entries)
+        set_random_states(load_file(folder / RANDOM))
+        for name in NUMBERS:
+            setattr(state, name, content[name])
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{folder} is damaged: {error!r:.200}") from error
+
+
+def resume_from_newest(
+    run: Path, state: TrainState, tokenizer: Tokenizer, refuse: Callable[[str], None]
+) -> None:
+    """Put a run where its newest whole checkpoint is; it stays at step 0 if it has none yet.
+
+    One that is damaged or foreign is named to `refuse`, with the reason, and the one before it
+    taken; then it is renamed, to be in nobody's way. Raises ValueError if there are
+    checkpoints and none can be taken.
+    """
+    clear_leftovers(run)
+    reasons: dict[Path, str] = {}
+    for folder in reversed(checkpoints(run)):
         try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
+            read_checkpoint(folder, state, tokenizer)
+        except ValueError as error:
+            reasons[folder] = str(error)
             continue
-        return folder
-    raise FileExistsError(f"{runs} has a hundred runs of this second")
+        break
+    else:
+        if reasons:
+            raise ValueError(
+                f"no checkpoint in {run / FOLDER} can be taken, remove the folder to begin anew: "
+                + "; ".join(reasons.values())
+            )
+    for folder, reason in reasons.items():
+        aside = folder.with_name(f"{folder.name}.refused")
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        refuse(f"{reason}. It is refused, and the one before it taken")
 
 
-def save_train_config(folder: Path, config: TrainConfig) -> None:
-    """Write what the run was asked to do, every default filled in."""
-    values = asdict(config)
-    values["text"] = None if config.text is None else str(config.text)
-    values["runs"] = str(config.runs)
-    text = yaml.safe_dump(values, sort_keys=False)
-    (folder / "train.yaml").write_text(text, encoding="utf-8")
-
-
-def append_metrics(folder: Path, record: Mapping[str, float]) -> None:
-    """Add one line to the run's metrics."""
-    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(dict(record)) + "\n")
-
-
-def save_checkpoint(folder: Path, model: GPT, tokenizer: Tokenizer) -> None:
-    """Write the model and its tokenizer; each file is replaced whole or not at all."""
-    model.config.to_yaml(folder / "model.yaml")
-    tokenizer.save(folder / "tokenizer.json")
-    aside = folder / "model.safetensors.part"
-    save_model(model, str(aside))
-    aside.replace(folder / "model.safetensors")
-
-
-def load_checkpoint(folder: str | Path) -> tuple[GPT, Tokenizer]:
+def load_checkpoint(path: str | Path, which: str = "last") -> tuple[GPT, Tokenizer]:
     """Return the model of a run, in evaluation mode on the CPU, and its tokenizer.
 
-    Raises FileNotFoundError for a folder that is no run or has no checkpoint yet, and
-    ValueError for one that is damaged or whose weights or tokenizer are not those of its model.
+    `path` is the folder of a run, of one of its checkpoints, or of a model's three files. Of a
+    run's checkpoints `which` takes the "last", the "best" by validation loss, or that of a
+    step. Raises FileNotFoundError for a folder that is none of these or has no such checkpoint,
+    and ValueError for one that is damaged.
     """
-    folder = Path(folder)
+    folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no run at {folder}: expected a folder made by training")
-    for name in ("model.yaml", "tokenizer.json", "model.safetensors"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} has no checkpoint: {name} is missing")
-    model = GPT(TransformerConfig.from_yaml(folder / "model.yaml"))
-    tokenizer = load_tokenizer(folder / "tokenizer.json")
-    if tokenizer.d_vocab != model.config.d_vocab:
-        raise ValueError(
-            f"{folder / 'tokenizer.json'} has {tokenizer.d_vocab} tokens and the model beside it "
-            f"{model.config.d_vocab}: it is that of another run"
+    if not (folder / MODEL).exists():
+        folder = find_checkpoint(folder, which)
+    if (folder / MANIFEST).exists():
+        require_whole(folder)
+    return load_model_files(folder)
+
+
+def find_checkpoint(run: Path, which: str = "last") -> Path:
+    """Return a checkpoint of a run: the "last", the "best", or that of a step."""
+    found = checkpoints(run)
+    if not found:
+        raise FileNotFoundError(f"{run} has no checkpoint yet")
+    if which == "last":
+        return found[-1]
+    if which == "best":
+        which = str(_read_json(found[-1] / STATE).get("best_step"))
+    of_step = {str(int(folder.name.removeprefix(PREFIX))): folder for folder in found}
+    if which not in of_step:
+        raise FileNotFoundError(
+            f"{run} has no checkpoint {which!r}; it has last, best, {', '.join(of_step)}"
         )
+    return of_step[which]
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """Return the JSON object in a checkpoint's file; ValueError if there is none."""
     try:
-        load_model(model, str(folder / "model.safetensors"))
-    except (SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{folder / 'model.safetensors'} cannot be loaded: {reason}") from error
-    return model.eval(), tokenizer
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{file.parent} is damaged: {file.name} is missing") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file.parent} is damaged: {file.name} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file.parent} is damaged: {file.name} holds no JSON object")
+    return content

@@ -1,25 +1,56 @@
-"""From a TrainConfig to a trained model in a run folder."""
+"""From a TrainConfig to a trained model in a run folder, and on from where a run stopped."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch.nn import Module
 
+from transformer.data.batches import Batches, RandomBatches, SequentialBatches, ShuffledBatches
 from transformer.data.corpus import find_corpus
 from transformer.data.documents import TextFiles
 from transformer.data.windows import TokenWindows
+from transformer.models.cost import flops_per_token
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
-from transformer.training.checkpoint import (
-    append_metrics,
+from transformer.training.checkpoint import resume_from_newest, write_checkpoint
+from transformer.training.checkpointing import recompute_blocks
+from transformer.training.compiling import compiled, is_worth_compiling
+from transformer.training.config import OptimizerConfig, TrainConfig
+from transformer.training.device import pick_device, pick_precision, set_float32_products
+from transformer.training.distributed import (
+    any_process,
+    from_first,
+    process_group,
+    ranks,
+    replicated,
+)
+from transformer.training.environment import describe_environment
+from transformer.training.failures import explained
+from transformer.training.interruption import Interrupted, listening
+from transformer.training.logs import open_logs, require_installed
+from transformer.training.loop import train
+from transformer.training.meter import Meter, Record
+from transformer.training.optimizer import make_adamw
+from transformer.training.peak import peak_flops
+from transformer.training.plan import Plan, make_plan
+from transformer.training.run_folder import (
+    ENVIRONMENT,
+    append_line,
+    cut_metrics,
     new_run_folder,
-    save_checkpoint,
     save_train_config,
 )
-from transformer.training.config import TrainConfig
-from transformer.training.device import pick_device, pick_precision
-from transformer.training.loop import Record, train
+from transformer.training.state import TrainState
+
+BATCHES: dict[str, type[Batches]] = {
+    "random": RandomBatches,
+    "shuffled": ShuffledBatches,
+    "sequential": SequentialBatches,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,62 +59,190 @@ class Job:
 
     config: TrainConfig
     tokenizer: Tokenizer
-    windows: TokenWindows
+    batches: Batches
     validation: TokenWindows
-    model: GPT
+    plan: Plan
+    state: TrainState
     device: torch.device
     precision: torch.dtype
+
+    @property
+    def model(self) -> GPT:
+        """The model that is trained."""
+        return self.state.model
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the updates run in compiled kernels, as asked for or because it pays."""
+        tokens = self.plan.steps * self.config.rows_per_step * self.config.model.n_ctx
+        if self.config.sharded:
+            return False  # fully_shard borrows parameters between the kernels
+        pays = is_worth_compiling(self.device, tokens * flops_per_token(self.model))
+        return pays if self.config.compile is None else self.config.compile
 
 
 def prepare(config: TrainConfig) -> Job:
     """Find the data and their tokenizer, make the model, pick device and precision.
 
-    Raises what finding the data and picking the device raise, and ValueError for a text
-    too short for the model's context.
+    Raises what finding the data and picking the device raise, ValueError for a text too short
+    for the model's context, and ImportError for a log that is not installed.
     """
+    require_installed(config.log)
+    rank = ranks()
     device = pick_device(config.device)
+    if device.type == "cuda":
+        device = torch.device("cuda", rank.local_rank)
     torch.set_num_threads(config.threads)
+    set_float32_products(device, config.precision)
     corpus = find_corpus(
         TextFiles(config.text) if config.text is not None else config.data or "shakespeare",
         tokenizer=config.tokenizer,
         tokenizer_size=config.tokenizer_size,
     )
     model_config = replace(config.model, d_vocab=corpus.tokenizer.d_vocab)
+    config = replace(with_whole_paths(config), model=model_config)
+    windows = TokenWindows(corpus.train, n_ctx=model_config.n_ctx)
+    order = BATCHES[config.order]
+    per_round = order(windows, batch_size=1, steps=1).per_round
+    plan = make_plan(config, per_round)
     torch.manual_seed(config.seed)
+    model = GPT(model_config).to(device)
+    if config.checkpointing:
+        recompute_blocks(model)
     return Job(
-        config=replace(config, model=model_config),
+        config=config,
         tokenizer=corpus.tokenizer,
-        windows=TokenWindows(corpus.train, n_ctx=model_config.n_ctx),
+        batches=order(
+            windows,
+            batch_size=config.rows_per_step,
+            steps=plan.steps,
+            seed=config.seed,
+            rank=rank.rank,
+            n_ranks=rank.n_ranks,
+        ),
         validation=TokenWindows(corpus.validation, n_ctx=model_config.n_ctx),
-        model=GPT(model_config).to(device),
+        plan=plan,
+        state=TrainState(
+            model=model,
+            optimizer=make_optimizer(model, config.optimizer),
+        ),
         device=device,
         precision=pick_precision(device, config.precision),
     )
 
 
-def execute(job: Job, observe: Callable[[Record], None]) -> Path:
+def make_optimizer(model: Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Return the optimizer that the configuration asks for."""
+    return make_adamw(
+        model,
+        learning_rate=config.lr,
+        weight_decay=config.weight_decay,
+        betas=(config.beta1, config.beta2),
+    )
+
+
+def with_whole_paths(config: TrainConfig) -> TrainConfig:
+    """Return the configuration with paths that hold wherever the run is taken up again."""
+    data = config.data
+    if data is not None and Path(data).exists():
+        data = str(Path(data).absolute())
+    return replace(config, text=config.text and config.text.absolute(), data=data)
+
+
+def execute(
+    job: Job,
+    observe: Callable[[Record], None],
+    *,
+    run: Path | None = None,
+    warn: Callable[[str], None] = print,
+) -> Path:
     """Train, write the run's folder and return it; `observe` gets each record.
 
-    The checkpoint is written at every evaluation, and also when the run is interrupted:
-    the KeyboardInterrupt then goes on, with the folder as its argument.
+    With `run`, the folder of a run that was stopped in whatever way, go on from its newest
+    whole checkpoint: on a CPU the end is then, to the bit, what it had been without the stop.
+    `warn` gets a line for each checkpoint that cannot be taken; `observe` gets the records of
+    before, too. Of several processes, which torchrun has started, the first alone writes and
+    observes.
+
+    Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved:
+    Interrupted is raised. Raises DivergedError, BatchTooLargeError and OSError as
+    `failures.explained` does.
     """
-    folder = new_run_folder(job.config.runs)
-    save_train_config(folder, job.config)
-    records = train(
-        job.model,
-        job.windows,
-        job.validation,
-        job.config,
-        device=job.device,
-        precision=job.precision,
-    )
-    try:
-        for record in records:
-            append_metrics(folder, record)
-            observe(record)
-            if "validation_loss" in record:
-                save_checkpoint(folder, job.model, job.tokenizer)
-    except KeyboardInterrupt:
-        save_checkpoint(folder, job.model, job.tokenizer)
-        raise KeyboardInterrupt(folder) from None
+    with process_group(job.device):
+        folder = _execute(job, observe, run, warn)
     return folder
+
+
+def _execute(
+    job: Job, observe: Callable[[Record], None], run: Path | None, warn: Callable[[str], None]
+) -> Path:
+    config, state, rank = job.config, job.state, ranks()
+    folder = from_first(lambda: new_run_folder(config)) if run is None else run
+    if run is not None:
+        from_first(lambda: resume_from_newest(folder, state, job.tokenizer, warn))
+        if not rank.first:
+            resume_from_newest(folder, state, job.tokenizer, warn)
+    if rank.first and run is not None:
+        save_train_config(folder, config)
+        for record in cut_metrics(folder, after=state.step):
+            observe(record)
+    if rank.first:
+        append_line(
+            folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device)
+        )
+    else:
+        torch.manual_seed(config.seed + rank.rank)  # of dropout: each process has other rows
+    meter = Meter(
+        job.device,
+        tokens_per_step=config.rows_per_step * config.model.n_ctx,
+        flops_per_token=flops_per_token(job.model),
+        peak_flops=rank.n_ranks * peak_flops(job.device, job.precision),
+    )
+    fast, save = _spread(job, folder, warn)
+    with ExitStack() as stack:
+        stack.enter_context(explained(config, folder, job.batches))
+        logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
+        for log in logs:
+            stack.enter_context(closing(log))
+        interrupted = stack.enter_context(listening())
+        for record in train(
+            state,
+            job.batches,
+            job.validation,
+            config,
+            job.plan,
+            meter,
+            precision=job.precision,
+            fast=fast,
+            save=save,
+            interrupted=lambda: any_process(interrupted()),
+        ):
+            for log in logs:
+                log.write(record)
+            if rank.first:
+                observe(record)
+    if interrupted.signum is not None:
+        raise Interrupted(folder, interrupted.signum)
+    return folder
+
+
+def _spread(
+    job: Job, folder: Path, warn: Callable[[str], None]
+) -> tuple[Module, Callable[[], object]]:
+    """Return what the updates call, and what writes a checkpoint, in one process or several."""
+    config, state, rank = job.config, job.state, ranks()
+
+    def write(whole: TrainState) -> None:
+        if rank.first:
+            write_checkpoint(folder, whole, job.tokenizer, keep=config.keep)
+
+    if rank.n_ranks > 1 and config.sharded:
+        from transformer.training.sharding import gathered, shard
+
+        make = partial(make_optimizer, config=config.optimizer)
+        shard(state, make)
+        return job.model, lambda: write(gathered(state, make))
+    fast = compiled(job.model, job.device, warn) if job.compiles else job.model
+    if rank.n_ranks > 1:
+        fast = replicated(fast, job.device)
+    return fast, lambda: write(state)

@@ -1,99 +1,104 @@
 """The training loop: one `for` over updates."""
 
-import math
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
+from torch.nn import Module
 
-from transformer.data.batches import RandomBatches
+from transformer.data.batches import Batches
 from transformer.data.device import to_device
 from transformer.data.windows import TokenWindows
-from transformer.models.gpt import GPT
 from transformer.training.config import TrainConfig
 from transformer.training.evaluate import evaluate
-from transformer.training.optimizer import make_adamw
-from transformer.training.schedule import warmup_cosine
+from transformer.training.meter import Meter, Record, perplexity
+from transformer.training.plan import Plan
+from transformer.training.schedule import learning_rate_at
+from transformer.training.state import TrainState, set_learning_rate
 from transformer.training.step import train_step
-
-Record = dict[str, float]
 
 
 def train(
-    model: GPT,
-    windows: TokenWindows,
+    state: TrainState,
+    batches: Batches,
     validation: TokenWindows,
     config: TrainConfig,
+    plan: Plan,
+    meter: Meter,
     *,
-    device: torch.device,
     precision: torch.dtype,
+    fast: Module | None = None,
+    save: Callable[[], object] = lambda: None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Record]:
-    """Train `model` in place; yield a record after some updates.
+    """Train `state.model` in place, from `state.step` on; yield a record after some updates.
 
-    A record has `step` (updates done) and `tokens` (seen), and either `loss` (nats per
-    token on the last batch, before its update), `gradient_norm`, `learning_rate` and
-    `tokens_per_second`, or `validation_loss` (nats per token). The last record is the loss
-    on the whole validation split. Raises ValueError, before the first update, for a token
-    that the model has no embedding for, and FloatingPointError when the loss is no number.
+    A record has `step` (updates done), `epoch` and `tokens` (seen), and either the meter's
+    measurements of the last batch, from before its update, with the `learning_rate`; or
+    `validation_loss` (nats per token) and `validation_perplexity`. The last record is of the
+    whole validation split.
+
+    `fast`, where it is given, is what the updates call in place of `state.model`: the same
+    model, compiled or spread over processes. `save` is called where a checkpoint is due, when
+    all records of its step are yielded. After the update in which `interrupted()` becomes true
+    the run is saved and ends early. Raises ValueError, before the first update, for a token
+    that the model has no embedding for, and DivergedError when the loss is no number.
     """
-    for some in (windows, validation):
-        some.require_d_vocab(model.config.d_vocab)
-    batches = RandomBatches(
-        windows, batch_size=config.batch_size, steps=config.steps, seed=config.seed
+    model, optimizer, device = state.model, state.optimizer, meter.device
+    for windows in (batches.windows, validation):
+        windows.require_d_vocab(model.config.d_vocab)
+    beginning = TokenWindows(
+        validation.tokens[: max(config.eval_tokens, validation.n_ctx)],
+        n_ctx=validation.n_ctx,
+        d_vocab=validation.d_vocab,
     )
-    optimizer = make_adamw(
-        model,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        betas=(config.beta1, config.beta2),
+    measure = partial(
+        evaluate, batch_size=4 * config.batch_size, device=device, precision=precision
     )
-    some_validation = TokenWindows(
-        validation.tokens[: max(config.eval_tokens, validation.n_ctx)], n_ctx=validation.n_ctx
-    )
-    tokens_per_step = config.batch_size * windows.n_ctx
-    since, started = 0, time.perf_counter()
 
-    for step in range(config.steps):
-        learning_rate = warmup_cosine(
+    for step in range(state.step, plan.steps):
+        if plan.ends(step, state.evaluations_without_gain):
+            return
+        learning_rate = learning_rate_at(
             step,
-            highest=config.learning_rate,
-            steps=config.steps,
-            warmup_steps=config.warmup_steps,
-            min_factor=config.min_lr_factor,
+            config.schedule.name,
+            highest=config.optimizer.lr,
+            steps=plan.steps,
+            warmup_steps=config.schedule.warmup_steps,
+            min_factor=config.schedule.min_factor,
+            decay_steps=config.schedule.decay_steps,
         )
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        tokens = to_device(batches[step], device)
+        set_learning_rate(optimizer, learning_rate)
+        micro_batches = torch.split(to_device(batches[step], device), config.batch_size)
         metrics = train_step(
-            model, optimizer, tokens, clip_norm=config.clip_norm, precision=precision
+            fast or model,
+            optimizer,
+            *micro_batches,
+            clip_norm=config.optimizer.clip_norm,
+            precision=precision,
         )
+        meter.see(metrics)
 
-        done = step + 1
-        place = {"step": done, "tokens": done * tokens_per_step}
-        if done % config.log_every == 0 or done == config.steps:
-            loss = metrics.loss.item()
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss is {loss} at step {done}: try a learning rate below "
-                    f"{config.learning_rate:g}, or more than {config.warmup_steps} warm-up steps"
-                )
-            yield place | {
-                "loss": loss,
-                "gradient_norm": metrics.gradient_norm.item(),
-                "learning_rate": learning_rate,
-                "tokens_per_second": (done - since)
-                * tokens_per_step
-                / (time.perf_counter() - started),
-            }
-            since, started = done, time.perf_counter()
-        if done % config.eval_every == 0 or done == config.steps:
-            held_out = validation if done == config.steps else some_validation
-            validation_loss = evaluate(
-                model,
-                held_out,
-                batch_size=4 * config.batch_size,
-                device=device,
-                precision=precision,
-            )
-            yield place | {"validation_loss": validation_loss}
-            since, started = done, time.perf_counter()
+        state.step = done = step + 1
+        place = {
+            "step": done,
+            "epoch": done / plan.steps_per_epoch,
+            "tokens": done * meter.tokens_per_step,
+        }
+        if plan.logs(done):
+            yield place | meter.read(done) | {"learning_rate": learning_rate}
+        if plan.evaluates(done):
+            meter.check(done)
+            loss = measure(model, beginning)
+            state.judge(loss)
+            if plan.ends(done, state.evaluations_without_gain):
+                loss = measure(model, validation)
+            yield place | {"validation_loss": loss, "validation_perplexity": perplexity(loss)}
+        stop = interrupted()
+        if plan.saves(done) or stop:
+            meter.check(done)
+            save()
+        if plan.evaluates(done) or plan.saves(done):
+            meter.start_clock()
+        if stop:
+            return

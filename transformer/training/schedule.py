@@ -7,6 +7,8 @@ zero (Goyal et al. 2017, section 2.2), and differ in how they fall. Those that d
 
 import math
 
+from transformer.training.config import ScheduleName
+
 
 def warmup_constant(step: int, *, highest: float, warmup_steps: int) -> float:
     """Return the learning rate that stays at `highest` after the warm-up."""
@@ -72,3 +74,31 @@ def warmup_stable_decay(
 def progress(step: int, *, first: int, last: int) -> float:
     """Return how far `step` is on the way from `first` to `last`: from 0 to 1."""
     return min(1.0, (step - first) / max(1, last - first))
+
+
+def learning_rate_at(
+    step: int,
+    name: ScheduleName,
+    *,
+    highest: float,
+    steps: int,
+    warmup_steps: int,
+    min_factor: float,
+    decay_steps: int | None = None,
+) -> float:
+    """Return the learning rate of update `step` in the schedule of this name."""
+    if name == "constant":
+        return warmup_constant(step, highest=highest, warmup_steps=warmup_steps)
+    if name == "stable-decay":
+        return warmup_stable_decay(
+            step,
+            highest=highest,
+            steps=steps,
+            warmup_steps=warmup_steps,
+            decay_steps=decay_steps or 0,
+            min_factor=min_factor,
+        )
+    falls = {"cosine": warmup_cosine, "linear": warmup_linear}[name]
+    return falls(
+        step, highest=highest, steps=steps, warmup_steps=warmup_steps, min_factor=min_factor
+    )

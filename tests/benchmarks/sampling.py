@@ -1,0 +1,164 @@
+"""How fast our models write, beside others: CPU time, one thread, batch 1, greedy, in turns.
+
+    python -m tests.benchmarks.sampling --json FILE [--nanogpt FOLDER]
+
+A prompt of 16 tokens is continued by 128, by models with random weights: GPT-2 of 124 M
+parameters, and 6 layers of width 384 with the same vocabulary. Each round does everything once,
+every other round backwards. A ratio is of speeds: 2 is twice as many tokens a second as the
+reference. nanoGPT, which has no cache, is measured where a checkout of it is named; so it is the
+reference of 1.00 that others' numbers are given in.
+
+`position 1,024` is the cost of a token behind 1,008 to 1,024 others over that behind 16 to 32;
+above 1 is dearer. It is measured within one text, so that both see the same machine.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks.data_rows import Row, report, row
+from tests.sampling.support import hugging_face_gpt2
+from transformer.config import TransformerConfig, preset
+from transformer.models.gpt import GPT
+from transformer.models.packed import pack_weights
+from transformer.sampling.options import Sampling
+from transformer.sampling.sample import sample
+
+PROMPT, N_NEW = 16, 128
+GREEDY = Sampling(temperature=0.0)
+Work = Callable[[], object]
+
+GPT2 = replace(preset("gpt2"), attention_path="fused")
+SMALL = replace(GPT2, n_layers=6, n_heads=6, d_model=384, d_mlp=1536)
+SIZES = {"124 M": GPT2, "6 x 384": SMALL}
+
+
+def cpu_seconds(work: Work) -> float:
+    """Return the CPU time that `work` takes."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def ours(model: GPT) -> Work:
+    prompt = list(range(PROMPT))
+    return lambda: list(sample(model, [prompt], n_new=N_NEW, sampling=GREEDY))
+
+
+def hugging_face(config: TransformerConfig, dtype: torch.dtype) -> Work:
+    model = hugging_face_gpt2(config).to(dtype)
+    prompt, mask = torch.arange(PROMPT)[None], torch.ones(1, PROMPT, dtype=torch.long)
+    return lambda: model.generate(
+        prompt, attention_mask=mask, do_sample=False, max_new_tokens=N_NEW, pad_token_id=0
+    )
+
+
+def nanogpt(config: TransformerConfig, checkout: Path) -> Work:
+    sys.path.insert(0, str(checkout))
+    theirs = importlib.import_module("model")
+    sys.path.remove(str(checkout))
+    shape = theirs.GPTConfig(
+        block_size=config.n_ctx,
+        vocab_size=config.d_vocab,
+        n_layer=config.n_layers,
+        n_head=config.n_heads,
+        n_embd=config.d_model,
+        dropout=0.0,
+        bias=True,
+    )
+    model = theirs.GPT(shape).eval()
+    prompt = torch.arange(PROMPT)[None]
+    return lambda: model.generate(prompt, N_NEW, top_k=1)
+
+
+def works_of(config: TransformerConfig, checkout: Path | None) -> dict[str, Work]:
+    """Return what is measured, by its name."""
+    model = GPT(config).eval()
+    works = {
+        "ours, as trained": ours(model),
+        "ours, packed": ours(pack_weights(model)),
+        "ours, packed, bfloat16": ours(pack_weights(model, weights="bfloat16")),
+        "ours, packed, int8": ours(pack_weights(model, weights="int8")),
+        "Hugging Face": hugging_face(config, torch.float32),
+        "Hugging Face, bfloat16": hugging_face(config, torch.bfloat16),
+    }
+    return works if checkout is None else works | {"nanoGPT": nanogpt(config, checkout)}
+
+
+def measure(works: dict[str, Work], rounds: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of every round, by the work's name; one round before is not kept."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(-1, rounds):
+        order = list(works) if number % 2 == 0 else list(works)[::-1]
+        for name in order:
+            taken = cpu_seconds(works[name])
+            if number >= 0:
+                seconds[name].append(taken)
+    return seconds
+
+
+def speeds(size: str, seconds: dict[str, list[float]]) -> list[Row]:
+    """Return a row for each of ours beside each of theirs, and for theirs beside nanoGPT."""
+    rate = {name: [N_NEW / one for one in taken] for name, taken in seconds.items()}
+    pairs = [
+        (name, other)
+        for name in rate
+        for other in rate
+        if name != other and not other.startswith("ours") and (name[0] == "o" or other == "nanoGPT")
+    ]
+    return [
+        row(
+            f"write {N_NEW} tokens, {size}",
+            name,
+            other,
+            list(zip(rate[name], rate[other], strict=True)),
+            unit="tokens/s",
+        )
+        for name, other in pairs
+    ]
+
+
+def late_and_early(model: GPT, n: int = 16) -> tuple[float, float]:
+    """Return the CPU seconds of the last n tokens up to n_ctx and of n behind the prompt."""
+    taken, last = [], time.process_time()
+    prompt = list(range(PROMPT))
+    for _ in sample(model, [prompt], n_new=model.config.n_ctx - PROMPT, sampling=GREEDY):
+        taken.append(time.process_time() - last)
+        last = time.process_time()
+    return sum(taken[-n:]), sum(taken[1 : n + 1])
+
+
+def positions(size: str, config: TransformerConfig, rounds: int) -> list[Row]:
+    """Return the row of how much dearer a token is at the end of the context."""
+    packed = pack_weights(GPT(config).eval())
+    pairs = [late_and_early(packed) for _ in range(rounds)]
+    return [
+        row(f"position 1,024, {size}", "ours, packed", "position 16", pairs, unit="s/16 tokens")
+    ]
+
+
+def main() -> None:
+    """Measure, print the rows, and write them where `--json` says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where to write the rows")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--nanogpt", type=Path, help="a checkout of nanoGPT")
+    parser.add_argument("--sizes", nargs="+", choices=list(SIZES), default=list(SIZES))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    for size in options.sizes:
+        works = works_of(SIZES[size], options.nanogpt)
+        rows += speeds(size, measure(works, options.rounds))
+        rows += positions(size, SIZES[size], options.rounds)
+    report(rows, options.json)
+
+
+if __name__ == "__main__":
+    main()

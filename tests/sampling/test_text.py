@@ -1,0 +1,125 @@
+"""From text to text: continuations stop before a stop string, and none of it is ever shown."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import randomise
+from transformer.config import TransformerConfig
+from transformer.models.gpt import GPT
+from transformer.sampling.options import Sampling
+from transformer.sampling.text import complete, continue_text, until
+from transformer.tokenizers import CharacterTokenizer, Tokenizer, make_tokenizer
+
+LETTERS = "abc"
+TEXT = "the cat sat on the mat, the cat ate the rat"
+
+
+def model_of(tokenizer: Tokenizer) -> GPT:
+    """A model that writes a little of everything: without biases no token always wins."""
+    model = GPT(
+        TransformerConfig(
+            d_vocab=tokenizer.d_vocab, n_ctx=13, d_model=6, n_layers=1, n_heads=1, d_head=5,
+            d_mlp=3, bias=False,
+        )
+    ).eval()  # fmt: skip
+    randomise(model)
+    return model
+
+
+# Contract: stop strings
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    pieces=st.lists(st.text(LETTERS, max_size=4), max_size=8),
+    stops=st.lists(st.text(LETTERS, min_size=1, max_size=4), max_size=3),
+)
+def test_what_is_shown_is_the_text_before_the_first_stop_as_early_as_can_be(
+    pieces: list[str], stops: list[str]
+) -> None:
+    whole = "".join(pieces)
+    expected = whole[: min([i for stop in stops if (i := whole.find(stop)) >= 0] + [len(whole)])]
+    shown, given = "", ""
+
+    def watched() -> object:
+        nonlocal given
+        for piece in pieces:
+            # Whatever came next, nothing shown so far would have to be taken back ...
+            for stop in stops:
+                for n in range(len(stop)):
+                    assert (given + stop[n:]).find(stop) in (-1, *range(len(shown), len(given) + 1))
+            # ... and what is held back might begin a stop string.
+            held = given[len(shown) :]
+            assert not held or any(stop.startswith(held) for stop in stops)
+            given += piece
+            yield piece
+
+    for part in until(watched(), stops):  # type: ignore[arg-type]
+        shown += part
+    assert shown == expected
+
+
+def test_nothing_is_asked_of_the_model_after_a_stop_string() -> None:
+    pieces = iter(["ab", "cde", "never"])
+    assert "".join(until(pieces, ["cd"])) == "ab"
+    assert list(pieces) == ["never"]
+
+
+def test_an_empty_stop_string_and_a_prompt_without_a_token_are_refused() -> None:
+    tokenizer = make_tokenizer("wordpiece", [TEXT])
+    model = model_of(tokenizer)
+    for write in (
+        lambda prompt, stops: list(continue_text(model, tokenizer, prompt, n_new=1, stops=stops)),
+        lambda prompt, stops: complete(model, tokenizer, [prompt], n_new=1, stops=stops),
+    ):
+        with pytest.raises(ValueError, match="a stop string must have a character"):
+            write("the", ["cat", ""])
+        with pytest.raises(ValueError, match=r"prompt '\\n' has no token"):
+            write("\n", [])
+
+
+# Oracle: the tokens, decoded as one text
+
+
+@pytest.mark.parametrize("kind", ["character", "byte", "byte-bpe", "wordpiece"])
+def test_a_batch_of_texts_is_each_text_streamed_alone(kind: str) -> None:
+    tokenizer = make_tokenizer(kind, [TEXT])
+    model = model_of(tokenizer)
+    prompts = ["the cat", "a", "on the mat"]
+    many = complete(
+        model, tokenizer, prompts, n_new=15, sampling=Sampling(seed=3, temperature=2), stops=["at"]
+    )
+    for row, (prompt, one) in enumerate(zip(prompts, many, strict=True)):
+        sampling = Sampling(seed=3 + row, temperature=2)
+        pieces = continue_text(model, tokenizer, prompt, n_new=15, sampling=sampling, stops=["at"])
+        assert one.text == "".join(pieces)
+        known = tokenizer.encode(prompt)
+        whole = "".join(tokenizer.decode_stream(one.tokens, after=known))
+        assert one.text == whole.partition("at")[0]
+        assert len(one.tokens) == 15 or "at" in whole
+        assert one.prompt == prompt
+
+
+def test_a_stop_token_ends_the_text_and_has_no_part_in_it() -> None:
+    tokenizer = CharacterTokenizer(LETTERS)
+    bigram = TransformerConfig(
+        d_vocab=3, n_ctx=13, d_model=3, n_layers=0, n_heads=1, d_head=1, d_mlp=1,
+        position="none", norm="rms", tied=False,
+    )  # fmt: skip
+    model = GPT(bigram)
+    with torch.no_grad():  # b follows a, c follows b, a follows c
+        model.get_parameter("embedding.W_E").copy_(torch.eye(3))
+        model.get_parameter("unembedding.W_U").copy_(100 * torch.eye(3).roll(1, dims=1))
+    greedy = Sampling(temperature=0.0)
+    [free] = complete(model, tokenizer, ["a"], n_new=5, sampling=greedy)
+    assert free.text == "bcabc"
+    [a, b, c] = (tokenizer.encode(letter)[0] for letter in LETTERS)
+    stop_at_a = Sampling(temperature=0.0, stop_tokens=frozenset({a}))
+    [one] = complete(model, tokenizer, ["a"], n_new=5, sampling=stop_at_a, log_probs=True)
+    assert (one.text, one.tokens) == ("bc", [b, c, a])
+    # The logits are above 100 for the token that follows and 0 for the others.
+    assert one.log_probs == pytest.approx([0.0] * 3)
+    pieces = continue_text(model, tokenizer, "a", n_new=5, sampling=stop_at_a)
+    assert "".join(pieces) == "bc"

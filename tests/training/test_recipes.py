@@ -1,0 +1,110 @@
+"""Every recipe loads, says what it should, and trains: shrunken, on a text that is at hand."""
+
+import math
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from transformer.cli import main
+from transformer.cli.train import make_parser
+from transformer.config import PRESETS, TransformerConfig
+from transformer.training.checkpoint import load_checkpoint
+from transformer.training.config import TrainConfig
+from transformer.training.job import execute, prepare
+from transformer.training.recipes import RECIPES, find_recipe
+from transformer.training.run_folder import read_metrics
+
+TEXT = "the cat sat on the mat, and the rat on the hat.\n" * 40
+SMALL = {
+    **{"n_ctx": 7, "d_model": 10, "n_layers": 1, "n_heads": 3, "d_head": 2, "d_mlp": 13},
+    **{"batch_size": 2, "max_steps": 2, "log_every": 1, "eval_every": 2},
+}
+MODEL_FIELDS = {field.name for field in fields(TransformerConfig)}
+
+
+def recipe(name: str, *options: str) -> TrainConfig:
+    """What the command line makes of a recipe and the options after it."""
+    parser = make_parser()
+    found = parser.instantiate(parser.parse_args(["--config", name, *options]))
+    return TrainConfig(**{field.name: found[field.name] for field in fields(TrainConfig)})
+
+
+def shrunken(name: str, *options: str) -> TrainConfig:
+    """A recipe with its choices, and without its size."""
+    small = []
+    for field, value in SMALL.items():
+        group = "model." if field in MODEL_FIELDS else ""
+        small += [f"--{group}{field}", str(value)]
+    if recipe(name).tokenizer == "byte-bpe":
+        small += ["--tokenizer_size", "263"]
+    return recipe(name, *small, *options)
+
+
+def test_there_are_recipes_for_all_that_is_promised() -> None:
+    assert {"shakespeare-cpu", "shakespeare-gpu", "gpt-mini", "gpt2-openwebtext", "pile-10k"} <= (
+        RECIPES.keys()
+    )
+
+
+def test_a_recipe_is_found_by_its_name_and_a_file_by_its_path(tmp_path: Path) -> None:
+    for name in ("gpt-mini", "gpt-mini.yaml"):
+        assert find_recipe(name) == RECIPES["gpt-mini"]
+    mine = tmp_path / "gpt-mini.yaml"
+    mine.write_text("max_steps: 3")
+    assert find_recipe(str(mine)) == mine
+    with pytest.raises(FileNotFoundError, match="no recipe has that name: there are gpt-mini, "):
+        find_recipe("gpt-maxi")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_trains_two_steps_of_a_shrunken_form(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "text.txt"
+    file.write_text(TEXT)
+    options = ("--data", str(file), "--runs", str(tmp_path / "runs"), "--device", "cpu")
+    run = execute(prepare(shrunken(name, *options)), lambda _: None)
+    records = read_metrics(run)
+    assert [r["step"] for r in records] == [1, 2, 2]
+    model, _ = load_checkpoint(run)
+    # Two small updates leave a model near to knowing nothing.
+    assert abs(records[-1]["validation_loss"] - math.log(model.config.d_vocab)) < 1
+
+
+def test_the_defaults_are_the_first_recipe() -> None:
+    config = recipe("shakespeare-cpu")
+    assert replace(config, tokenizer=None) == TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("name", "preset", "other"),
+    [
+        ("gpt2-openwebtext", "gpt2", {"attention_path": "fused"}),
+        ("gpt-mini", "gpt-mini", {"d_vocab": 1024, "n_ctx": 256, "dropout": 0.1}),
+    ],
+)
+def test_a_recipe_has_the_sizes_of_its_preset(name: str, preset: str, other: Any) -> None:
+    assert recipe(name).model == replace(PRESETS[preset], **other)
+
+
+def test_gpt2s_recipe_is_the_published_one() -> None:
+    config = recipe("gpt2-openwebtext")
+    assert (config.batch_size, config.accumulation, config.max_steps) == (12, 10, 600_000)
+    assert config.rows_per_step * config.model.n_ctx == 122_880
+    assert config.model.dropout == 0
+    optimizer, schedule = config.optimizer, config.schedule
+    assert (optimizer.lr, optimizer.weight_decay) == (6e-4, 0.1)
+    assert (optimizer.beta1, optimizer.beta2, optimizer.clip_norm) == (0.9, 0.95, 1.0)
+    assert (schedule.name, schedule.warmup_steps, schedule.min_factor) == ("cosine", 2000, 0.1)
+
+
+def test_a_recipe_is_changed_by_what_stands_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--config", "gpt2-openwebtext.yaml", "--optimizer.lr", "3e-4"]
+    assert recipe("gpt2-openwebtext", *options[2:]).optimizer.lr == 3e-4
+    with pytest.raises(SystemExit) as exit_info:
+        main(["train", *options, "--print_config"])
+    assert exit_info.value.code in (0, None)
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["optimizer"]["lr"] == 3e-4
+    assert printed["schedule"]["warmup_steps"] == 2000

@@ -1,0 +1,96 @@
+"""Sampling in full: prompts of different lengths, all filters, texts that end, log-probabilities.
+
+`generate` is the same loop at its shortest; the two are equal where both can do the work.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from transformer.components.softmax import at_least_float32, log_softmax, softmax
+from transformer.models.gpt import GPT
+from transformer.sampling.options import Sampling, filter_for_drawing
+from transformer.sampling.texts import GrowingTexts
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A token that came next in the text of prompt `row`.
+
+    `log_prob`, in nats, is what the model itself gave it, before any filter; None unless asked
+    for.
+    """
+
+    row: int
+    token: int
+    log_prob: float | None = None
+
+
+def generators_of(seed: int | None, n_rows: int, device: torch.device) -> list[torch.Generator]:
+    """Return a random generator for each row, seeded with seed + row, or anew without a seed."""
+    generators = [torch.Generator(device) for _ in range(n_rows)]
+    for row, generator in enumerate(generators):
+        if seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(seed + row)
+    return generators
+
+
+def draw_rows(
+    logits: Float[Tensor, "batch d_vocab"], generators: Sequence[torch.Generator]
+) -> Int[Tensor, " batch"]:
+    """Return one token a row, drawn from the softmax by the row's own generator."""
+    rows = zip(softmax(logits), generators, strict=True)
+    return torch.cat([torch.multinomial(probs, 1, generator=own) for probs, own in rows])
+
+
+def log_probs_of(
+    tokens: Int[Tensor, " batch"], logits: Float[Tensor, "batch d_vocab"]
+) -> Float[Tensor, " batch"]:
+    """Return the log-probability of each row's token, in nats."""
+    return log_softmax(at_least_float32(logits)).gather(-1, tokens[:, None])[:, 0]
+
+
+@torch.inference_mode()
+def sample(
+    model: GPT,
+    prompts: Sequence[Sequence[int]],
+    *,
+    n_new: int,
+    sampling: Sampling = Sampling(),
+    log_probs: bool = False,
+    ends: Callable[[Drawn], bool] | None = None,
+) -> Iterator[list[Drawn]]:
+    """Yield, `n_new` times, the next token of every text that has not ended.
+
+    A text ends with a stop token, or where `ends` says so of what was drawn; it leaves the
+    batch, and costs nothing more. What a row draws depends on no other row. Past the model's
+    n_ctx the window slides: see `GrowingTexts`. The model is used in the mode it is in: call
+    `model.eval()` first. Raises ValueError for a prompt without a token, when the first
+    tokens are asked for.
+    """
+    texts = GrowingTexts(model, prompts, n_new=n_new)
+    rows = list(range(len(prompts)))
+    generators = generators_of(sampling.seed, len(rows), texts.tokens.device)
+    for _ in range(n_new):
+        logits = texts.forecast()
+        real = texts.real if texts.padded else None
+        filtered = filter_for_drawing(logits, texts.tokens, sampling, real)
+        greedy = sampling.temperature == 0.0
+        new = filtered.argmax(dim=-1) if greedy else draw_rows(filtered, generators)
+        nats = log_probs_of(new, logits).tolist() if log_probs else [None] * len(rows)
+        drawn = [Drawn(*one) for one in zip(rows, new.tolist(), nats, strict=True)]
+        yield drawn
+        texts.append(new)
+        over = [ends is not None and ends(one) for one in drawn]
+        stopped = [one.token in sampling.stop_tokens for one in drawn]
+        going = [i for i in range(len(rows)) if not over[i] and not stopped[i]]
+        if not going:
+            return
+        if len(going) < len(rows):
+            texts.select(torch.tensor(going, device=new.device))
+            rows, generators = [rows[i] for i in going], [generators[i] for i in going]

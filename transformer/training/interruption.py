@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM: the update is finished, the run is saved, and then it ends."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+HEARD = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what a cluster sends before it kills
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to end by signal `signum`, and is saved in `folder`."""
+
+    def __init__(self, folder: object, signum: int) -> None:
+        super().__init__(folder)
+        self.folder, self.signum = folder, signum
+
+
+class Listener:
+    """Whether a signal came: `signum` is the first one's number."""
+
+    signum: int | None = None
+
+    def __call__(self) -> bool:
+        return self.signum is not None
+
+    def hear(self, signum: int, frame: FrameType | None) -> None:
+        """Take note of the first signal; a second one does not wait for the update."""
+        if self():
+            raise KeyboardInterrupt
+        self.signum = signum
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
+    """Note the signals of `HEARD` in place of what they do otherwise, which comes back after.
+
+    Only a program's main thread gets signals; in another one nothing is changed.
+    """
+    listener = Listener()
+    if threading.current_thread() is not threading.main_thread():
+        yield listener
+        return
+    before = {signum: signal.signal(signum, listener.hear) for signum in HEARD}
+    try:
+        yield listener
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

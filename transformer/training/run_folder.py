@@ -1,0 +1,122 @@
+"""A run's folder: what was asked, with what it ran, what was measured, and the checkpoints.
+
+train.yaml          the resolved configuration; `transformer train --config` repeats it
+environment.jsonl   a line for each start: the step, the code's version, the machine
+metrics.jsonl       a line for each report
+checkpoints/        see `checkpoint.py`
+loss.png            the loss curve
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from transformer.tokenizers.files import write_whole
+from transformer.training.config import TrainConfig
+
+CONFIG, ENVIRONMENT, METRICS = "train.yaml", "environment.jsonl", "metrics.jsonl"
+
+
+def new_run_folder(config: TrainConfig) -> Path:
+    """Make and return a folder under `config.runs`, named after the time.
+
+    It has the configuration from its first moment, so that whatever then happens, the run can
+    be taken up again.
+    """
+    config.runs.mkdir(parents=True, exist_ok=True)
+    name = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    aside = config.runs / f".{name}-{os.getpid()}.part"
+    aside.mkdir()
+    try:
+        save_train_config(aside, config)
+        for attempt in range(100):
+            folder = config.runs / (f"{name}-{attempt}" if attempt else name)
+            if not folder.exists():
+                try:
+                    aside.rename(folder)
+                except OSError:  # another run was faster
+                    continue
+                return folder
+        raise FileExistsError(f"{config.runs} has a hundred runs of this second")
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def save_train_config(folder: Path, config: TrainConfig) -> None:
+    """Write what the run was asked to do, every default filled in."""
+    values = asdict(config)
+    values["text"] = None if config.text is None else str(config.text)
+    values["runs"] = str(config.runs)
+    values["log"] = list(config.log)
+    write_whole(folder / CONFIG, yaml.safe_dump(values, sort_keys=False))
+
+
+def config_file(run: str | Path) -> Path:
+    """Return the configuration's file in a run's folder; FileNotFoundError if it is no run."""
+    file = Path(run) / CONFIG
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no run at {run}: expected a folder with {CONFIG}")
+    return file
+
+
+def load_train_config(run: Path) -> TrainConfig:
+    """Return the configuration in a run's folder.
+
+    Raises FileNotFoundError for a folder that is no run, and ValueError for a file that is no
+    configuration.
+    """
+    file = config_file(run)
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig)
+    try:
+        return TrainConfig(**vars(parser.instantiate(parser.parse_path(file))))
+    except Exception as error:  # jsonargparse passes on whatever was wrong
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{file} is no configuration: {reason}") from error
+
+
+def append_line(file: Path, record: Mapping[str, Any]) -> None:
+    """Add a record to a file of one JSON object a line."""
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(dict(record)) + "\n")
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """Return the records of a run; what a crash left of a line is left out."""
+    return [record for record, _ in _lines(run / METRICS)]
+
+
+def cut_metrics(run: Path, *, after: int) -> list[dict[str, float]]:
+    """Cut off the records of the updates after step `after`, and return those that stay.
+
+    A run that resumes there reports those updates again.
+    """
+    kept = [(record, end) for record, end in _lines(run / METRICS) if record["step"] <= after]
+    if (run / METRICS).exists():
+        os.truncate(run / METRICS, kept[-1][1] if kept else 0)
+    return [record for record, _ in kept]
+
+
+def _lines(file: Path) -> list[tuple[dict[str, float], int]]:
+    """Return each record with the place of its end in the file."""
+    found, end = [], 0
+    content = file.read_bytes() if file.exists() else b""
+    for line in content.splitlines(keepends=True):
+        end += len(line)
+        try:
+            record = json.loads(line)
+        except ValueError:
+            break
+        if not line.endswith(b"\n"):
+            break
+        found.append((record, end))
+    return found

@@ -1,0 +1,47 @@
+"""Where a run stands: all that changes from update to update, and so what it resumes from.
+
+The data's position is the step: the batch of step k is decided by the seed and k alone.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from transformer.models.gpt import GPT
+
+
+@dataclass(kw_only=True)
+class TrainState:
+    """A model on its way, with its optimizer.
+
+    Attributes:
+        model: what is trained, in place.
+        optimizer: with the moments of every parameter.
+        step: updates done.
+        best_loss: the lowest validation loss so far, in nats per token; always of the same
+            tokens.
+        best_step: the step that it was measured at.
+        evaluations_without_gain: how many there were since.
+    """
+
+    model: GPT
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    evaluations_without_gain: int = 0
+
+    def judge(self, validation_loss: float) -> None:
+        """Take note of a validation loss: it is the best so far, or one without a gain."""
+        if validation_loss < self.best_loss:
+            self.best_loss, self.best_step = validation_loss, self.step
+            self.evaluations_without_gain = 0
+        else:
+            self.evaluations_without_gain += 1
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Give every group of parameters the learning rate of the coming update."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
