@@ -180,7 +180,15 @@ class TrainConfig:
         if self.max_steps is None and self.epochs is None:
             raise ValueError("give max_steps or epochs: a run without either has no end")
         runs = ("batch_size", "accumulation", "max_steps", "epochs", "max_steps_per_epoch")
-        reports = ("eval_every", "eval_tokens", "patience", "save_every", "keep", "log_every", "devices")
+        reports = (
+            "eval_every",
+            "eval_tokens",
+            "patience",
+            "save_every",
+            "keep",
+            "log_every",
+            "devices",
+        )
         require(self, at_least_1(self, *runs, *reports, "threads"))
 
     @property

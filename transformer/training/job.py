@@ -187,9 +187,7 @@ def _execute(
         for record in cut_metrics(folder, after=state.step):
             observe(record)
     if rank.first:
-        append_line(
-            folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device)
-        )
+        append_line(folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device))
     else:
         torch.manual_seed(config.seed + rank.rank)  # of dropout: each process has other rows
     meter = Meter(
