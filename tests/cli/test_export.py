@@ -7,14 +7,14 @@ import pytest
 from tests.pretrained.support import TOKENIZERS, assert_same, gpt2
 from transformer.cli import main
 from transformer.pretrained.load import load_model
-from transformer.training.checkpoint import save_checkpoint
+from transformer.training.model_files import save_model_files
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
-    save_checkpoint(folder, gpt2(d_vocab=TOKENIZERS[0].d_vocab), TOKENIZERS[0])
+    save_model_files(folder, gpt2(d_vocab=TOKENIZERS[0].d_vocab), TOKENIZERS[0])
     return folder
 
 
