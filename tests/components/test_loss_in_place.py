@@ -50,11 +50,11 @@ def test_one_position_is_an_error() -> None:
         next_token_loss_in_place(torch.zeros(2, 1, 3), torch.zeros(2, 1, dtype=torch.long))
 
 
-class Largest(TorchDispatchMode):
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations that make a tensor of at least so many elements."""
 
     def __init__(self, numel: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.numel, self.made = numel, 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

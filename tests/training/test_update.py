@@ -78,9 +78,12 @@ def test_fp16_learns_a_batch() -> None:
 @pytest.mark.house
 def test_a_large_vocabulary_takes_the_loss_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
-    monkeypatch.setattr(
-        update, "next_token_loss_in_place", lambda *two: used.append(two) or two[0].mean()
-    )
+
+    def noted(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        used.append(tokens)
+        return logits.mean()
+
+    monkeypatch.setattr(update, "next_token_loss_in_place", noted)
     for d_vocab in (update.LARGE_VOCABULARY - 1, update.LARGE_VOCABULARY):
         model, optimizer = make_run()
         pick_update(d_vocab, None)(model, optimizer, TOKENS, clip_norm=1.0)
@@ -109,9 +112,12 @@ def test_blocks_computed_again_keep_less() -> None:
         if again:
             recompute_blocks(model)
         sizes: list[int] = []
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t
-        ):
+
+        def keep(tensor: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             model(TOKENS)
         kept.append(sum(sizes))
     assert kept[1] < kept[0] / 3

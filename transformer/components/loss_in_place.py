@@ -32,7 +32,7 @@ def next_token_loss_in_place(
     """
     if tokens.shape[1] < 2:
         raise ValueError(f"the next-token loss needs at least 2 positions, got {tokens.shape[1]}")
-    loss: Tensor = _InPlace.apply(logits, tokens)
+    loss: Tensor = _InPlace.apply(logits, tokens)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -47,7 +47,7 @@ class _InPlace(Function):
         total = logits.new_zeros((), dtype=at_least_float32(logits[:0]).dtype)
         flat = logits.view(-1, logits.shape[-1])
         for some, target, count in zip(
-            flat.split(CHUNK), targets.split(CHUNK), counted.split(CHUNK), strict=True
+            *(torch.split(all_of, CHUNK) for all_of in (flat, targets, counted)), strict=True
         ):
             log_probs = log_softmax(at_least_float32(some))
             surprise = -log_probs.gather(-1, target[:, None])[:, 0]
@@ -57,7 +57,8 @@ class _InPlace(Function):
             some.copy_(gradient.masked_fill_(~count[:, None], 0.0))
         # Divided by n_targets later, with the scale of the loss: fp16 would round it to zero.
         ctx.gradient, ctx.n_targets = logits, tokens[:, 1:].numel()
-        return total / ctx.n_targets
+        mean: Tensor = total / ctx.n_targets
+        return mean
 
     @staticmethod
     def backward(ctx: Any, of_loss: Float[Tensor, ""]) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.nn import Module
 
+from transformer.components.loss import next_token_loss
 from transformer.components.loss_in_place import next_token_loss_in_place
 from transformer.training.distributed import mean_over_processes
 from transformer.training.optimizer import clip_gradients
@@ -19,10 +20,10 @@ LARGE_VOCABULARY = 8192  # from here on the logits outweigh the activations of a
 
 def pick_update(d_vocab: int, scaler: GradScaler | None) -> Callable[..., Metrics]:
     """Return `train_step`, or with `scaler` the one for fp16, with the loss that fits d_vocab."""
-    options = {"loss": next_token_loss_in_place} if d_vocab >= LARGE_VOCABULARY else {}
+    loss_of = next_token_loss_in_place if d_vocab >= LARGE_VOCABULARY else next_token_loss
     if scaler is None:
-        return partial(train_step, **options)
-    return partial(scaled_train_step, scaler=scaler, **options)
+        return partial(train_step, loss_of=loss_of)
+    return partial(scaled_train_step, scaler=scaler, loss_of=loss_of)
 
 
 def scaled_train_step(
@@ -32,7 +33,7 @@ def scaled_train_step(
     clip_norm: float,
     scaler: GradScaler,
     precision: torch.dtype = torch.float16,
-    **options: Loss,
+    loss_of: Loss = next_token_loss,
 ) -> Metrics:
     """Take the step of `train_step` with gradients that fp16 can hold.
 
@@ -44,7 +45,7 @@ def scaled_train_step(
     model.train()
     optimizer.zero_grad()
     loss = accumulate_gradients(
-        model, micro_batches, precision=precision, scale=scaler.scale, **options
+        model, micro_batches, precision=precision, scale=scaler.scale, loss_of=loss_of
     )
     scaler.unscale_(optimizer)
     gradient_norm = clip_gradients(model.parameters(), clip_norm)
