@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def differences(config: TransformerConfig, *, packed: bool) -> list[float]:
     return found
 
 
+@pytest.mark.filterwarnings("ignore:torch.compile with fullgraph=True found no compiled frames")
 def test_at_every_step_the_forecasts_are_the_same() -> None:
     # Compiling is for the test below: here its functions run as they are written.
     config = replace(CONFIG, n_layers=1, position="rotary", n_kv_heads=2)
