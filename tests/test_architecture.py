@@ -52,7 +52,7 @@ FROM_TORCH_NN = {"Module", "Parameter", "ModuleList", "ModuleDict"}
 FUSED_ATTENTION = "torch.nn.functional.scaled_dot_product_attention"
 # Also of torch: the whole equation of one of our components under one name.
 READY_MADE = {"softmax", "log_softmax", "relu", "gelu", "silu", "layer_norm", "rms_norm"}
-SHAPED = {"Float", "Int", "Bool", "Complex", "Shaped"}
+SHAPED = {"Float", "BFloat16", "Int", "Int8", "Bool", "Complex", "Shaped"}
 
 
 def package_of(name: str) -> str:
