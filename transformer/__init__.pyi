@@ -41,6 +41,7 @@ from .components.position import Rotary as Rotary
 from .components.position import SinusoidalPosition as SinusoidalPosition
 from .components.softmax import log_softmax as log_softmax
 from .components.softmax import softmax as softmax
+from .components.static_cache import StaticKeyValueCache as StaticKeyValueCache
 from .config import PRESETS as PRESETS
 from .config import TransformerConfig as TransformerConfig
 from .config import preset as preset
@@ -86,6 +87,7 @@ from .models.cost import model_cost as model_cost
 from .models.encoder_decoder import ENCODER_DECODER_PRESETS as ENCODER_DECODER_PRESETS
 from .models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from .models.gpt import GPT as GPT
+from .models.packed import pack_weights as pack_weights
 from .models.parts import Parts as Parts
 from .pretrained.gguf import load_gguf as load_gguf
 from .pretrained.load import load_model as load_model
@@ -93,6 +95,8 @@ from .pretrained.load import load_pretrained as load_pretrained
 from .pretrained.load import save_pretrained as save_pretrained
 from .pretrained.sentence import sentence_embedding as sentence_embedding
 from .pretrained.smollm2 import smollm2_file as smollm2_file
+from .sampling.beam import Hypothesis as Hypothesis
+from .sampling.beam import beam_search as beam_search
 from .sampling.filters import apply_temperature as apply_temperature
 from .sampling.filters import forbid_repeated_ngrams as forbid_repeated_ngrams
 from .sampling.filters import keep_min_p as keep_min_p
@@ -103,6 +107,12 @@ from .sampling.filters import (
 )
 from .sampling.filters import repetition_penalty as repetition_penalty
 from .sampling.generate import generate as generate
+from .sampling.options import Sampling as Sampling
+from .sampling.sample import Drawn as Drawn
+from .sampling.sample import sample as sample
+from .sampling.text import Completion as Completion
+from .sampling.text import complete as complete
+from .sampling.text import continue_text as continue_text
 from .tokenizers.base import Tokenizer as Tokenizer
 from .tokenizers.base import pad_batch as pad_batch
 from .tokenizers.byte import ByteTokenizer as ByteTokenizer

@@ -69,7 +69,9 @@ def test_an_unseen_word_is_made_of_parts_that_were_seen() -> None:
 
 
 @holds_for(text=FEW_LETTERS | TEXT, n_merges=st.integers(0, 40))
-def test_a_merge_lowers_the_number_of_symbols_by_its_count(text: str, n_merges: int) -> None:
+def test_each_merge_takes_the_commonest_pair_whose_count_never_rises(
+    text: str, n_merges: int
+) -> None:
     vocab = build_vocab(text.replace("<", ""))
     merges = learn_merges(vocab, get_symbols(vocab), n_merges=n_merges)
     assert len(set(map("".join, merges))) == len(merges), "a symbol was made twice"

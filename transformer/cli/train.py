@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from transformer.cli.parser import Parser
-from transformer.cli.sample import continue_prompt, opening
+from transformer.cli.sample import TEMPERATURE, opening
 from transformer.training.config import TrainConfig
 from transformer.training.launch import is_launched, launch
 from transformer.training.recipes import RECIPES, find_recipe
@@ -79,6 +79,8 @@ def run(options: Namespace) -> None:
             raise SystemExit(status)
         return
 
+    from transformer.sampling.options import Sampling
+    from transformer.sampling.text import continue_text
     from transformer.training.distributed import ranks
     from transformer.training.job import execute, prepare
 
@@ -128,14 +130,12 @@ def run(options: Namespace) -> None:
         return
     draw_loss_curve(folder, records, job.tokenizer.d_vocab)
     console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
-    for text in continue_prompt(
+    for text in continue_text(
         job.model.eval(),
         job.tokenizer,
         opening(job.tokenizer),
-        device=job.device,
         n_new=SAMPLE_TOKENS,
-        temperature=0.8,
-        seed=config.seed,
+        sampling=Sampling(temperature=TEMPERATURE, seed=config.seed),
     ):
         print(text, end="", flush=True)
     console.print(f"\n\nModel, metrics and loss curve are in {folder}")

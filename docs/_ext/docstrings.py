@@ -1,0 +1,104 @@
+"""Docstrings and signatures as the reference shows them.
+
+Signatures are taken from the source: jaxtyping's annotations are classes made when the module is
+imported, and the source says `Float[Tensor, "batch pos d_model"]` where they say less.
+"""
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from docutils.nodes import Element
+from sphinx.addnodes import desc_sig_literal_string
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+
+def function_of(thing: Any) -> Any:
+    """Return what a call of it runs: the `__init__` of a class, the function below wrappers."""
+    if inspect.isclass(thing):
+        return thing.__init__
+    return inspect.unwrap(getattr(thing, "__func__", thing))
+
+
+def signature_in_source(thing: Any) -> tuple[str, str | None] | None:
+    """Return the arguments and the result as they are written; None where no source is."""
+    try:
+        source = textwrap.dedent(inspect.getsource(function_of(thing)))
+    except (OSError, TypeError):
+        return None
+    node = ast.parse(source).body[0]
+    if not isinstance(node, ast.FunctionDef):
+        return None
+    arguments = node.args
+    if arguments.args and arguments.args[0].arg in ("self", "cls"):
+        del arguments.args[0]
+    returns = ast.unparse(node.returns) if node.returns else None
+    return f"({ast.unparse(arguments)})", None if inspect.isclass(thing) else returns
+
+
+def show_signature(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, arguments: str | None, *_: Any
+) -> tuple[str, str | None] | None:
+    """Give autodoc the signature as it is written."""
+    ours = getattr(thing, "__module__", "").startswith("transformer")
+    return signature_in_source(thing) if ours and arguments is not None else None
+
+
+def double_quotes(app: Sphinx, domain: str, kind: str, content: Element) -> None:
+    """Write shapes in the quotes of the source; Sphinx shows what `repr` gives."""
+    for node in content.parent.findall(desc_sig_literal_string):
+        shape = node.astext()[1:-1]
+        node.clear()
+        node += nodes.Text(f'"{shape}"')
+
+
+def paragraphs(lines: list[str]) -> Iterator[list[str]]:
+    """Yield the docstring's lines, parted where lines are empty."""
+    paragraph: list[str] = []
+    for line in lines:
+        if line.strip():
+            paragraph.append(line)
+        elif paragraph:
+            yield paragraph
+            paragraph = []
+    if paragraph:
+        yield paragraph
+
+
+def show_docstring(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """Escape what reStructuredText would read as markup, and keep indented lines as they are.
+
+    Docstrings here are plain text with names in single backticks; indented paragraphs are
+    equations and examples. What Napoleon made of their sections begins with a colon.
+    """
+    shown: list[str] = []
+    for paragraph in paragraphs(lines):
+        if all(line.startswith("    ") for line in paragraph) and shown:
+            shown += [".. code-block:: text", "", *paragraph, ""]
+        elif paragraph[0].lstrip().startswith((">>>", ":", ".. ")):
+            shown += [*paragraph, ""]
+        else:
+            shown += [*(escaped(line) for line in paragraph), ""]
+    lines[:] = shown
+
+
+def escaped(line: str) -> str:
+    """Return the line with markup escaped outside of backticks."""
+    parts = re.split(r"(`[^`]*`)", line)
+    parts[::2] = [re.sub(r"([*|\\]|_(?!\w))", r"\\\1", part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Connect the hooks; Napoleon, at the usual 500, has read the sections before."""
+    app.connect("autodoc-process-signature", show_signature)
+    app.connect("object-description-transform", double_quotes)
+    app.connect("autodoc-process-docstring", show_docstring, priority=600)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

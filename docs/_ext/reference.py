@@ -1,0 +1,62 @@
+"""The API reference: a page for each folder of the package, made anew with the site."""
+
+import pkgutil
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata
+
+import transformer
+
+WITHOUT = {"__main__", "cli"}  # commands, which `--help` explains
+
+
+def modules_of(package: str) -> list[str]:
+    """Return the modules right inside a folder of the package; the module itself if it is one."""
+    root = f"transformer.{package}"
+    path = [f"{transformer.__path__[0]}/{package}"]
+    return [f"{root}.{info.name}" for info in pkgutil.iter_modules(path)] or [root]
+
+
+class ApiOf(SphinxDirective):
+    """A section for each module of a folder; stands on a page in reStructuredText."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sections."""
+        lines: list[str] = []
+        for module in modules_of(self.arguments[0]):
+            title = module.removeprefix("transformer.")
+            lines += [title, "-" * len(title), "", f".. automodule:: {module}", ""]
+        container = nodes.section()
+        content = StringList(lines, source=self.get_source_info()[0])
+        self.state.nested_parse(content, 0, container, match_titles=True)
+        return list(container.children)
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write `api/*.rst`, a line each; leave what is as it should be, remove what is gone."""
+    folder = Path(app.srcdir) / "api"
+    folder.mkdir(exist_ok=True)
+    wanted = {}
+    for info in pkgutil.iter_modules(transformer.__path__):
+        if info.name not in WITHOUT:
+            title = info.name
+            text = f"{title}\n{'=' * len(title)}\n\n.. api-of:: {info.name}\n"
+            wanted[folder / f"{info.name}.rst"] = text
+    for file in set(folder.glob("*.rst")) - wanted.keys():
+        file.unlink()
+    for file, text in wanted.items():
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the directive and the pages."""
+    app.connect("builder-inited", write_pages)
+    app.add_directive("api-of", ApiOf)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,224 @@
+"""The site: built without a warning, whole, and all of it from here."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+
+from transformer.learning import bank
+from transformer.learning.exercises import CHAPTERS, EXERCISES
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+CHAPTER_FILES = sorted((DOCS / "chapters").glob("*.md"))
+
+pytestmark = pytest.mark.skipif(
+    not (DOCS / "conf.py").is_file(), reason="the site's sources come with a checkout, not a wheel"
+)
+
+# What a browser fetches by itself; a link (`a href`) waits to be followed.
+FETCHED = {
+    ("img", "src"), ("img", "srcset"), ("script", "src"), ("iframe", "src"), ("audio", "src"),
+    ("video", "src"), ("source", "src"), ("link", "href"), ("object", "data"), ("embed", "src"),
+    ("image", "href"), ("image", "xlink:href"), ("use", "href"), ("use", "xlink:href"),
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What a page refers to, what it can be referred to by, and its pictures."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.unnamed_pictures = 0
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        self.anchors |= {named[name] for name in ("id", "name") if name in named}
+        for name, value in named.items():
+            if (tag, name) in FETCHED and not value.startswith("data:"):
+                self.fetched.append(value)
+        if tag == "a" and "href" in named:
+            self.links.append(named["href"])
+        if tag == "img" and "alt" not in named:
+            self.unnamed_pictures += 1
+        if tag == "svg" and named.get("role") == "img" and not named.get("aria-label"):
+            self.unnamed_pictures += 1
+
+
+def outside(address: str) -> bool:
+    """Whether an address is of another place than the site."""
+    return bool(urlsplit(address).netloc)
+
+
+def fetched_by_styles(css: str) -> Iterator[str]:
+    """Yield what a style sheet fetches: url(...) and @import."""
+    for address in re.findall(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)", css):
+        yield from (part for part in address if part and not part.startswith("data:"))
+
+
+def broken_links(site: Path, pages: dict[Path, Page]) -> Iterator[str]:
+    """Yield each link inside the site whose page or anchor is not there."""
+    for file, page in pages.items():
+        for link in page.links:
+            address, anchor = urldefrag(link)
+            if outside(address) or urlsplit(address).scheme:
+                continue
+            target = (file.parent / unquote(address)).resolve() if address else file
+            if not target.is_file():
+                yield f"{file.relative_to(site)}: no page {link}"
+            elif anchor and target in pages and unquote(anchor) not in pages[target].anchors:
+                yield f"{file.relative_to(site)}: no anchor {link}"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built anew; a warning is an error."""
+    pytest.importorskip("sphinx", reason="the site is built with Sphinx, of the dev group")
+    out = tmp_path_factory.mktemp("site").resolve() / "html"
+    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(DOCS), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Page]:
+    """Every page of the site."""
+    return {file: Page(file) for file in site.rglob("*.html")}
+
+
+def extension(name: str) -> ModuleType:
+    """One of the site's own extensions."""
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        spec = importlib.util.spec_from_file_location(f"site_{name}", DOCS / "_ext" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+# Contract
+
+
+@pytest.mark.slow
+def test_a_browser_fetches_nothing_from_outside(site: Path, pages: dict[Path, Page]) -> None:
+    assert len(pages) > len(CHAPTER_FILES)
+    for file, page in pages.items():
+        assert not [address for address in page.fetched if outside(address)], file
+    for file in site.rglob("*.css"):
+        fetched = fetched_by_styles(file.read_text(encoding="utf-8"))
+        assert not [address for address in fetched if outside(address)], file
+
+
+@pytest.mark.slow
+def test_every_internal_link_and_anchor_holds(site: Path, pages: dict[Path, Page]) -> None:
+    assert [*broken_links(site, pages)] == []
+    assert sum(len(page.links) for page in pages.values()) > 1000
+
+
+@pytest.mark.slow
+def test_every_picture_says_what_is_to_be_seen(pages: dict[Path, Page]) -> None:
+    assert [file for file, page in pages.items() if page.unnamed_pictures] == []
+
+
+@pytest.mark.slow
+def test_no_script_is_needed_for_an_equation(site: Path, pages: dict[Path, Page]) -> None:
+    file = site / "chapters/06_attention.html"
+    assert file.read_text(encoding="utf-8").count("<math") > 10
+    assert not [address for address in pages[file].fetched if "mathjax" in address.lower()]
+
+
+@pytest.mark.slow
+def test_shapes_stand_in_the_reference_as_in_the_source(site: Path) -> None:
+    page = (site / "api/components.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]+>", "", page).replace("&quot;", '"')
+    assert 'q: Float[Tensor, "batch query_pos n_heads d_head"]' in text
+    assert "object at 0x" not in text
+    assert "&lt;class" not in page
+
+
+@pytest.mark.slow
+def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site: Path) -> None:
+    for file in site.rglob("*.html"):
+        page = file.read_text(encoding="utf-8")
+        assert "<pre>" not in page, file
+        assert '<div class="table-wrapper' not in page, file
+        assert 'role="heading">' not in page, file
+        assert not re.search(r"<dl>\s*<dd>", page), file
+
+
+# Negative control: what the checks above look for is found where it is
+
+
+def test_the_checks_see_a_page_that_is_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(
+        '<script src="https://cdn.example/x.js"></script><a href="none.html">a</a>'
+        '<a href="#none">b</a><a href="#there">c</a><p id="there"><img src="a.png"></p>'
+    )
+    page = Page(file)
+    assert [address for address in page.fetched if outside(address)] == ["https://cdn.example/x.js"]
+    assert page.unnamed_pictures == 1
+    assert [*broken_links(tmp_path, {file: page})] == [
+        "page.html: no page none.html",
+        "page.html: no anchor #none",
+    ]
+    assert [*fetched_by_styles("@import 'https://a/b.css'; a {background: url(//c/d.png)}")] == [
+        "https://a/b.css",
+        "//c/d.png",
+    ]
+
+
+# The chapters
+
+
+@pytest.mark.parametrize("file", CHAPTER_FILES, ids=lambda file: file.stem)
+def test_a_chapter_has_its_number_its_title_and_every_part(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    number = int(file.stem[:2])
+    title = re.match(rf"# {number}\. (.+)\n", text)
+    assert title is not None, "a chapter begins with its number and title"
+    assert CHAPTERS.get(number, title[1]) == title[1], "the verdicts name another title"
+    for part in ("**The question.**", "## Your turn", "## Classic mistakes", "## Further reading"):
+        assert part in text, f"{file.name} lacks {part}"
+    for directive in ("{picture}", "{package-code}", "{learning-test}", "{misconceptions}"):
+        assert directive in text, f"{file.name} has no {directive}"
+    # At 230 words a minute, 15 minutes are 3,450; what is folded or pulled in is not counted.
+    assert len(text.split()) < 3450
+
+
+@pytest.mark.parametrize("file", CHAPTER_FILES, ids=lambda file: file.stem)
+def test_a_chapter_starts_each_of_its_exercises(file: Path) -> None:
+    text, number = file.read_text(encoding="utf-8"), int(file.stem[:2])
+    for exercise in EXERCISES.values():
+        if exercise.chapter == number:
+            assert f"transformer exercise start {exercise.name}\n" in text
+            # Without a name it checks all that were started.
+            assert re.search(rf"\$ transformer check(\n| .*\b{exercise.name}\b)", text)
+            if bank.misconceptions(exercise):
+                assert f"{{misconceptions}} {exercise.name}\n" in text
+
+
+# The equations
+
+
+@pytest.mark.parametrize("latex", [r"\begin{aligned} a &= b \end{aligned}", r"\nosuchcommand{x}"])
+def test_an_equation_that_cannot_be_shown_stops_the_build(latex: str) -> None:
+    pytest.importorskip("sphinx", reason="the site is built with Sphinx, of the dev group")
+    with pytest.raises(ValueError, match="equation"):
+        extension("mathml").to_mathml(latex, block=True)
