@@ -512,6 +512,7 @@ def test_without_layers_it_learns_the_bigrams_of_the_batch_and_nothing_more() ->
     assert bigram - 1e-4 < loss < bigram + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_random_tokens_cannot_be_forecast() -> None:
     """A loss below ln(d_vocab) would mean that the model sees the answer.

@@ -266,6 +266,7 @@ def test_a_token_over_the_models_vocabulary_stops_the_run_before_its_first_updat
     assert torch.equal(state.model.embedding.get_parameter("W_E"), before)
 
 
+@pytest.mark.slow
 def test_it_learns_a_source_down_to_its_entropy_rate_and_no_lower() -> None:
     text, entropy = noisy_counting(20_000, 0.3)
     config = replace(CONFIG, max_steps=500, batch_size=29, eval_every=500, log_every=500)
@@ -276,6 +277,7 @@ def test_it_learns_a_source_down_to_its_entropy_rate_and_no_lower() -> None:
     assert entropy - 0.03 < loss < entropy + 0.05
 
 
+@pytest.mark.slow
 def test_a_source_without_structure_is_not_learned() -> None:
     text = torch.randint(N_SYMBOLS, (20_000,))
     config = replace(CONFIG, max_steps=300, batch_size=29, eval_every=300, log_every=300)
