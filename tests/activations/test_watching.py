@@ -15,6 +15,7 @@ from transformer.activations.watching import activation_names, edit, watch
 from transformer.components.cache import KeyValueCache
 from transformer.config import AttentionPath, TransformerConfig
 from transformer.models.bert import BERTConfig, MaskedLanguageBERT
+from transformer.models.encoder_decoder import EncoderDecoder
 from transformer.models.gpt import GPT
 
 pytestmark = pytest.mark.house
@@ -206,6 +207,26 @@ def test_berts_names_begin_with_where_its_blocks_are(path: AttentionPath) -> Non
     torch.testing.assert_close(seen["logits"], expected)
     with edit(model, {"bert.norm_embedding": torch.zeros_like}):
         assert not torch.allclose(model(tokens, real), expected)
+
+
+def test_an_encoder_decoder_has_three_kinds_of_patterns() -> None:
+    config = replace(CONFIG, position="sinusoidal", norm_position="post", attention_path="fused")
+    model: Any = EncoderDecoder(config).double().eval()
+    randomise(model)
+    source, target = random_tokens(), random_tokens()[:, :7]
+    expected = model(source, target)
+    with watch(model, "*.pattern") as seen:
+        torch.testing.assert_close(model(source, target), expected)
+    assert seen.stack("encoder.*.attention.pattern").shape == (2, BATCH, 5, POS, POS)
+    causal = seen.stack("decoder.*.attention.pattern")
+    assert causal.shape == (2, BATCH, 5, 7, 7)
+    assert (causal.triu(1) == 0).all()
+    across = seen.stack("decoder.*.cross_attention.pattern")
+    assert across.shape == (2, BATCH, 5, 7, POS)
+    assert (across > 0).all()
+    cut = {"decoder.*.cross_attention": torch.zeros_like}
+    with edit(model, cut):
+        torch.testing.assert_close(model(source, target), model(random_tokens(), target))
 
 
 @pytest.mark.parametrize("path", ["explicit", "fused"])

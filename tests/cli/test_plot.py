@@ -98,7 +98,7 @@ def test_several_runs_are_drawn_over_one_another(tmp_path: Path) -> None:
     [
         (["attention", "{run}", "--prompt", ""], "the prompt must have 1 to 13 tokens, it has 0"),
         (["attention", "{run}", "--prompt", "to be " * 9], "it has 54"),
-        (["attention", "{run}/none"], "there is no run at"),
+        (["attention", "{run}/none"], "there is no folder"),
         (["attribution", "{run}", "--prompt", "to", "--position", "2"], "positions 0 to 1, got 2"),
         (["attribution", "{run}", "--prompt", "to", "--token", "be"], "'be' has 2"),
         (["steps", "{run}", "--prompt", "to", "--layer", "2"], "layers 0 to 1, got 2"),

@@ -11,7 +11,6 @@ from transformer.cli.parser import Parser
 if TYPE_CHECKING:
     from jaxtyping import Int
     from torch import Tensor
-    from torch.nn import Module
 
     from transformer.models.gpt import GPT
     from transformer.tokenizers import Tokenizer
@@ -179,13 +178,14 @@ def plot_curves(options: Namespace) -> Path:
 
 def plot_positions(options: Namespace) -> Path:
     """Draw a model's positions, or those of a kind that needs no model."""
+    from transformer.pretrained.load import load_model
     from transformer.visualisation import positions
 
     if options.run is None:
         is_rotary = options.kind == "rotary"
         picture = positions.rotary_picture() if is_rotary else positions.sinusoid_picture()
         return picture.save(options.out)
-    model, _ = _load(options.run)
+    model, _ = load_model(options.run)
     config: Any = model.config
     if config.position == "learned":
         picture = positions.learned_picture(model.get_parameter("position.W_pos"))
@@ -202,22 +202,14 @@ def plot_positions(options: Namespace) -> Path:
     return picture.save(options.out)
 
 
-def _load(where: Path) -> "tuple[Module, Tokenizer]":
-    """Return the model of a run, of a folder in Hugging Face's layout, or of a name on its hub."""
-    from transformer.pretrained.load import load_model
-    from transformer.training.checkpoint import load_checkpoint
-
-    is_published = (where / "config.json").is_file() or not (where.exists() or where.is_absolute())
-    return load_model(str(where)) if is_published else load_checkpoint(where)
-
-
 def _read(options: Namespace) -> "tuple[Any, Int[Tensor, '1 pos'], list[str], Tokenizer]":
     """Return the model, the prompt's tokens, their labels, and the tokenizer."""
     import torch
 
+    from transformer.pretrained.load import load_model
     from transformer.visualisation.tokens import token_names
 
-    loaded, tokenizer = _load(options.run)
+    loaded, tokenizer = load_model(options.run)
     model: Any = loaded.requires_grad_(False)
     known = tokenizer.encode(options.prompt)
     if not 1 <= len(known) <= model.config.n_ctx:
