@@ -39,7 +39,7 @@ from transformer.training.peak import peak_flops
 
 # Rounding grows with the updates: float32 against float32, and bf16 against it, in nats.
 AGREE = {"float32": 2e-3, "bf16": 3e-2}
-CURVE = 10  # updates of the loss curves that are compared
+CURVE = 5  # updates of the loss curves that are compared
 NANOGPT = "nanoGPT"
 
 

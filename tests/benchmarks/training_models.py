@@ -88,8 +88,8 @@ def flat(weight: Tensor) -> Tensor:
     return rearrange(weight, "heads d_model d_head -> d_model (heads d_head)")
 
 
-def gpt2_weights(model: GPT) -> dict[str, Tensor]:
-    """Return our weights under the names of GPT-2's checkpoint, in its layout (x W)."""
+def gpt2_weights(model: Any) -> dict[str, Tensor]:
+    """Return the weights of our GPT under the names of GPT-2's checkpoint, in its layout (x W)."""
     weights = {
         "wte.weight": model.embedding.W_E,
         "wpe.weight": model.position.W_pos,
@@ -167,7 +167,7 @@ def hugging_face(model: GPT, device: torch.device, *, bf16: bool) -> Update:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = model.config
-    theirs = GPT2LMHeadModel(
+    theirs: Any = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=config.d_vocab,
             n_positions=config.n_ctx,
@@ -209,7 +209,7 @@ class EncoderGPT(nn.Module):
         )
         self.embedding = nn.Embedding(config.d_vocab, config.d_model)
         self.position = nn.Embedding(config.n_ctx, config.d_model)
-        self.encoder = nn.TransformerEncoder(
+        self.encoder: Any = nn.TransformerEncoder(
             layer, config.n_layers, norm=nn.LayerNorm(config.d_model), enable_nested_tensor=False
         )
         self._copy(gpt2_weights(model))
@@ -241,7 +241,8 @@ class EncoderGPT(nn.Module):
         mask = nn.Transformer.generate_square_subsequent_mask(n, device=tokens.device)
         x = self.embedding(tokens) + self.position.weight[:n]
         x = self.encoder(x, mask=mask, is_causal=True)
-        return x @ self.embedding.weight.T
+        logits: Tensor = x @ self.embedding.weight.T
+        return logits
 
 
 def torch_encoder(model: GPT, device: torch.device, *, bf16: bool) -> Update:

@@ -74,6 +74,7 @@ def test_training_reports_and_samples_and_says_where_all_is_kept(
     }
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_from_the_config_in_its_folder(run: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     main(["train", "--config", str(run / "train.yaml"), "--runs", str(again)])
@@ -86,6 +87,7 @@ def test_a_run_is_repeated_from_the_config_in_its_folder(run: Path, tmp_path: Pa
     assert losses(second) == losses(run)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_is_made_longer(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (find_checkpoint(run) / "state.json").unlink()
     main(["train", "--resume", str(run), "--max_steps", "16", "--eval_every", "4"])
@@ -198,6 +200,7 @@ def test_a_filter_that_cannot_be_is_one_line_too(
     assert said in complaint(["sample", str(run), *option], capsys)
 
 
+@pytest.mark.slow
 def test_a_prepared_corpus_is_trained_on(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,6 +231,7 @@ def test_a_corpus_of_each_tokenizer_is_prepared_trained_on_and_sampled_from(
     assert len(capsys.readouterr().out) > len("\n")
 
 
+@pytest.mark.slow
 def test_a_prompt_without_a_token_and_a_tokenizer_that_is_none_are_one_line(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,11 +266,12 @@ def test_a_damaged_checkpoint_and_a_foreign_character_are_one_line_too(
     assert "model.safetensors is missing" in complaint(["sample", str(run)], capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT, which Windows has no kill for")
 def test_ctrl_c_saves_the_model_and_says_where(text: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     command = [sys.executable, "-m", "transformer", "train", "--text", str(text)]
-    options = [*SMALL, "--max_steps", "1000000", "--runs", str(runs)]
+    options = [*SMALL, "--max_steps", "1000000", "--compile", "false", "--runs", str(runs)]
     process = subprocess.Popen(
         command + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

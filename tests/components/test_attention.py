@@ -555,6 +555,7 @@ def learn_a_palindrome(*, causal: bool) -> tuple[float, float]:
     return tail[0].item(), tail[1].item()
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_under_the_causal_mask_a_palindrome_is_learnable_from_its_middle_on() -> None:
     first, second = learn_a_palindrome(causal=True)
@@ -563,6 +564,7 @@ def test_under_the_causal_mask_a_palindrome_is_learnable_from_its_middle_on() ->
     assert second < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_without_the_causal_mask_the_first_half_is_read_off_the_second() -> None:
     first, _ = learn_a_palindrome(causal=False)

@@ -212,6 +212,10 @@ def test_a_tied_model_shares_one_parameter_and_counts_it_once() -> None:
         ("gpt2-medium", 354_823_168),
         ("gpt2-large", 774_030_080),
         ("gpt2-xl", 1_557_611_200),
+        ("llama-7b", 6_738_415_616),
+        ("tinyllama-1.1b", 1_100_048_384),
+        ("smollm2-135m", 134_515_008),
+        ("smollm2-360m", 361_821_120),
     ],
 )
 def test_the_published_models_have_as_many_parameters_as_their_checkpoints(
@@ -512,6 +516,7 @@ def test_without_layers_it_learns_the_bigrams_of_the_batch_and_nothing_more() ->
     assert bigram - 1e-4 < loss < bigram + 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_random_tokens_cannot_be_forecast() -> None:
     """A loss below ln(d_vocab) would mean that the model sees the answer.

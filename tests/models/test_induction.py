@@ -100,6 +100,7 @@ def test_one_layer_can_only_guess_among_the_tokens_not_yet_repeated(n_heads: int
     assert loss > GUESS, "one layer found what follows a token: is it seeing the answer?"
 
 
+@pytest.mark.slow
 @pytest.mark.learning
 def test_one_layer_does_learn_to_repeat_when_the_distance_is_always_the_same() -> None:
     """So it is the look-up that one layer lacks, not time, strength or copying."""

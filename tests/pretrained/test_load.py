@@ -196,7 +196,7 @@ def test_tied_matrices_are_one_and_parameters_have_the_dtype_asked_for(
         (bert, {"vocab_size": 103}, r"config says \(103, 35\) \(d_vocab d_model\)"),
         (bert, {"num_hidden_layers": 0}, r"left over: bert\.encoder\.layer\.0"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_we_do_not_have_is_refused_by_name(
     make: Make, changes: dict[str, Any], said: str, folder: Path

@@ -152,10 +152,11 @@ def test_an_impossible_setting_is_refused_for_all_or_for_a_group(
 # Oracle
 
 
-def test_1000_steps_equal_torchs() -> None:
+@pytest.mark.parametrize("steps", [150, pytest.param(STEPS, marks=pytest.mark.slow)])
+def test_its_steps_equal_torchs(steps: int) -> None:
     ours, theirs = some_parameters(), some_parameters()
-    take_steps(AdamW(in_two_groups(ours), lr=1.0), ours, first=0, last=STEPS)
-    take_steps(torch.optim.AdamW(in_two_groups(theirs), lr=1.0), theirs, first=0, last=STEPS)
+    take_steps(AdamW(in_two_groups(ours), lr=1.0), ours, first=0, last=steps)
+    take_steps(torch.optim.AdamW(in_two_groups(theirs), lr=1.0), theirs, first=0, last=steps)
     for start, mine, their in zip(some_parameters(), ours, theirs, strict=True):
         assert (mine - start).abs().max() > 0.1, "nothing moved, so nothing was compared"
         # Rounding: 1,000 steps of at most 0.03 each, to 2^-53 of what they add to.

@@ -145,6 +145,7 @@ def test_it_trains_on_a_data_set_of_the_hub_that_lies_in_a_folder(
     assert sampled(execute(job, lambda _: None)).startswith("\n")
 
 
+@pytest.mark.slow
 @needs_gpt2
 def test_it_trains_with_gpt2s_published_tokens(config: TrainConfig) -> None:
     job = prepare(replace(config, tokenizer=str(GPT2), max_steps=1))

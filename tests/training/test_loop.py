@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import Module
 
 from transformer.config import TransformerConfig
 from transformer.data.batches import RandomBatches
@@ -155,6 +156,32 @@ def test_each_schedule_is_followed_to_the_last_step() -> None:
         assert (rates[18] == 0.02) == (name in ("constant", "stable-decay"))
 
 
+class Wrapped(Module):
+    """Stands before a model as torch.compile's wrapper does: it has a `len`, which is an error."""
+
+    def __init__(self, model: Module) -> None:
+        super().__init__()
+        self.model = model
+        self.calls = 0
+
+    def __len__(self) -> int:
+        raise TypeError("this has no length")
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        logits: torch.Tensor = self.model(tokens)
+        return logits
+
+
+def test_updates_call_the_fast_form_of_the_model_where_there_is_one() -> None:
+    text, _ = noisy_counting(100, 0.5)
+    torch.manual_seed(0)
+    fast = Wrapped(GPT(CONFIG.model))
+    config = replace(CONFIG, max_steps=3)
+    list(run_of(config, text, fast=fast)[1])
+    assert fast.calls == 3
+
+
 def test_accumulated_batches_are_one_large_batch() -> None:
     text, _ = noisy_counting(100, 0.5)
     whole, in_parts, half = (
@@ -266,6 +293,7 @@ def test_a_token_over_the_models_vocabulary_stops_the_run_before_its_first_updat
     assert torch.equal(state.model.embedding.get_parameter("W_E"), before)
 
 
+@pytest.mark.slow
 def test_it_learns_a_source_down_to_its_entropy_rate_and_no_lower() -> None:
     text, entropy = noisy_counting(20_000, 0.3)
     config = replace(CONFIG, max_steps=500, batch_size=29, eval_every=500, log_every=500)
@@ -276,6 +304,7 @@ def test_it_learns_a_source_down_to_its_entropy_rate_and_no_lower() -> None:
     assert entropy - 0.03 < loss < entropy + 0.05
 
 
+@pytest.mark.slow
 def test_a_source_without_structure_is_not_learned() -> None:
     text = torch.randint(N_SYMBOLS, (20_000,))
     config = replace(CONFIG, max_steps=300, batch_size=29, eval_every=300, log_every=300)

@@ -105,7 +105,16 @@ def test_sigterm_ends_the_command_with_143_and_it_goes_on(
 ) -> None:
     assert config.text is not None
     options = ["--text", str(config.text), "--runs", str(config.runs), "--device", "cpu"]
-    small = ["--model.n_ctx", "7", "--model.n_layers", "1", "--max_steps", "1000000"]
+    small = [
+        "--model.n_ctx",
+        "7",
+        "--model.n_layers",
+        "1",
+        "--max_steps",
+        "1000000",
+        "--compile",
+        "false",
+    ]
     command = [sys.executable, "-m", "transformer", "train", *options, *small]
     process = subprocess.Popen(
         [*command, "--eval_every", "10"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

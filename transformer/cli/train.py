@@ -81,6 +81,7 @@ def run(options: Namespace) -> None:
 
     from transformer.sampling.options import Sampling
     from transformer.sampling.text import continue_text
+    from transformer.training.checkpoint import load_checkpoint
     from transformer.training.distributed import ranks
     from transformer.training.job import execute, prepare
 
@@ -131,7 +132,7 @@ def run(options: Namespace) -> None:
     draw_loss_curve(folder, records, job.tokenizer.d_vocab)
     console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
     for text in continue_text(
-        job.model.eval(),
+        load_checkpoint(folder)[0].to(job.device),
         job.tokenizer,
         opening(job.tokenizer),
         n_new=SAMPLE_TOKENS,

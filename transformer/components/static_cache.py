@@ -24,7 +24,7 @@ class StaticKeyValueCache(KeyValueCache):
     def __init__(self, *, n_pos: int) -> None:
         super().__init__()
         require_positive(n_pos=n_pos)
-        self._n_pos = n_pos
+        self.n_pos = n_pos
         self._length = 0
 
     @property
@@ -46,20 +46,35 @@ class StaticKeyValueCache(KeyValueCache):
         batch or another layer's heads.
         """
         end = self._length + k.shape[1]
-        if end > self._n_pos:
+        if end > self.n_pos:
             raise ValueError(
-                f"the cache has room for n_pos = {self._n_pos} positions, {self._length} are "
+                f"the cache has room for n_pos = {self.n_pos} positions, {self._length} are "
                 f"taken and {k.shape[1]} more came: make it with n_pos = {end} or more"
             )
         if self._k is None or self._v is None:
             batch, _, n_kv_heads, d_head = k.shape
-            size = (batch, n_kv_heads, self._n_pos, d_head)
+            size = (batch, n_kv_heads, self.n_pos, d_head)
             self._k, self._v = (k.new_zeros(size).transpose(1, 2) for _ in range(2))
         require_same_texts(self._k, k)
         self._k[:, self._length : end] = k
         self._v[:, self._length : end] = v
         self._length = end
         return self._k[:, :end], self._v[:, :end]
+
+    def whole(
+        self,
+    ) -> tuple[
+        Float[Tensor, "batch n_pos n_kv_heads d_head"],
+        Float[Tensor, "batch n_pos n_kv_heads d_head"],
+    ]:
+        """Return all of the memory, with what is not written yet; ValueError before the first."""
+        if self._k is None or self._v is None:
+            raise ValueError("the cache has no memory yet: append the prompt first")
+        return self._k, self._v
+
+    def advance(self, n_new: int) -> None:
+        """Count positions that were written into `whole` from outside."""
+        self._length += n_new
 
     def select(self, rows: Int[Tensor, " new_batch"]) -> None:
         """Keep these rows of the batch, in this order; a row may be wanted more than once."""

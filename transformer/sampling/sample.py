@@ -64,16 +64,19 @@ def sample(
     sampling: Sampling = Sampling(),
     log_probs: bool = False,
     ends: Callable[[Drawn], bool] | None = None,
+    compiled: bool = False,
 ) -> Iterator[list[Drawn]]:
     """Yield, `n_new` times, the next token of every text that has not ended.
 
     A text ends with a stop token, or where `ends` says so of what was drawn; it leaves the
     batch, and costs nothing more. What a row draws depends on no other row. Past the model's
-    n_ctx the window slides: see `GrowingTexts`. The model is used in the mode it is in: call
-    `model.eval()` first. Raises ValueError for a prompt without a token, when the first
+    n_ctx the window slides: see `GrowingTexts`. `compiled` compiles the steps after the first,
+    on CUDA to one graph; that takes a minute, and again whenever a text leaves the batch. The
+    model is used in the mode it is in: call `model.eval()` first. Raises ValueError for a
+    prompt without a token, when the first
     tokens are asked for.
     """
-    texts = GrowingTexts(model, prompts, n_new=n_new)
+    texts = GrowingTexts(model, prompts, n_new=n_new, compiled=compiled)
     rows = list(range(len(prompts)))
     generators = generators_of(sampling.seed, len(rows), texts.tokens.device)
     for _ in range(n_new):

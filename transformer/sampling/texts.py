@@ -15,6 +15,7 @@ from torch import Tensor
 
 from transformer.components.static_cache import StaticKeyValueCache
 from transformer.models.gpt import GPT
+from transformer.sampling.fixed_step import FixedStep
 
 
 def pad_left(
@@ -47,20 +48,34 @@ class GrowingTexts:
     nothing kept is right and all of the window is computed for every token.
 
     `n_new` is the number of tokens that will be appended: so much room the caches have.
+    `compiled` takes the steps after the first through a `FixedStep`.
     """
 
-    def __init__(self, model: GPT, prompts: Sequence[Sequence[int]], *, n_new: int) -> None:
+    def __init__(
+        self,
+        model: GPT,
+        prompts: Sequence[Sequence[int]],
+        *,
+        n_new: int,
+        compiled: bool = False,
+    ) -> None:
         self.model = model
         self.tokens, self.real = pad_left(prompts, next(model.parameters()).device)
         self.padded = not bool(self.real.all())
         n_pos = min(model.config.n_ctx, self.tokens.shape[1] + n_new)
         self.cache = [StaticKeyValueCache(n_pos=n_pos) for _ in model.blocks]
+        self.compiled = compiled
+        self.fixed: FixedStep | None = None
 
     def forecast(self) -> Float[Tensor, "batch d_vocab"]:
         """Return the logits of the token that comes next in each text."""
         n_ctx = self.model.config.n_ctx
         if self.tokens.shape[1] > n_ctx:
             self.cache = []
+        if self.compiled and self.cache and self.cache[0].length > 0:
+            if self.fixed is None:
+                self.fixed = FixedStep(self.model, self.cache, self.real)
+            return self.fixed.forecast(self.tokens[:, -1:])
         start = self.cache[0].length if self.cache else max(0, self.tokens.shape[1] - n_ctx)
         new, cache = self.tokens[:, start:], self.cache or None
         real = positions = None
@@ -73,7 +88,7 @@ class GrowingTexts:
     def append(self, new: Int[Tensor, " batch"]) -> None:
         """Put one token behind each text."""
         self.tokens = torch.cat([self.tokens, new[:, None]], dim=1)
-        if self.padded:
+        if self.padded or self.compiled:
             self.real = torch.cat([self.real, torch.ones_like(self.real[:, :1])], dim=1)
 
     def select(self, rows: Int[Tensor, " new_batch"]) -> None:
@@ -81,3 +96,4 @@ class GrowingTexts:
         self.tokens, self.real = self.tokens[rows], self.real[rows]
         for of_layer in self.cache:
             of_layer.select(rows)
+        self.fixed = None

@@ -7,6 +7,7 @@ from transformer.tokenizers.byte import ByteTokenizer
 from transformer.tokenizers.character import CharacterTokenizer
 from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
 from transformer.tokenizers.files import read_json
+from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 from transformer.tokenizers.published import read_gpt2, read_hugging_face
 from transformer.tokenizers.sennrich_tokenizer import SennrichBPETokenizer
 from transformer.tokenizers.wordpiece import WordPieceTokenizer
@@ -17,6 +18,10 @@ KINDS: dict[str, type[Tokenizer]] = {
     "sennrich-bpe": SennrichBPETokenizer,
     "byte-bpe": FastByteBPETokenizer,
     "wordpiece": WordPieceTokenizer,
+}
+# Tokenizers that are read from published files, and never trained.
+READ_ONLY: dict[str, type[Tokenizer]] = {
+    "numbered-bpe": NumberedBPETokenizer,
 }
 
 
@@ -30,7 +35,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no tokenizer at {path}")
     content = read_json(path)
-    for kind in KINDS.values():
+    for kind in (*KINDS.values(), *READ_ONLY.values()):
         if content.get("format") == kind.FORMAT:
             return kind.load(path)
     if "format" not in content and "model" in content:

@@ -80,6 +80,8 @@ def write_checkpoint(run: Path, state: TrainState, tokenizer: Tokenizer, *, keep
         save_file(tensors, aside / OPTIMIZER)
         save_file(random_states(), aside / RANDOM)
         content = {name: getattr(state, name) for name in NUMBERS} | {"optimizer": numbers}
+        if state.scaler is not None:
+            content["scaler"] = state.scaler.state_dict()
         (aside / STATE).write_text(json.dumps(content), encoding="utf-8")
         files = {file.name: fingerprint(file) for file in sorted(aside.iterdir())}
         manifest = {"format": FORMAT, "files": files}
@@ -170,6 +172,8 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> No
         set_random_states(load_file(folder / RANDOM))
         for name in NUMBERS:
             setattr(state, name, content[name])
+        if state.scaler is not None:
+            state.scaler.load_state_dict(content["scaler"])
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise ValueError(f"{folder} is damaged: {error!r:.200}") from error
 

@@ -179,8 +179,18 @@ class TrainConfig:
             raise ValueError(f"give text or data, not both; got {self.text} and {self.data}")
         if self.max_steps is None and self.epochs is None:
             raise ValueError("give max_steps or epochs: a run without either has no end")
+        if self.sharded and self.precision == "fp16":
+            raise ValueError("sharded training knows no fp16: take bf16, or replicated processes")
         runs = ("batch_size", "accumulation", "max_steps", "epochs", "max_steps_per_epoch")
-        reports = ("eval_every", "eval_tokens", "patience", "save_every", "keep", "log_every", "devices")
+        reports = (
+            "eval_every",
+            "eval_tokens",
+            "patience",
+            "save_every",
+            "keep",
+            "log_every",
+            "devices",
+        )
         require(self, at_least_1(self, *runs, *reports, "threads"))
 
     @property

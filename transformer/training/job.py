@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch.amp.grad_scaler import GradScaler
 from torch.nn import Module
 
 from transformer.data.batches import Batches, RandomBatches, SequentialBatches, ShuffledBatches
@@ -105,6 +106,7 @@ def prepare(config: TrainConfig) -> Job:
     order = BATCHES[config.order]
     per_round = order(windows, batch_size=1, steps=1).per_round
     plan = make_plan(config, per_round)
+    precision = pick_precision(device, config.precision)
     torch.manual_seed(config.seed)
     model = GPT(model_config).to(device)
     if config.checkpointing:
@@ -125,9 +127,10 @@ def prepare(config: TrainConfig) -> Job:
         state=TrainState(
             model=model,
             optimizer=make_optimizer(model, config.optimizer),
+            scaler=GradScaler(device.type) if precision == torch.float16 else None,
         ),
         device=device,
-        precision=pick_precision(device, config.precision),
+        precision=precision,
     )
 
 
@@ -187,9 +190,7 @@ def _execute(
         for record in cut_metrics(folder, after=state.step):
             observe(record)
     if rank.first:
-        append_line(
-            folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device)
-        )
+        append_line(folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device))
     else:
         torch.manual_seed(config.seed + rank.rank)  # of dropout: each process has other rows
     meter = Meter(

@@ -15,7 +15,7 @@ from transformer.training.meter import Meter, Record, perplexity
 from transformer.training.plan import Plan
 from transformer.training.schedule import learning_rate_at
 from transformer.training.state import TrainState, set_learning_rate
-from transformer.training.step import train_step
+from transformer.training.update import pick_update
 
 
 def train(
@@ -56,6 +56,7 @@ def train(
         evaluate, batch_size=4 * config.batch_size, device=device, precision=precision
     )
 
+    update = pick_update(model.config.d_vocab, state.scaler)
     for step in range(state.step, plan.steps):
         if plan.ends(step, state.evaluations_without_gain):
             return
@@ -70,8 +71,8 @@ def train(
         )
         set_learning_rate(optimizer, learning_rate)
         micro_batches = torch.split(to_device(batches[step], device), config.batch_size)
-        metrics = train_step(
-            fast or model,
+        metrics = update(
+            model if fast is None else fast,
             optimizer,
             *micro_batches,
             clip_norm=config.optimizer.clip_norm,

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch.amp.grad_scaler import GradScaler
 
 from transformer.models.gpt import GPT
 
@@ -18,6 +19,7 @@ class TrainState:
     Attributes:
         model: what is trained, in place.
         optimizer: with the moments of every parameter.
+        scaler: of fp16: the factor that its gradients are scaled by.
         step: updates done.
         best_loss: the lowest validation loss so far, in nats per token; always of the same
             tokens.
@@ -27,6 +29,7 @@ class TrainState:
 
     model: GPT
     optimizer: torch.optim.Optimizer
+    scaler: GradScaler | None = None
     step: int = 0
     best_loss: float = math.inf
     best_step: int = 0

@@ -1,6 +1,6 @@
 """One update of the parameters: forward, backward, clip, step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,8 @@ from transformer.components.loss import next_token_loss
 from transformer.training.device import autocast
 from transformer.training.distributed import mean_over_processes, share_gradients
 from transformer.training.optimizer import clip_gradients
+
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,17 @@ def train_step(
     *micro_batches: Int[Tensor, "_batch _pos"],
     clip_norm: float,
     precision: torch.dtype = torch.float32,
+    loss_of: Loss = next_token_loss,
 ) -> Metrics:
     """Take one step of `optimizer` down the next-token loss on `micro_batches`.
 
     Usually that is one batch. A batch too large for the memory is given in parts, which may
-    differ in size: the step is the same, only dropout draws other numbers.
+    differ in size: the step is the same, only dropout draws other numbers. `loss_of` takes
+    logits and tokens.
     """
     model.train()
     optimizer.zero_grad()
-    loss = accumulate_gradients(model, micro_batches, precision=precision)
+    loss = accumulate_gradients(model, micro_batches, precision=precision, loss_of=loss_of)
     gradient_norm = clip_gradients(model.parameters(), clip_norm)
     optimizer.step()
     return Metrics(mean_over_processes(loss), gradient_norm)
@@ -47,11 +51,14 @@ def accumulate_gradients(
     micro_batches: Sequence[Int[Tensor, "_batch _pos"]],
     *,
     precision: torch.dtype = torch.float32,
+    loss_of: Loss = next_token_loss,
+    scale: Callable[[Tensor], Tensor] = lambda part: part,
 ) -> Float[Tensor, ""]:
     """Add the gradient of the mean loss over all targets to every `grad`; return that loss.
 
     A micro-batch's own mean counts by its share of the targets. The mean of the means would
-    give a target in a small micro-batch more weight than one in a large one.
+    give a target in a small micro-batch more weight than one in a large one. `loss_of` is
+    of logits and tokens; `scale` is what is done to it before its gradient is taken.
     """
     if not micro_batches:
         raise ValueError("an update needs at least one micro-batch, got none")
@@ -60,8 +67,8 @@ def accumulate_gradients(
     for tokens in micro_batches:
         share_gradients(model, now=tokens is micro_batches[-1])
         with autocast(tokens.device, precision):
-            mean = next_token_loss(model(tokens), tokens)
+            mean = loss_of(model(tokens), tokens)
         part = mean * (tokens[:, 1:].numel() / n_targets)
-        part.backward()  # type: ignore[no-untyped-call]  # frees this micro-batch's activations
+        scale(part).backward()  # type: ignore[no-untyped-call]  # frees activations
         parts.append(part.detach())
     return torch.stack(parts).sum()

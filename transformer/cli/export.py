@@ -1,0 +1,26 @@
+"""`transformer export RUN FOLDER`: a trained model as Hugging Face's library reads it."""
+
+from pathlib import Path
+
+from jsonargparse import Namespace
+
+from transformer.cli.parser import Parser
+
+HELP = "write a model as Hugging Face's transformers reads it"
+
+
+def make_parser() -> Parser:
+    """Return the parser of this command's arguments."""
+    parser = Parser(description=HELP)
+    parser.add_argument("model", type=str, help="the folder of a run, or a GGUF file")
+    parser.add_argument("folder", type=Path, help="a new folder, for the model and its tokenizer")
+    return parser
+
+
+def run(options: Namespace) -> None:
+    """Write the model and its tokenizer, and say how they are read."""
+    from transformer.pretrained.load import load_model, save_pretrained
+
+    model, tokenizer = load_model(options.model)
+    save_pretrained(model, options.folder, tokenizer)
+    print(f"{options.folder} is for transformers.AutoModelForCausalLM.from_pretrained")

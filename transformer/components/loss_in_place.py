@@ -1,0 +1,68 @@
+"""The next-token loss of a large vocabulary, for training: the logits are held once.
+
+The plain loss keeps a float32 copy of the logits or two for the backward pass, and their
+gradient is another. But the gradient is known as soon as the logits are,
+
+    d loss / d logits[i, j] = (softmax(logits[i])_j - [j = target_i]) / n_targets
+
+so it takes their place, some positions at a time, and no more than those are ever held twice.
+With 50,257 tokens the logits are the largest tensor in GPT-2's training. The equation is that
+of `loss.next_token_loss`.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd import Function
+
+from transformer.components.softmax import at_least_float32, log_softmax
+
+CHUNK = 256  # positions: 51 MB in float32 at 50,257 tokens
+
+
+def next_token_loss_in_place(
+    logits: Float[Tensor, "batch pos d_vocab"], tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, ""]:
+    """Return the cross-entropy of each token given the ones before it, in nats.
+
+    The logits are overwritten: they must be contiguous, what has made them must not need them
+    for its own backward pass, and there is one backward pass.
+    """
+    if tokens.shape[1] < 2:
+        raise ValueError(f"the next-token loss needs at least 2 positions, got {tokens.shape[1]}")
+    loss: Tensor = _InPlace.apply(logits, tokens)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _InPlace(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Float[Tensor, "batch pos d_vocab"], tokens: Int[Tensor, "batch pos"]
+    ) -> Float[Tensor, ""]:
+        counted = torch.ones_like(tokens, dtype=torch.bool)
+        counted[:, -1] = False  # what follows the last token is not known
+        targets, counted = tokens.roll(-1, dims=1).flatten(), counted.flatten()
+        total = logits.new_zeros((), dtype=at_least_float32(logits[:0]).dtype)
+        flat = logits.view(-1, logits.shape[-1])
+        for some, target, count in zip(
+            *(torch.split(all_of, CHUNK) for all_of in (flat, targets, counted)), strict=True
+        ):
+            log_probs = log_softmax(at_least_float32(some))
+            surprise = -log_probs.gather(-1, target[:, None])[:, 0]
+            total += surprise.masked_fill(~count, 0.0).sum()
+            gradient = log_probs.exp_()
+            gradient.scatter_add_(-1, target[:, None], -torch.ones_like(gradient[:, :1]))
+            some.copy_(gradient.masked_fill_(~count[:, None], 0.0))
+        # Divided by n_targets later, with the scale of the loss: fp16 would round it to zero.
+        ctx.gradient, ctx.n_targets = logits, tokens[:, 1:].numel()
+        mean: Tensor = total / ctx.n_targets
+        return mean
+
+    @staticmethod
+    def backward(ctx: Any, of_loss: Float[Tensor, ""]) -> Any:
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:
+            raise RuntimeError("next_token_loss_in_place has one backward pass, this is a second")
+        return gradient.mul_(of_loss / ctx.n_targets), None
