@@ -12,7 +12,7 @@ from tests.sampling.support import collected, gpt2_and_twin, tokens_of
 from tests.support import randomise
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.sampling.beam import beam_search, length_penalised
+from transformer.sampling.beam import beam_search, best_possible, length_penalised
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import sample
 
@@ -46,6 +46,12 @@ def test_the_length_penalty_divides_by_a_power_of_the_length() -> None:
     assert length_penalised(-6.0, 4, 0.0) == -6.0
     assert length_penalised(-6.0, 4, 1.0) == -1.5
     assert length_penalised(-6.0, 4, 0.5) == -3.0
+
+
+def test_the_best_that_a_beginning_can_become_is_as_long_as_serves_it_best() -> None:
+    assert best_possible(-6.0, 2, 4, 1.0) == -1.5  # four tokens, none of which cost anything
+    assert best_possible(-6.0, 2, 4, 0.0) == -6.0
+    assert best_possible(-6.0, 2, 4, -1.0) == -12.0  # every further token is punished
 
 
 def test_one_beam_is_greedy(model: GPT) -> None:
