@@ -33,12 +33,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     plugin.skip_what_is_not_written(config, items)
-    if torch.cuda.is_available():
-        return
-    skip = pytest.mark.skip(reason="needs a CUDA device, and torch sees none here")
+    from tests import browser  # which can be found once tests have been
+
+    missing = {
+        "gpu": "" if torch.cuda.is_available() else "needs a CUDA device, and torch sees none here",
+        "browser": browser.missing(),
+    }
     for item in items:
-        if "gpu" in item.keywords:
-            item.add_marker(skip)
+        for marker, reason in missing.items():
+            if reason and marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,7 +2,8 @@
 
 Imports go down only:
 
-    cli -> learning, pretrained, training, visualisation -> sampling, circuits, models -> components
+    cli -> learning, pretrained, training, visualisation -> sampling, circuits -> activations
+        -> models -> components
 """
 
 import ast
@@ -17,38 +18,41 @@ import transformer
 
 PACKAGE = Path(transformer.__file__).parent
 FILES = {str(file.relative_to(PACKAGE)): file for file in sorted(PACKAGE.rglob("*.py"))}
-MATHS = {name: file for name, file in FILES.items() if name.startswith(("components/", "models/"))}
+COMPUTES = ("components/", "models/", "activations/", "circuits/")
+MATHS = {name: file for name, file in FILES.items() if name.startswith(COMPUTES)}
 
-MIDDLE = {"components", "config", "tokenizers", "models", "circuits", "sampling"}
+MIDDLE = {"components", "config", "tokenizers", "models", "activations", "circuits", "sampling"}
 MAY_IMPORT: dict[str, set[str]] = {
     "components": set(),
     "config": set(),
     "tokenizers": set(),
     "data": {"tokenizers"},
     "models": {"components", "config"},
-    "circuits": {"components", "config", "models"},
+    "activations": {"components", "config", "models"},
+    "circuits": {"components", "config", "models", "activations"},
     "sampling": {"components", "config", "tokenizers", "models", "circuits"},
     "training": MIDDLE | {"data"},
     "visualisation": MIDDLE,
     "learning": MIDDLE | {"data", "training"},  # its probes try every part, training's too
-    "pretrained": MIDDLE | {"training"},  # a run of ours is one of the models it loads
+    "pretrained": MIDDLE | {"data", "training"},  # a run of ours is one of the models it loads
     "cli": MIDDLE | {"data", "training", "visualisation", "learning", "pretrained"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 
 # What computes may import no more than this from outside: no files, no logs, no plots.
-PURE = {"abc", "collections", "dataclasses", "functools", "itertools", "math", "typing"}
+PURE = {"abc", "collections", "copy", "dataclasses", "functools", "itertools", "math", "typing"}
 OUTSIDE = {
     "components": PURE | {"torch", "einops", "jaxtyping"},
     "models": PURE | {"torch", "einops", "jaxtyping"},
+    "circuits": PURE | {"torch", "einops", "jaxtyping"},
 }
 
 FROM_TORCH_NN = {"Module", "Parameter", "ModuleList", "ModuleDict"}
 FUSED_ATTENTION = "torch.nn.functional.scaled_dot_product_attention"
 # Also of torch: the whole equation of one of our components under one name.
 READY_MADE = {"softmax", "log_softmax", "relu", "gelu", "silu", "layer_norm", "rms_norm"}
-SHAPED = {"Float", "Int", "Bool", "Shaped"}
+SHAPED = {"Float", "BFloat16", "Int", "Int8", "Bool", "Complex", "Shaped"}
 
 
 def package_of(name: str) -> str:

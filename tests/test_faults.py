@@ -44,7 +44,9 @@ FAULTS = [
         "out = einsum(z, W_O,",
         "out = einsum(z, W_O[:1].expand_as(W_O),",
     ),
-    component("K is used as V", "attention", "project(x, self.W_V,", "project(x, self.W_K,"),
+    component(
+        "K is used as V", "attention", "project(source, self.W_V,", "project(source, self.W_K,"
+    ),
     component(
         "the norm before attention is dropped",
         "block",
@@ -156,10 +158,10 @@ FAULTS = [
     ),
     Fault(
         "misspelt weights are left random on loading",
-        "training/checkpoint.py",
-        'load_model(model, str(folder / "model.safetensors"))',
-        'load_model(model, str(folder / "model.safetensors"), strict=False)',
-        "training/test_checkpoint.py",
+        "training/model_files.py",
+        "load_model(model, str(folder / WEIGHTS), device=str(device))",
+        "load_model(model, str(folder / WEIGHTS), device=str(device), strict=False)",
+        "training/test_model_files.py",
     ),
 ]
 

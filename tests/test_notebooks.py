@@ -1,5 +1,6 @@
-"""The notebooks run from start to end, and what Colab opens is what was written."""
+"""The notebooks run from start to end, what they draw is seen, and Colab opens what was written."""
 
+import ast
 import runpy
 import subprocess
 import sys
@@ -71,10 +72,27 @@ def test_where_it_is_not_the_clone_is_installed_or_else_the_repository_that_is_n
     assert what_is_installed(monkeypatch, tmp_path) == ["git+https://example.org/a/library"]
 
 
+def displays(source: str) -> str | None:
+    """Return the form in which the last statement of a cell should display itself, if it draws."""
+    last = ast.unparse(ast.parse(source).body[-1])
+    if last.startswith("attention_page("):
+        return "text/html"
+    drawing = ("attention_maps(", "attribution_picture(", "plt.show(", "show(", "compare(")
+    return "image/png" if last.startswith(drawing) else None
+
+
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the machinery that runs notebooks; a cell has its own
 @each_notebook
-def test_it_runs_from_start_to_end(source: Path) -> None:
-    execute(jupytext.read(source), source.parent)
+def test_it_runs_from_start_to_end_and_every_picture_and_page_displays(source: Path) -> None:
+    notebook = jupytext.read(source)
+    execute(notebook, source.parent)
+    drawn = 0
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (kind := displays(cell.source)):
+            assert kind in {form for output in cell.outputs for form in output.get("data", {})}
+            drawn += 1
+    assert drawn, "nothing was drawn, so nothing was seen"
 
 
 @pytest.mark.slow

@@ -152,6 +152,16 @@ def test_shapes_stand_in_the_reference_as_in_the_source(site: Path) -> None:
     assert "&lt;class" not in page
 
 
+@pytest.mark.slow
+def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site: Path) -> None:
+    for file in site.rglob("*.html"):
+        page = file.read_text(encoding="utf-8")
+        assert "<pre>" not in page, file
+        assert '<div class="table-wrapper' not in page, file
+        assert 'role="heading">' not in page, file
+        assert not re.search(r"<dl>\s*<dd>", page), file
+
+
 # Negative control: what the checks above look for is found where it is
 
 

@@ -45,7 +45,7 @@ def write_pages(app: Sphinx) -> None:
     wanted = {}
     for info in pkgutil.iter_modules(transformer.__path__):
         if info.name not in WITHOUT:
-            title = f"transformer.{info.name}"
+            title = info.name
             text = f"{title}\n{'=' * len(title)}\n\n.. api-of:: {info.name}\n"
             wanted[folder / f"{info.name}.rst"] = text
     for file in set(folder.glob("*.rst")) - wanted.keys():

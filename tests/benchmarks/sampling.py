@@ -26,7 +26,7 @@ from tests.benchmarks.data_rows import Row, report, row
 from tests.sampling.support import hugging_face_gpt2
 from transformer.config import TransformerConfig, preset
 from transformer.models.gpt import GPT
-from transformer.models.packed import pack
+from transformer.models.packed import pack_weights
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import sample
 
@@ -82,9 +82,9 @@ def works_of(config: TransformerConfig, checkout: Path | None) -> dict[str, Work
     model = GPT(config).eval()
     works = {
         "ours, as trained": ours(model),
-        "ours, packed": ours(pack(model)),
-        "ours, packed, bfloat16": ours(pack(model, weights="bfloat16")),
-        "ours, packed, int8": ours(pack(model, weights="int8")),
+        "ours, packed": ours(pack_weights(model)),
+        "ours, packed, bfloat16": ours(pack_weights(model, weights="bfloat16")),
+        "ours, packed, int8": ours(pack_weights(model, weights="int8")),
         "Hugging Face": hugging_face(config, torch.float32),
         "Hugging Face, bfloat16": hugging_face(config, torch.bfloat16),
     }
@@ -136,7 +136,7 @@ def late_and_early(model: GPT, n: int = 16) -> tuple[float, float]:
 
 def positions(size: str, config: TransformerConfig, rounds: int) -> list[Row]:
     """Return the row of how much dearer a token is at the end of the context."""
-    packed = pack(GPT(config).eval())
+    packed = pack_weights(GPT(config).eval())
     pairs = [late_and_early(packed) for _ in range(rounds)]
     return [
         row(f"position 1,024, {size}", "ours, packed", "position 16", pairs, unit="s/16 tokens")

@@ -16,7 +16,6 @@ device's peak in bf16.
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path

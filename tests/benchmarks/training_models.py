@@ -122,8 +122,8 @@ def _load(module: nn.Module, weights: dict[str, Tensor]) -> None:
     own = module.state_dict()
     with torch.no_grad():
         for name, weight in weights.items():
-            stored_transposed = weight.dim() == 2 and name.startswith("h.") and _is_linear(
-                module, name
+            stored_transposed = (
+                weight.dim() == 2 and name.startswith("h.") and _is_linear(module, name)
             )
             own[name].copy_(weight.T if stored_transposed else weight)
 

@@ -86,6 +86,23 @@ def test_a_run_is_repeated_from_the_config_in_its_folder(run: Path, tmp_path: Pa
     assert losses(second) == losses(run)
 
 
+def test_a_run_goes_on_and_is_made_longer(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (find_checkpoint(run) / "state.json").unlink()
+    main(["train", "--resume", str(run), "--max_steps", "16", "--eval_every", "4"])
+    printed = capsys.readouterr().out
+    assert "step-00000012 is damaged: state.json is missing" in printed
+    steps = [line.split()[1] for line in printed.splitlines() if line.startswith("step ")]
+    assert steps == ["6", "8", "12", "16"], "what was before belongs to the curve"
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in records if "loss" in r] == [2, 4, 6, 8, 10, 12, 14, 16]
+    starts = (run / "environment.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in starts] == [0, 6]
+    assert "max_steps: 16" in (run / "train.yaml").read_text()
+    assert "n_layers: 1" in (run / "train.yaml").read_text(), "the run's own options are lost"
+    said = complaint(["train", "--resume", str(run), "--model.d_mlp", "17"], capsys)
+    assert "model.yaml is not the model of this run" in said
+
+
 def test_a_sample_begins_with_the_prompt_and_its_seed_repeats_it(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -133,7 +150,7 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
         (["trian"], "invalid choice: 'trian'"),
         (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
         (["config", "gpt5.yaml"], "gpt5.yaml"),
-        (["sample", "nowhere"], "there is no run at nowhere"),
+        (["sample", "./nowhere"], "there is no folder ./nowhere"),
         (["sample"], "run"),
         (["train", "--text", "nowhere.txt"], "there is no text file at nowhere.txt"),
         (["train", "--data", "nowhere"], "there is no text file at nowhere, nor a folder"),

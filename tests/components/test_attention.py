@@ -343,6 +343,39 @@ def test_position_after_position_with_a_cache_is_the_whole(rotary: bool) -> None
     assert cache.length == POS
 
 
+@pytest.mark.house
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("padded", [True, False])
+def test_cross_attention_equals_torchs_with_queries_and_keys_of_two_streams(
+    path: AttentionPath, padded: bool
+) -> None:
+    d_model, n_source = N_HEADS * D_HEAD, 4
+    ours = make(d_model=d_model, causal=False, path=path)
+    theirs = nn.MultiheadAttention(d_model, N_HEADS, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        parameters = dict(ours.named_parameters())
+        weights = [parameters[f"W_{name}"].transpose(1, 2).flatten(0, 1) for name in "QKV"]
+        theirs.in_proj_weight.copy_(torch.cat(weights))
+        theirs.in_proj_bias.copy_(torch.cat([parameters[f"b_{name}"].flatten() for name in "QKV"]))
+        theirs.out_proj.weight.copy_(parameters["W_O"].flatten(0, 1).T)
+        theirs.out_proj.bias.copy_(parameters["b_O"])
+    x, source = stream(d_model=d_model), stream(pos=n_source, d_model=d_model)
+    real = torch.ones(BATCH, n_source, dtype=torch.bool)
+    real[1, -2:] = not padded
+    expected, _ = theirs(x, source, source, key_padding_mask=~real)
+    mine = ours(x, padding_mask(real) if padded else None, source=source)
+    torch.testing.assert_close(mine, expected)
+
+
+@pytest.mark.house
+@pytest.mark.parametrize(
+    "changes", [{"causal": True}, {"causal": False, "rotary": Rotary(d_head=4)}]
+)
+def test_cross_attention_has_no_order(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="causal=False and without rotary"):
+        make(d_head=4, **changes)(stream(), source=stream(pos=3))
+
+
 N_GROUPED, N_KV_HEADS = 6, 2
 
 

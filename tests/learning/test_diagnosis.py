@@ -10,13 +10,14 @@ from torch import Tensor
 from transformer.components.attention import Attention
 from transformer.components.norm import layer_norm
 from transformer.learning.bank import Misconception, find, variant
-from transformer.learning.diagnosis import diagnose
+from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.evidence import confirmed, read_pattern
 from transformer.learning.exercises import exercise
 from transformer.learning.implementation import Namespace, reference
 from transformer.learning.outcome import Raised, first_difference, same
 from transformer.learning.properties import broken_properties, influence, influence_map
 from transformer.learning.relations import relation
+from transformer.learning.report import MARKS
 from transformer.learning.verdict import Verdict, from_diagnosis
 
 
@@ -188,3 +189,10 @@ def test_outcomes_are_the_same_in_structure_dtype_and_value() -> None:
     assert same(Raised("ValueError", "a"), Raised("ValueError", "b"))
     assert not same(Raised("ValueError"), Raised("KeyError"))
     assert first_difference([1, 2], [1, 3]) == "number 1: yours gives 2, expected 3"
+
+
+def test_what_is_right_as_far_as_it_goes_does_not_look_done() -> None:
+    linear = exercise("linear")
+    unfinished = from_diagnosis(linear, Diagnosis(right=("a bias",), missing=("the rest",)))
+    assert unfinished.status == "unfinished"
+    assert MARKS[unfinished.status] != MARKS["right"]

@@ -70,7 +70,9 @@ def test_the_position_offset_is_where_the_table_is_read() -> None:
     assert offset.position.W_pos.shape == (15, 10)
     state = offset.state_dict()
     state |= {name: value for name, value in plain.state_dict().items() if "W_pos" not in name}
-    state["position.W_pos"] = torch.cat([torch.full((2, 10), 9.0), plain.position.W_pos])
+    state["position.W_pos"] = torch.cat(
+        [torch.full((2, 10), 9.0), plain.get_parameter("position.W_pos")]
+    )
     offset.load_state_dict(state)
     tokens = random_tokens()
     assert torch.equal(offset(tokens), plain(tokens))
@@ -102,7 +104,8 @@ def test_the_classifier_reads_the_first_token_and_no_padding() -> None:
     assert logits.shape == (BATCH, 4)
     pooled = model.bert.pool(model.bert(tokens, real))
     assert pooled.abs().max() < 1
-    torch.testing.assert_close(logits, pooled @ model.classifier.W + model.classifier.b)
+    W, b = (model.get_parameter(f"classifier.{name}") for name in "Wb")
+    torch.testing.assert_close(logits, pooled @ W + b)
     refilled = torch.where(real, tokens, random_tokens())
     assert torch.equal(model(refilled, real), logits)
 
@@ -168,8 +171,9 @@ def test_the_encoder_is_torchs_around_the_normalised_sum_of_embeddings() -> None
     ours.load_state_dict(state)
 
     tokens, real, segments = random_tokens(), some_real(), torch.randint(3, (BATCH, POS))
-    total = ours.embedding.W_E[tokens] + ours.segment.W_E[segments] + ours.position.W_pos[:POS]
-    norm = ours.norm_embedding
-    total = torch.nn.functional.layer_norm(total, (10,), norm.scale, norm.bias, CONFIG.norm_eps)
+    total = state["embedding.W_E"][tokens] + state["segment.W_E"][segments]
+    total = total + state["position.W_pos"][:POS]
+    scale, bias = state["norm_embedding.scale"], state["norm_embedding.bias"]
+    total = torch.nn.functional.layer_norm(total, (10,), scale, bias, CONFIG.norm_eps)
     expected = theirs(total, src_key_padding_mask=~real)
     torch.testing.assert_close(ours(tokens, real, segments)[real], expected[real])

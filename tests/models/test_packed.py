@@ -1,4 +1,4 @@
-"""A packed model is the model: to rounding in its own format, within theory in the others."""
+"""A packed model is the model: to rounding in its own format, nearly in the others."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from transformer.components.attention import Attention
 from transformer.components.static_cache import StaticKeyValueCache
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.models.packed import int8_product, pack, quantise
+from transformer.models.packed import pack_weights
 from transformer.models.parts import Parts
 
 D_VOCAB, N_CTX = 13, 7
@@ -52,13 +52,13 @@ def test_a_format_that_there_is_not_is_refused() -> None:
     wrong: Any = "int4"
     # Under pytest the shape checker refuses it first; without, the function itself does.
     with pytest.raises((ValueError, TypeError), match="int4"):
-        pack(make(CONFIG), weights=wrong)
+        pack_weights(make(CONFIG), weights=wrong)
 
 
 def test_the_model_itself_stays_as_it_was() -> None:
     model = make(CONFIG).train()
     names, mode = list(model.state_dict()), model.training
-    packed = pack(model, weights="int8")
+    packed = pack_weights(model, weights="int8")
     assert (list(model.state_dict()), model.training) == (names, mode)
     assert not packed.training
     assert packed.blocks[0].norm_mlp.scale is model.blocks[0].norm_mlp.scale  # type: ignore[union-attr]
@@ -68,7 +68,7 @@ def test_an_attention_of_the_callers_own_stays() -> None:
     class Own(Attention):
         pass
 
-    packed = pack(make(CONFIG, attention=Own))
+    packed = pack_weights(make(CONFIG, attention=Own))
     assert all(type(block.attention) is Own for block in packed.blocks)
 
 
@@ -81,7 +81,7 @@ def test_the_logits_are_the_models_with_padding_and_with_a_cache(
     config: TransformerConfig,
 ) -> None:
     model = make(config).double().eval()
-    packed = pack(model)
+    packed = pack_weights(model)
     with torch.no_grad():
         whole = model(TOKENS, REAL, POSITIONS)[REAL]
         torch.testing.assert_close(packed(TOKENS, REAL, POSITIONS)[REAL], whole)
@@ -93,60 +93,14 @@ def test_the_logits_are_the_models_with_padding_and_with_a_cache(
     torch.testing.assert_close(torch.cat(chunks, dim=1)[REAL], whole)
 
 
-# Oracle: the theory of rounding
-
-
-@settings(max_examples=30, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 999), d_in=st.integers(1, 40), d_out=st.integers(1, 9))
-def test_int8_is_off_by_half_a_step_at_most_and_has_127_steps(
-    seed: int, d_in: int, d_out: int
-) -> None:
-    W = torch.randn(d_in, d_out, generator=torch.Generator().manual_seed(seed))
-    q, scale = quantise(W)
-    assert torch.equal(q.abs().amax(dim=1), torch.full((d_out,), 127, dtype=torch.int8))
-    off = (q.T * scale - W).abs()
-    assert (off <= scale / 2 * (1 + 1e-5)).all()
-
-
-def test_a_column_of_zeros_is_zeros() -> None:
-    q, scale = quantise(torch.zeros(5, 3))
-    assert (q == 0).all()
-    assert scale.isfinite().all()
-
-
-def bound(x: torch.Tensor, W: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-    """How far a product may be off: half a step for each weight, and bfloat16's 8 bits.
-
-    bfloat16 keeps 8 significant bits, so that rounding moves a number by at most 2^-9 of it
-    (2^-8 in case of a tie's neighbour); x is rounded and so is the result.
-    """
-    of_steps = x.abs().sum(dim=1, keepdim=True) * step / 2
-    rounded = (x.abs() @ W.abs()) * 2**-8
-    return of_steps + 2 * rounded
-
-
-def test_an_int8_product_is_as_near_as_the_steps_allow() -> None:
-    generator = torch.Generator().manual_seed(0)
-    # Columns of very different size: with one scale for all of them the small would be lost.
-    W = torch.randn(96, 64, generator=generator) * torch.logspace(-3, 3, 64)
-    x = torch.randn(5, 96, generator=generator)
-    q, scale = quantise(W)
-    ones = torch.ones(64, dtype=torch.bfloat16)
-    off = (int8_product(x, q, scale, ones) - x @ W).abs()
-    assert (off <= bound(x, W, scale)).all()
-    # The negative controls: a scale of another column, and steps sixteen times as wide (int4).
-    assert not ((int8_product(x, q, scale.roll(1), ones) - x @ W).abs() <= bound(x, W, scale)).all()
-    coarse = (q / 16).round().to(torch.int8)
-    assert not (
-        (int8_product(x, coarse, scale * 16, ones) - x @ W).abs() <= bound(x, W, scale)
-    ).all()
+# Oracle: how much bfloat16 and int8 keep
 
 
 @pytest.mark.parametrize("weights", ["bfloat16", "int8"])
 def test_in_fewer_bytes_the_logits_stay_near_and_the_padding_out(weights: Any) -> None:
     config = replace(CONFIG, d_model=64, d_head=32, d_mlp=96, n_heads=2, d_vocab=32)
     model = GPT(replace(config, init_std=0.1)).eval()
-    packed = pack(model, weights=weights)
+    packed = pack_weights(model, weights=weights)
     with torch.no_grad():
         whole = model(TOKENS, REAL, POSITIONS)[REAL]
         near = packed(TOKENS, REAL, POSITIONS)[REAL]

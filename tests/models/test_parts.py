@@ -3,9 +3,10 @@
 import itertools
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from inspect import signature
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from torch.nn import Module, ModuleList, Parameter
 from tests.support import randomise
 from transformer.components.activations import relu
 from transformer.components.position import Rotary
-from transformer.config import PositionKind, TransformerConfig
+from transformer.config import NormPosition, PositionKind, TransformerConfig
+from transformer.models.encoder_decoder import EncoderDecoder
 from transformer.models.gpt import GPT
 from transformer.models.parts import Parts, build_block
 
@@ -30,7 +32,7 @@ CONFIG = TransformerConfig(
 Calls = list[tuple[str, dict[str, Any]]]
 
 
-def calls_of(config: TransformerConfig) -> Calls:
+def calls_of(config: TransformerConfig, model: Callable[..., Module] = GPT) -> Calls:
     """Return the slot and the keywords of each call that making a model makes of its parts."""
     calls: Calls = []
 
@@ -43,7 +45,7 @@ def calls_of(config: TransformerConfig) -> Calls:
         return make
 
     slots = {field.name: recorded(field.name, field.default) for field in fields(Parts)}
-    GPT(config, Parts(**slots))
+    model(config, Parts(**slots))
     return calls
 
 
@@ -129,7 +131,11 @@ def test_each_part_is_given_all_its_keywords_and_the_configs_values(
 
 
 def test_every_slot_of_parts_is_used_by_some_config() -> None:
-    assert set().union(*(uses for _, uses in USES)) == {field.name for field in fields(Parts)}
+    used = set().union(*(uses for _, uses in USES))
+    for norm_position in get_args(NormPosition):
+        config = replace(CONFIG, position="sinusoidal", norm_position=norm_position)
+        used |= {slot for slot, _ in calls_of(config, EncoderDecoder)}
+    assert used == {field.name for field in fields(Parts)}
 
 
 @pytest.mark.parametrize("causal", [True, False])

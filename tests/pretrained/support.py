@@ -1,6 +1,6 @@
 """A small model of each family with random weights, and tokenizers to go with them."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.nn import Module
@@ -25,12 +25,19 @@ TOKENIZERS: tuple[Tokenizer, ...] = (
 
 
 def gpt2(**changes: Any) -> GPT:
-    sizes = {"d_vocab": 101, "n_ctx": 13, "d_model": 35, "n_layers": 2, "n_heads": 5, "d_head": 7}
+    sizes: dict[str, Any] = {
+        "d_vocab": 101,
+        "n_ctx": 13,
+        "d_model": 35,
+        "n_layers": 2,
+        "n_heads": 5,
+        "d_head": 7,
+    }
     return _random(GPT(TransformerConfig(**sizes | {"d_mlp": 53} | changes)))
 
 
 def llama(**changes: Any) -> GPT:
-    settings = {
+    settings: dict[str, Any] = {
         "d_vocab": 101,
         "n_ctx": 13,
         "d_model": 18,
@@ -50,11 +57,21 @@ def llama(**changes: Any) -> GPT:
 
 
 def bert(**changes: Any) -> MaskedLanguageBERT:
-    sizes = {"d_vocab": 101, "n_ctx": 17, "d_model": 35, "n_layers": 2, "n_heads": 5, "d_head": 7}
+    sizes: dict[str, Any] = {
+        "d_vocab": 101,
+        "n_ctx": 17,
+        "d_model": 35,
+        "n_layers": 2,
+        "n_heads": 5,
+        "d_head": 7,
+    }
     return _random(MaskedLanguageBERT(BERTConfig(**sizes | {"d_mlp": 53} | changes)))
 
 
-def _random(model: Any) -> Any:
+Model = TypeVar("Model", bound=Module)
+
+
+def _random(model: Model) -> Model:
     randomise(model, std=0.3)
     return model.eval()
 

@@ -17,7 +17,7 @@ from transformer.models.gpt import GPT
 from transformer.pretrained.load import load_model, load_pretrained, save_pretrained
 from transformer.pretrained.tokenizer import save_tokenizer
 from transformer.tokenizers import ByteTokenizer, Tokenizer
-from transformer.training.checkpoint import save_checkpoint
+from transformer.training.model_files import save_model_files
 
 Make = Callable[..., Module]
 FAMILIES: list[Make] = [gpt2, llama, bert]
@@ -196,7 +196,7 @@ def test_tied_matrices_are_one_and_parameters_have_the_dtype_asked_for(
         (bert, {"vocab_size": 103}, r"config says \(103, 35\) \(d_vocab d_model\)"),
         (bert, {"num_hidden_layers": 0}, r"left over: bert\.encoder\.layer\.0"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_we_do_not_have_is_refused_by_name(
     make: Make, changes: dict[str, Any], said: str, folder: Path
@@ -273,7 +273,7 @@ def test_a_model_comes_with_its_tokenizer(make: Make, tokenizer: Tokenizer, fold
 def test_a_run_of_ours_is_loaded_by_the_same_argument(tmp_path: Path) -> None:
     tokenizer = TOKENIZERS[1]
     model = gpt2(d_vocab=tokenizer.d_vocab)
-    save_checkpoint(tmp_path, model, tokenizer)
+    save_model_files(tmp_path, model, tokenizer)
     for where in (tmp_path, str(tmp_path)):
         loaded, same = load_model(where)
         assert_same(loaded, model)

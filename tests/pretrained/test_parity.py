@@ -17,16 +17,16 @@ from transformer.models.gpt import GPT
 from transformer.pretrained.load import load_model, load_pretrained, save_pretrained
 from transformer.sampling.generate import generate
 from transformer.tokenizers import FastByteBPETokenizer, Tokenizer
-from transformer.training.checkpoint import save_checkpoint
+from transformer.training.model_files import save_model_files
 
 pytestmark = pytest.mark.slow
-ids = {"ids": lambda case: case.name}
+NAMES = [case.name for case in CASES]
 
 
 # Oracle
 
 
-@pytest.mark.parametrize("case", CASES, **ids)
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_outputs_are_hugging_faces_to_the_precision_of_the_numbers(
     case: Case, tmp_path: Path
 ) -> None:
@@ -34,7 +34,7 @@ def test_outputs_are_hugging_faces_to_the_precision_of_the_numbers(
     assert parity(case, tmp_path, torch.float64) < 1e-10
 
 
-@pytest.mark.parametrize("case", CASES, **ids)
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_what_is_saved_is_what_was_loaded_and_transformers_reads_it(
     case: Case, tmp_path: Path
 ) -> None:
@@ -66,7 +66,7 @@ def test_text_is_continued_greedily_as_transformers_does_after_saving(tmp_path: 
     minimise(lambda _: next_token_loss(model(tokens), tokens), model.parameters(), steps=40)
     folder = tmp_path / "run"
     folder.mkdir()
-    save_checkpoint(folder, model, tokenizer)
+    save_model_files(folder, model, tokenizer)
     loaded, same_tokenizer = load_model(folder)
     save_pretrained(loaded, tmp_path / "theirs", same_tokenizer)
 

@@ -62,14 +62,21 @@ def not_refused(reason: str) -> None:
     raise AssertionError(f"refused: {reason}")
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with checkpoints at steps 1 to 3."""
+    folder = tmp_path_factory.mktemp("run")
     state = a_state()
     for _ in range(3):
         advance(state, 1)
-        write_checkpoint(tmp_path, state, TOKENIZER, keep=9)
-    return tmp_path
+        write_checkpoint(folder, state, TOKENIZER, keep=9)
+    return folder
+
+
+@pytest.fixture
+def run(made_once: Path, tmp_path: Path) -> Path:
+    """A copy of it for each test."""
+    return shutil.copytree(made_once, tmp_path / "run")
 
 
 # Contract

@@ -11,13 +11,15 @@ import yaml
 from datasets import Dataset
 
 from tests.tokenizers.support import GPT2, needs_gpt2
-from transformer.cli.sample import continue_prompt, opening
+from transformer.cli.sample import opening
 from transformer.config import TransformerConfig
 from transformer.data.corpus import prepare_corpus
 from transformer.data.documents import TextFiles
 from transformer.data.markov import counting
 from transformer.data.named import NAMED
 from transformer.data.synthetic import AsText
+from transformer.sampling.options import Sampling
+from transformer.sampling.text import continue_text
 from transformer.tokenizers import CharacterTokenizer, FastByteBPETokenizer
 from transformer.tokenizers.loading import KINDS
 from transformer.training.checkpoint import find_checkpoint, load_checkpoint
@@ -95,8 +97,7 @@ def sampled(folder: Path) -> str:
     """A prompt of a run's own and what the model makes of it."""
     model, tokenizer = load_checkpoint(folder)
     prompt = opening(tokenizer)
-    device = torch.device("cpu")
-    new = continue_prompt(model, tokenizer, prompt, device=device, n_new=11, temperature=1, seed=3)
+    new = continue_text(model, tokenizer, prompt, n_new=11, sampling=Sampling(seed=3))
     return prompt + "".join(new)
 
 

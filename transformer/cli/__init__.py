@@ -15,6 +15,7 @@ from transformer.cli import (
     exercise,
     grade,
     lab,
+    plot,
     prepare,
     sample,
     score,
@@ -36,6 +37,7 @@ COMMANDS = {
     "score": score,
     "lab": lab,
     "doctor": doctor,
+    "plot": plot,
     "test": test,
 }
 EXIT_USAGE = 2
@@ -50,6 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, command in COMMANDS.items():
         subcommands.add_subcommand(name, parsers[name], help=command.HELP)
     tokenize.add_actions(parsers["tokenize"])
+    plot.add_actions(parsers["plot"])
     try:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])

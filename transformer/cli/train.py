@@ -1,5 +1,6 @@
 """`transformer train`: train a model on a text, draw its loss curve, print a sample."""
 
+import sys
 from argparse import Action
 from dataclasses import fields
 from pathlib import Path
@@ -17,8 +18,9 @@ from rich.progress import (
 )
 
 from transformer.cli.parser import Parser
-from transformer.cli.sample import continue_prompt, opening
+from transformer.cli.sample import TEMPERATURE, opening
 from transformer.training.config import TrainConfig
+from transformer.training.launch import is_launched, launch
 from transformer.training.recipes import RECIPES, find_recipe
 
 HELP = "train a model, by default on Shakespeare, then print a sample"
@@ -71,10 +73,19 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Train, and say on the way what is done and where it is kept."""
+    config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
+    if config.devices > 1 and not is_launched():
+        if status := launch(config.devices, sys.argv[1:]):
+            raise SystemExit(status)
+        return
+
+    from transformer.sampling.options import Sampling
+    from transformer.sampling.text import continue_text
+    from transformer.training.distributed import ranks
     from transformer.training.job import execute, prepare
 
-    console = Console(highlight=False, soft_wrap=True)
-    config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
+    first = ranks().first
+    console = Console(highlight=False, soft_wrap=True, quiet=not first)
     job = prepare(config)
     n_parameters = sum(parameter.numel() for parameter in job.model.parameters())
     precision = str(job.precision).removeprefix("torch.")
@@ -115,16 +126,16 @@ def run(options: Namespace) -> None:
 
         folder = execute(job, observe, run=options.resume, warn=console.print)
 
+    if not first:
+        return
     draw_loss_curve(folder, records, job.tokenizer.d_vocab)
     console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
-    for text in continue_prompt(
+    for text in continue_text(
         job.model.eval(),
         job.tokenizer,
         opening(job.tokenizer),
-        device=job.device,
         n_new=SAMPLE_TOKENS,
-        temperature=0.8,
-        seed=config.seed,
+        sampling=Sampling(temperature=TEMPERATURE, seed=config.seed),
     ):
         print(text, end="", flush=True)
     console.print(f"\n\nModel, metrics and loss curve are in {folder}")

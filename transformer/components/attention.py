@@ -128,7 +128,7 @@ def merge_heads(
 
 
 class Attention(Module):
-    """Multi-head self-attention.
+    """Multi-head attention, of a stream to itself or to another.
 
     Parameters: `W_Q W_K W_V: n_heads d_model d_head`, `W_O: n_heads d_head d_model` from
     N(0, init_std^2); `b_Q b_K b_V: n_heads d_head`, `b_O: d_model` from zeros. With
@@ -180,6 +180,7 @@ class Attention(Module):
         mask: Bool[Tensor, "#batch #n_heads #pos key_pos"] | None = None,
         positions: Int[Tensor, "batch pos"] | None = None,
         cache: KeyValueCache | None = None,
+        source: Float[Tensor, "batch source_pos d_model"] | None = None,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Return what the heads add to the residual stream.
 
@@ -187,12 +188,22 @@ class Attention(Module):
         later in any case. `positions` are needed with rotary only. With `cache`, x has the
         positions that follow those in the cache: the keys are those of both, and x's join
         the cache.
+
+        With `source` this is cross-attention: x asks, and the keys and values are those of
+        another stream (Vaswani et al. 2017, section 3.2.3, "encoder-decoder attention"). It is
+        neither causal nor rotary: the two streams share no positions.
         """
         if cache is not None and not self.causal:
             raise ValueError("a cache needs causal attention: else earlier positions would change")
+        if source is not None and (self.causal or self.rotary is not None):
+            raise ValueError(
+                "cross-attention has no order between its streams: make it with "
+                "causal=False and without rotary"
+            )
         q = project(x, self.W_Q, self.b_Q)
-        k = project(x, self.W_K, self.b_K)
-        v = project(x, self.W_V, self.b_V)
+        source = x if source is None else source
+        k = project(source, self.W_K, self.b_K)
+        v = project(source, self.W_V, self.b_V)
         if self.rotary is not None:
             if positions is None:
                 raise ValueError("attention with rotary needs `positions`, batch x pos, got None")

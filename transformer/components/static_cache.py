@@ -3,6 +3,8 @@
 The growing cache copies all that it holds for every token: t copies at position t, so that a
 text of n tokens costs n^2 of them. Here a token costs one write. Pope et al. 2022, section 2.1,
 has the sizes: 2 n_kv_heads d_head numbers a position, a layer and a row.
+
+A head's keys stand one behind the other in memory, as its query reads them.
 """
 
 from jaxtyping import Float, Int
@@ -50,8 +52,9 @@ class StaticKeyValueCache(KeyValueCache):
                 f"taken and {k.shape[1]} more came: make it with n_pos = {end} or more"
             )
         if self._k is None or self._v is None:
-            batch, _, *head = k.shape
-            self._k, self._v = (k.new_zeros(batch, self._n_pos, *head) for _ in range(2))
+            batch, _, n_kv_heads, d_head = k.shape
+            size = (batch, n_kv_heads, self._n_pos, d_head)
+            self._k, self._v = (k.new_zeros(size).transpose(1, 2) for _ in range(2))
         require_same_texts(self._k, k)
         self._k[:, self._length : end] = k
         self._v[:, self._length : end] = v
@@ -67,4 +70,5 @@ class StaticKeyValueCache(KeyValueCache):
             self._k[:, written] = self._k[rows, written]
             self._v[:, written] = self._v[rows, written]
         else:
-            self._k, self._v = self._k[rows], self._v[rows]
+            of_head = (self._k.transpose(1, 2), self._v.transpose(1, 2))
+            self._k, self._v = (memory[rows].transpose(1, 2) for memory in of_head)

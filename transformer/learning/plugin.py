@@ -20,6 +20,7 @@ MARKERS = (
     "slow: takes longer than a learner waits for; run in CI with -m slow",
     "long: ten thousand examples of each property; run by hand with -m long, half an hour",
     "gpu: needs a CUDA device; skipped with its reason elsewhere",
+    "browser: needs a Chromium; skipped with its reason elsewhere",
     "learning: trains something until theory says that it is learned",
     "house: a promise of our own implementation, not of the exercise",
 )

@@ -10,7 +10,7 @@ from transformer.learning.verdict import Status, Verdict
 
 MARKS: dict[Status, tuple[str, str]] = {
     "right": ("✓", "green"),
-    "unfinished": ("✓", "green"),
+    "unfinished": ("…", "yellow"),
     "not written": ("·", "dim"),
     "wrong": ("✗", "red"),
     "layout": ("✗", "red"),

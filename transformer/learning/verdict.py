@@ -126,7 +126,7 @@ def not_written(exercise: Exercise) -> Verdict:
     return Verdict(
         exercise.name,
         "not written",
-        f"not written yet: transformer exercise start {exercise.name}",
+        f"not written yet (`transformer exercise start {exercise.name}` makes its file)",
         missing=tuple(f"{name}: not written yet" for name in exercise.required),
     )
 

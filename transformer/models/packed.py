@@ -1,24 +1,20 @@
 """A GPT packed for generation: the same function, its weights as the processor reads them fastest.
 
 To write one token every weight is read once, and hardly anything is computed: a token takes at
-least the bytes of the weights over the memory's bandwidth. So
+least the bytes of the weights over the memory's bandwidth (Pope et al. 2022, section 2). So
 
 - weights that read the same vector stand in one matrix: W_Q, W_K and W_V; W_gate and W_in;
-- in float32 every matrix is stored as `d_in d_out`, the tied W_U too: a product of one row with
-  it then runs through memory in one direction (its transpose W_E reads at two thirds the speed);
-- in bfloat16 a weight is half as many bytes, in int8 a quarter.
-
-With int8, column j of W is round(W / s) s, s = max |W| / 127 over the column (absmax, Dettmers et
-al. 2022, section 2.1, which also quantise x; here x stays bfloat16). The residual stream and the
-norms stay in float32. Without a format the weights keep the model's own.
+- every matrix is stored as `d_in d_out`, the tied W_U too: a product of one row with it then runs
+  through memory in one direction (of its transpose W_E a CPU reads two thirds as much a second);
+- in bfloat16 a weight is half as many bytes, in int8 a quarter. The residual stream, the norms and
+  the embedding keep the model's own format.
 """
 
 import copy
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
-from jaxtyping import BFloat16, Bool, Float, Int, Int8
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import Module
 
@@ -26,73 +22,14 @@ from transformer.components.activations import Activation
 from transformer.components.attention import Attention, fused_attention
 from transformer.components.cache import KeyValueCache
 from transformer.components.embedding import TiedUnembedding, Unembedding
-from transformer.components.linear import linear
 from transformer.components.mlp import MLP, GatedMLP
+from transformer.components.one_query import one_query_attention
+from transformer.components.packed_linear import PackedLinear, WeightFormat
 from transformer.models.gpt import GPT
-
-WeightFormat = Literal["bfloat16", "int8"]
-
-
-def quantise(
-    W: Float[Tensor, "d_in d_out"],
-) -> tuple[Int8[Tensor, "d_out d_in"], Float[Tensor, " d_out"]]:
-    """Return W's transpose in int8 and the scale of each column: W is nearly (q * scale)^T."""
-    scale = (W.abs().amax(dim=0) / 127).clamp_min(torch.finfo(W.dtype).tiny)
-    return (W / scale).round().to(torch.int8).T.contiguous(), scale
-
-
-def int8_product(
-    x: Float[Tensor, "rows d_in"],
-    q: Int8[Tensor, "d_out d_in"],
-    scale: Float[Tensor, " d_out"],
-    ones: BFloat16[Tensor, " d_out"],
-) -> Float[Tensor, "rows d_out"]:
-    """Return x q^T * scale; the scale is applied outside, where bfloat16 does not round it."""
-    return torch._weight_int8pack_mm(x.bfloat16(), q, ones) * scale
-
-
-class Product(Module):
-    """x -> x W + b; W is the matrices side by side, in one of the formats or in their own."""
-
-    W: Tensor
-    b: Tensor | None
-    scale: Tensor
-    ones: Tensor
-
-    def __init__(
-        self,
-        matrices: Sequence[Float[Tensor, "d_in _"]],
-        biases: Sequence[Float[Tensor, " _"] | None],
-        weights: WeightFormat | None,
-    ) -> None:
-        super().__init__()
-        self.weights = weights
-        W = matrices[0] if len(matrices) == 1 else torch.cat(list(matrices), dim=1)
-        present = [b for b in biases if b is not None]
-        self.register_buffer("b", torch.cat(present) if present else None)
-        if weights == "int8":
-            q, scale = quantise(W)
-            self.register_buffer("W", q)
-            self.register_buffer("scale", scale)
-            self.register_buffer("ones", torch.ones_like(scale, dtype=torch.bfloat16))
-        elif weights == "bfloat16":
-            self.register_buffer("W", W.bfloat16().T.contiguous())
-        else:
-            self.register_buffer("W", W.detach().contiguous())
-
-    def forward(self, x: Float[Tensor, "batch pos d_in"]) -> Float[Tensor, "batch pos d_out"]:
-        if self.weights is None:
-            return linear(x, self.W, self.b)
-        if self.weights == "bfloat16":
-            y = (x.bfloat16() @ self.W.T).to(x.dtype)
-        else:
-            y = int8_product(x.flatten(0, 1), self.W, self.scale, self.ones)
-            y = y.view(*x.shape[:2], -1)
-        return y if self.b is None else y + self.b
 
 
 class PackedAttention(Module):
-    """`Attention` with one product for queries, keys and values, on the fused path."""
+    """`Attention` with one product for queries, keys and values, and no pattern kept."""
 
     def __init__(self, attention: Attention, weights: WeightFormat | None) -> None:
         super().__init__()
@@ -104,8 +41,8 @@ class PackedAttention(Module):
             None if b is None else b.flatten()
             for b in (attention.b_Q, attention.b_K, attention.b_V)
         ]
-        self.project_in = Product(matrices, biases, weights)
-        self.merge = Product([attention.W_O.flatten(0, 1)], [attention.b_O], weights)
+        self.project_in = PackedLinear(matrices, biases, weights)
+        self.merge = PackedLinear([attention.W_O.flatten(0, 1)], [attention.b_O], weights)
 
     def forward(
         self,
@@ -121,7 +58,10 @@ class PackedAttention(Module):
             q, k = self.rotary(q, positions), self.rotary(k, positions)
         if cache is not None:
             k, v = cache.append(k, v)
-        z = fused_attention(q, k, v, mask, self.causal, 0.0)
+        if q.shape[1] == 1:
+            z = one_query_attention(q, k, v, mask)
+        else:
+            z = fused_attention(q, k, v, mask, self.causal, 0.0)
         out: Tensor = self.merge(z.flatten(2))
         return out
 
@@ -135,8 +75,8 @@ class PackedMLP(Module):
         self.gated = isinstance(mlp, GatedMLP)
         reads = [mlp.W_gate, mlp.W_in] if isinstance(mlp, GatedMLP) else [mlp.W_in]
         biases = [mlp.b_gate, mlp.b_in] if isinstance(mlp, GatedMLP) else [mlp.b_in]
-        self.project_in = Product(reads, biases, weights)
-        self.project_out = Product([mlp.W_out], [mlp.b_out], weights)
+        self.project_in = PackedLinear(reads, biases, weights)
+        self.project_out = PackedLinear([mlp.W_out], [mlp.b_out], weights)
 
     def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         """Return what the MLP returns."""
@@ -151,7 +91,7 @@ class PackedMLP(Module):
 
 
 @torch.no_grad()
-def pack(model: GPT, *, weights: WeightFormat | None = None) -> GPT:
+def pack_weights(model: GPT, *, weights: WeightFormat | None = None) -> GPT:
     """Return a copy of the model that generates faster, in evaluation mode; it is called alike.
 
     Its logits are the model's up to rounding; docs/sampling.md has the differences that the
@@ -172,7 +112,7 @@ def pack(model: GPT, *, weights: WeightFormat | None = None) -> GPT:
                 block.add_module(name, PackedMLP(part, weights))
     last = packed.unembedding
     if type(last) is TiedUnembedding:
-        packed.unembedding = Product([last.W_E.T], [last.b_U], weights)
+        packed.unembedding = PackedLinear([last.W_E.T], [last.b_U], weights)
     elif type(last) is Unembedding:
-        packed.unembedding = Product([last.W_U], [last.b_U], weights)
+        packed.unembedding = PackedLinear([last.W_U], [last.b_U], weights)
     return packed

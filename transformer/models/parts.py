@@ -17,6 +17,7 @@ from torch.nn import Module
 from transformer.components.activations import ACTIVATIONS
 from transformer.components.attention import Attention
 from transformer.components.block import PostNormBlock, PreNormBlock
+from transformer.components.decoder_block import PostNormDecoderBlock, PreNormDecoderBlock
 from transformer.components.dropout import Dropout
 from transformer.components.embedding import Embedding, TiedUnembedding, Unembedding
 from transformer.components.mlp import MLP, GatedMLP
@@ -43,6 +44,8 @@ class Parts:
     dropout: Part = Dropout
     pre_norm_block: Part = PreNormBlock
     post_norm_block: Part = PostNormBlock
+    pre_norm_decoder_block: Part = PreNormDecoderBlock
+    post_norm_decoder_block: Part = PostNormDecoderBlock
     unembedding: Part = Unembedding
     tied_unembedding: Part = TiedUnembedding
 
@@ -65,14 +68,14 @@ def build_norm(config: TransformerConfig, parts: Parts) -> Module:
     return parts.layer_norm(d_model=config.d_model, bias=config.bias, eps=config.norm_eps)
 
 
-def build_block(config: TransformerConfig, parts: Parts, *, causal: bool) -> Module:
-    """Return one block with its own attention, MLP and norms."""
+def build_attention(config: TransformerConfig, parts: Parts, *, causal: bool) -> Module:
+    """Return one attention, with rotary positions where the config asks for them."""
     rotary = None
     if config.position == "rotary":
         rotary = parts.rotary(d_head=config.d_head, base=config.position_base)
     # An attention of the caller's own need know of groups only where the config asks for them.
     grouped = {} if config.n_kv_heads is None else {"n_kv_heads": config.n_kv_heads}
-    attention = parts.attention(
+    return parts.attention(
         d_model=config.d_model,
         n_heads=config.n_heads,
         d_head=config.d_head,
@@ -84,19 +87,42 @@ def build_block(config: TransformerConfig, parts: Parts, *, causal: bool) -> Mod
         init_std=config.init_std,
         **grouped,
     )
+
+
+def build_mlp(config: TransformerConfig, parts: Parts) -> Module:
+    """Return one MLP."""
     mlp_part = parts.gated_mlp if config.mlp == "gated" else parts.mlp
-    mlp = mlp_part(
+    return mlp_part(
         d_model=config.d_model,
         d_mlp=config.d_mlp,
         activation=ACTIVATIONS[config.activation],
         bias=config.bias,
         init_std=config.init_std,
     )
+
+
+def build_block(config: TransformerConfig, parts: Parts, *, causal: bool) -> Module:
+    """Return one block with its own attention, MLP and norms."""
     block = parts.pre_norm_block if config.norm_position == "pre" else parts.post_norm_block
     return block(
-        attention=attention,
-        mlp=mlp,
+        attention=build_attention(config, parts, causal=causal),
+        mlp=build_mlp(config, parts),
         norm_attention=build_norm(config, parts),
+        norm_mlp=build_norm(config, parts),
+        dropout=parts.dropout(p=config.dropout),
+    )
+
+
+def build_decoder_block(config: TransformerConfig, parts: Parts) -> Module:
+    """Return one block that also reads an encoder, through a cross-attention of its own."""
+    pre_norm = config.norm_position == "pre"
+    block = parts.pre_norm_decoder_block if pre_norm else parts.post_norm_decoder_block
+    return block(
+        attention=build_attention(config, parts, causal=True),
+        cross_attention=build_attention(config, parts, causal=False),
+        mlp=build_mlp(config, parts),
+        norm_attention=build_norm(config, parts),
+        norm_cross_attention=build_norm(config, parts),
         norm_mlp=build_norm(config, parts),
         dropout=parts.dropout(p=config.dropout),
     )

@@ -36,6 +36,9 @@ class TensorFiles(Mapping[str, Tensor]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._readers)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._readers  # a Mapping's own would read the tensor
+
     def __len__(self) -> int:
         return len(self._readers)
 

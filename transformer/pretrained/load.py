@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch.nn import Module, Parameter
+from torch.nn import Module
 
+from transformer.pretrained.allocate import allocate
 from transformer.pretrained.bert import BERT_FAMILY, ROBERTA_FAMILY
 from transformer.pretrained.family import Family, config_of, sizes_of
 from transformer.pretrained.files import SAFETENSORS, open_tensors, read_json
+from transformer.pretrained.gguf import load_gguf
 from transformer.pretrained.gpt2 import GPT2
 from transformer.pretrained.hub import model_folder
 from transformer.pretrained.llama import LLAMA
@@ -72,31 +74,20 @@ def load_pretrained(
 def load_model(where: str | Path) -> tuple[Module, Tokenizer]:
     """Return a model in evaluation mode on the CPU, and its tokenizer.
 
-    `where` is the folder of a run of ours, a folder in Hugging Face's layout, or a name on the
-    Hugging Face hub. Raises what `load_checkpoint` and `load_pretrained` raise, and ValueError
-    for a tokenizer that is none of ours, or of another model.
+    `where` is the folder of a run of ours or of a checkpoint of it, a folder in Hugging Face's
+    layout, a name on the Hugging Face hub, or a GGUF file. Raises what `load_checkpoint`,
+    `load_pretrained` and `load_gguf` raise, and ValueError for a tokenizer that is none of
+    ours, or of another model.
     """
-    if (Path(where) / "model.yaml").is_file():
+    if str(where).endswith(".gguf"):
+        return load_gguf(where)
+    if any((Path(where) / name).is_file() for name in ("train.yaml", "model.yaml")):
         return load_checkpoint(where)
     folder = model_folder(where)
     model, tokenizer = load_pretrained(folder), read_tokenizer(folder)
     if tokenizer.d_vocab > (d_vocab := config_of(model).d_vocab):
         raise ValueError(f"{folder}: {tokenizer.d_vocab} tokens, but the model knows {d_vocab}")
     return model, tokenizer
-
-
-def allocate(model: Module, dtype: torch.dtype) -> None:
-    """Give memory to parameters that were made on the meta device; what is tied stays tied.
-
-    The models that can be loaded have no buffers.
-    """
-    real = {
-        parameter: Parameter(torch.empty(parameter.shape, dtype=dtype))
-        for parameter in model.parameters()
-    }
-    for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            setattr(module, name, real[parameter])
 
 
 def save_pretrained(model: Module, folder: str | Path, tokenizer: Tokenizer | None = None) -> None:

@@ -104,7 +104,8 @@ def byte_bpe(
     merges = [(left, right) for left, right in pairs]
     spelled = all_printable(bytes([byte]) for byte in BYTE_ORDER)
     spelled += [left + right for left, right in merges]
-    special = [name for name in names if name in {*special} or name not in {*spelled}]
+    named, plain = set(special), set(spelled)
+    special = [name for name in names if name in named or name not in plain]
     if not split_digits and [*names] == [*spelled, *special]:
         numbers = {name: i for i, name in enumerate(spelled)}
         return FastByteBPETokenizer([(numbers[a], numbers[b]) for a, b in merges], special)

@@ -34,13 +34,13 @@ from transformer.training.model_files import (
     load_weights,
     save_model_files,
 )
-from transformer.training.state import (
-    TrainState,
+from transformer.training.resume import (
     optimizer_entries,
     random_states,
     set_optimizer_entries,
     set_random_states,
 )
+from transformer.training.state import TrainState
 
 FORMAT = "transformer.checkpoint/1"
 FOLDER, PREFIX = "checkpoints", "step-"
@@ -74,7 +74,7 @@ def write_checkpoint(run: Path, state: TrainState, tokenizer: Tokenizer, *, keep
     aside.mkdir(parents=True)
     try:
         save_model_files(aside, state.model, tokenizer)
-        entries = optimizer_entries(state)
+        entries = optimizer_entries(state.model, state.optimizer)
         tensors = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
         numbers = {name: value for name, value in entries.items() if name not in tensors}
         save_file(tensors, aside / OPTIMIZER)
@@ -165,7 +165,8 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> No
     load_weights(state.model, folder)
     content = _read_json(folder / STATE)
     try:
-        set_optimizer_entries(state, load_file(folder / OPTIMIZER) | content["optimizer"])
+        entries = load_file(folder / OPTIMIZER) | content["optimizer"]
+        set_optimizer_entries(state.model, state.optimizer, entries)
         set_random_states(load_file(folder / RANDOM))
         for name in NUMBERS:
             setattr(state, name, content[name])

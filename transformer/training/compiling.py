@@ -28,9 +28,7 @@ def is_worth_compiling(device: torch.device, flops: float) -> bool:
     return flops >= WORTH_COMPILING.get(device.type, float("inf"))
 
 
-def compiled(
-    model: Module, device: torch.device, warn: Callable[[str], None] = print
-) -> Module:
+def compiled(model: Module, device: torch.device, warn: Callable[[str], None] = print) -> Module:
     """Return `model` with compiled kernels; its parameters, mode and name stay the model's own.
 
     Where nothing can be compiled (there is no C++ compiler, or no Triton on CUDA), that is the

@@ -133,6 +133,12 @@ class TrainConfig:
             float32; tf32 keeps 10 bits of the fraction on CUDA, fp16 scales the gradients.
         compile: whether torch.compile makes the kernels; null takes it for runs long enough to
             win back the time that compiling takes.
+        checkpointing: keep no activations inside a block, and compute them again for the backward
+            pass: a third more work for a fraction of the memory.
+        devices: processes on this machine, each with a device of its own (or with the threads
+            of a CPU); `batch_size` is that of one process, and an update has as many rows as
+            with one.
+        sharded: whether the processes share out the parameters, and do not each hold all.
         threads: CPU threads for torch. A small model gains little from a second one, and a
             busy machine then slows it many times: each operation waits for both.
         runs: the folder that gets this run's folder.
@@ -162,6 +168,9 @@ class TrainConfig:
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
     compile: bool | None = None
+    checkpointing: bool = False
+    devices: int = 1
+    sharded: bool = False
     threads: int = 1
     runs: Path = Path("runs")
 
@@ -171,7 +180,7 @@ class TrainConfig:
         if self.max_steps is None and self.epochs is None:
             raise ValueError("give max_steps or epochs: a run without either has no end")
         runs = ("batch_size", "accumulation", "max_steps", "epochs", "max_steps_per_epoch")
-        reports = ("eval_every", "eval_tokens", "patience", "save_every", "keep", "log_every")
+        reports = ("eval_every", "eval_tokens", "patience", "save_every", "keep", "log_every", "devices")
         require(self, at_least_1(self, *runs, *reports, "threads"))
 
     @property

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
+from torch.nn import Module
 
 from transformer.data.batches import Batches, RandomBatches, SequentialBatches, ShuffledBatches
 from transformer.data.corpus import find_corpus
@@ -15,9 +17,17 @@ from transformer.models.cost import flops_per_token
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
 from transformer.training.checkpoint import resume_from_newest, write_checkpoint
+from transformer.training.checkpointing import recompute_blocks
 from transformer.training.compiling import compiled, is_worth_compiling
-from transformer.training.config import TrainConfig
+from transformer.training.config import OptimizerConfig, TrainConfig
 from transformer.training.device import pick_device, pick_precision, set_float32_products
+from transformer.training.distributed import (
+    any_process,
+    from_first,
+    process_group,
+    ranks,
+    replicated,
+)
 from transformer.training.environment import describe_environment
 from transformer.training.failures import explained
 from transformer.training.interruption import Interrupted, listening
@@ -65,6 +75,8 @@ class Job:
     def compiles(self) -> bool:
         """Whether the updates run in compiled kernels, as asked for or because it pays."""
         tokens = self.plan.steps * self.config.rows_per_step * self.config.model.n_ctx
+        if self.config.sharded:
+            return False  # fully_shard borrows parameters between the kernels
         pays = is_worth_compiling(self.device, tokens * flops_per_token(self.model))
         return pays if self.config.compile is None else self.config.compile
 
@@ -76,7 +88,10 @@ def prepare(config: TrainConfig) -> Job:
     for the model's context, and ImportError for a log that is not installed.
     """
     require_installed(config.log)
+    rank = ranks()
     device = pick_device(config.device)
+    if device.type == "cuda":
+        device = torch.device("cuda", rank.local_rank)
     torch.set_num_threads(config.threads)
     set_float32_products(device, config.precision)
     corpus = find_corpus(
@@ -92,23 +107,37 @@ def prepare(config: TrainConfig) -> Job:
     plan = make_plan(config, per_round)
     torch.manual_seed(config.seed)
     model = GPT(model_config).to(device)
+    if config.checkpointing:
+        recompute_blocks(model)
     return Job(
         config=config,
         tokenizer=corpus.tokenizer,
-        batches=order(windows, batch_size=config.rows_per_step, steps=plan.steps, seed=config.seed),
+        batches=order(
+            windows,
+            batch_size=config.rows_per_step,
+            steps=plan.steps,
+            seed=config.seed,
+            rank=rank.rank,
+            n_ranks=rank.n_ranks,
+        ),
         validation=TokenWindows(corpus.validation, n_ctx=model_config.n_ctx),
         plan=plan,
         state=TrainState(
             model=model,
-            optimizer=make_adamw(
-                model,
-                learning_rate=config.optimizer.lr,
-                weight_decay=config.optimizer.weight_decay,
-                betas=(config.optimizer.beta1, config.optimizer.beta2),
-            ),
+            optimizer=make_optimizer(model, config.optimizer),
         ),
         device=device,
         precision=pick_precision(device, config.precision),
+    )
+
+
+def make_optimizer(model: Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Return the optimizer that the configuration asks for."""
+    return make_adamw(
+        model,
+        learning_rate=config.lr,
+        weight_decay=config.weight_decay,
+        betas=(config.beta1, config.beta2),
     )
 
 
@@ -132,31 +161,47 @@ def execute(
     With `run`, the folder of a run that was stopped in whatever way, go on from its newest
     whole checkpoint: on a CPU the end is then, to the bit, what it had been without the stop.
     `warn` gets a line for each checkpoint that cannot be taken; `observe` gets the records of
-    before, too.
+    before, too. Of several processes, which torchrun has started, the first alone writes and
+    observes.
 
     Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved:
     Interrupted is raised. Raises DivergedError, BatchTooLargeError and OSError as
     `failures.explained` does.
     """
-    config, state = job.config, job.state
-    if run is None:
-        folder = new_run_folder(config)
-    else:
-        folder = run
-        resume_from_newest(folder, state, job.tokenizer, warn)
+    with process_group(job.device):
+        folder = _execute(job, observe, run, warn)
+    return folder
+
+
+def _execute(
+    job: Job, observe: Callable[[Record], None], run: Path | None, warn: Callable[[str], None]
+) -> Path:
+    config, state, rank = job.config, job.state, ranks()
+    folder = from_first(lambda: new_run_folder(config)) if run is None else run
+    if run is not None:
+        from_first(lambda: resume_from_newest(folder, state, job.tokenizer, warn))
+        if not rank.first:
+            resume_from_newest(folder, state, job.tokenizer, warn)
+    if rank.first and run is not None:
         save_train_config(folder, config)
         for record in cut_metrics(folder, after=state.step):
             observe(record)
-    append_line(folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device))
+    if rank.first:
+        append_line(
+            folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device)
+        )
+    else:
+        torch.manual_seed(config.seed + rank.rank)  # of dropout: each process has other rows
     meter = Meter(
         job.device,
         tokens_per_step=config.rows_per_step * config.model.n_ctx,
         flops_per_token=flops_per_token(job.model),
-        peak_flops=peak_flops(job.device, job.precision),
+        peak_flops=rank.n_ranks * peak_flops(job.device, job.precision),
     )
+    fast, save = _spread(job, folder, warn)
     with ExitStack() as stack:
         stack.enter_context(explained(config, folder, job.batches))
-        logs = open_logs(config.log, folder, config, step=state.step)
+        logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
         for log in logs:
             stack.enter_context(closing(log))
         interrupted = stack.enter_context(listening())
@@ -168,13 +213,36 @@ def execute(
             job.plan,
             meter,
             precision=job.precision,
-            fast=compiled(job.model, job.device, warn) if job.compiles else None,
-            save=lambda: write_checkpoint(folder, state, job.tokenizer, keep=config.keep),
-            interrupted=interrupted,
+            fast=fast,
+            save=save,
+            interrupted=lambda: any_process(interrupted()),
         ):
             for log in logs:
                 log.write(record)
-            observe(record)
+            if rank.first:
+                observe(record)
     if interrupted.signum is not None:
         raise Interrupted(folder, interrupted.signum)
     return folder
+
+
+def _spread(
+    job: Job, folder: Path, warn: Callable[[str], None]
+) -> tuple[Module, Callable[[], object]]:
+    """Return what the updates call, and what writes a checkpoint, in one process or several."""
+    config, state, rank = job.config, job.state, ranks()
+
+    def write(whole: TrainState) -> None:
+        if rank.first:
+            write_checkpoint(folder, whole, job.tokenizer, keep=config.keep)
+
+    if rank.n_ranks > 1 and config.sharded:
+        from transformer.training.sharding import gathered, shard
+
+        make = partial(make_optimizer, config=config.optimizer)
+        shard(state, make)
+        return job.model, lambda: write(gathered(state, make))
+    fast = compiled(job.model, job.device, warn) if job.compiles else job.model
+    if rank.n_ranks > 1:
+        fast = replicated(fast, job.device)
+    return fast, lambda: write(state)

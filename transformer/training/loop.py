@@ -39,10 +39,10 @@ def train(
     whole validation split.
 
     `fast`, where it is given, is what the updates call in place of `state.model`: the same
-    model, compiled or spread over processes. `save` is called where a checkpoint is due, when all records of its step are yielded.
-    After the update in which `interrupted()` becomes true the run is saved and ends early.
-    Raises ValueError, before the first update, for a token that the model has no embedding
-    for, and DivergedError when the loss is no number.
+    model, compiled or spread over processes. `save` is called where a checkpoint is due, when
+    all records of its step are yielded. After the update in which `interrupted()` becomes true
+    the run is saved and ends early. Raises ValueError, before the first update, for a token
+    that the model has no embedding for, and DivergedError when the loss is no number.
     """
     model, optimizer, device = state.model, state.optimizer, meter.device
     for windows in (batches.windows, validation):

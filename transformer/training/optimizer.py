@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module, Parameter
 
+from transformer.training.distributed import whole
+
 NOT_DECAYED = ("b_", "scale", "bias")
 
 
@@ -44,6 +46,7 @@ def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> Float[Te
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.stack([g.float().square().sum() for g in gradients]).sum().sqrt()
+    norm = whole(norm)  # in one process it is
     factor = torch.clamp_max(max_norm / (norm + 1e-6), 1.0)
     for gradient in gradients:
         gradient.mul_(factor)

@@ -10,6 +10,7 @@ from torch.nn import Module
 
 from transformer.components.loss import next_token_loss
 from transformer.training.device import autocast
+from transformer.training.distributed import mean_over_processes, share_gradients
 from transformer.training.optimizer import clip_gradients
 
 
@@ -38,7 +39,7 @@ def train_step(
     loss = accumulate_gradients(model, micro_batches, precision=precision)
     gradient_norm = clip_gradients(model.parameters(), clip_norm)
     optimizer.step()
-    return Metrics(loss, gradient_norm)
+    return Metrics(mean_over_processes(loss), gradient_norm)
 
 
 def accumulate_gradients(
@@ -57,6 +58,7 @@ def accumulate_gradients(
     n_targets = sum(tokens[:, 1:].numel() for tokens in micro_batches)
     parts = []
     for tokens in micro_batches:
+        share_gradients(model, now=tokens is micro_batches[-1])
         with autocast(tokens.device, precision):
             mean = next_token_loss(model(tokens), tokens)
         part = mean * (tokens[:, 1:].numel() / n_targets)

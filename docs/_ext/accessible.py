@@ -1,0 +1,39 @@
+"""What the theme leaves to be mended for those who read by keyboard or by ear."""
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+
+def reachable(body: str) -> str:
+    """Return the page with code and tables, which may scroll, in reach of the keyboard."""
+    body = body.replace("<pre>", '<pre tabindex="0">')
+    return body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
+
+
+def without_lists_in_signatures(body: str) -> str:
+    """Return the page with a long signature's arguments as lines, not a list without terms."""
+
+    def as_lines(found: re.Match[str]) -> str:
+        inside = found[1].replace("<dd>", '<span class="sig-line">').replace("</dd>", "</span>")
+        return f'<span class="sig-lines">{inside}</span>'
+
+    return re.sub(r'<dl>\s*(<dd><em class="sig-param">.*?)</dl>', as_lines, body, flags=re.DOTALL)
+
+
+def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Mend a page's body, and say which level the sidebar's headings have."""
+    if "body" in context:
+        context["body"] = without_lists_in_signatures(reachable(context["body"]))
+    tree = context.get("furo_navigation_tree", "")
+    context["furo_navigation_tree"] = tree.replace(
+        'role="heading">', 'role="heading" aria-level="2">'
+    )
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Connect the hook; Furo makes its tree at the usual 500."""
+    app.connect("html-page-context", mend, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,101 @@
+"""A caller's own forward, of whatever form, is seen and edited by the names in its source."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import Module, Parameter
+
+from tests.support import randomise
+from transformer.activations.watching import activation_names, edit, watch
+from transformer.components.attention import Attention
+from transformer.config import TransformerConfig
+from transformer.models.gpt import GPT
+from transformer.models.parts import Parts
+
+pytestmark = pytest.mark.house
+BATCH, POS = 3, 11
+CONFIG = TransformerConfig(
+    d_vocab=17, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7
+)
+
+
+def make(parts: Parts = Parts()) -> Any:
+    model = GPT(CONFIG, parts).double().eval()
+    randomise(model)
+    return model
+
+
+def random_tokens() -> Tensor:
+    return torch.randint(CONFIG.d_vocab, (BATCH, POS))
+
+
+class Scaled(Attention):
+    """Delegates to ours, and names a value of its own."""
+
+    def forward(self, x: Tensor, *more: Any) -> Tensor:
+        before = super().forward(x, *more)
+        doubled = before * 2
+        return doubled
+
+
+class PrivateMLP(Module):
+    """Names of all kinds: mangled, in a branch, in a loop, reassigned, in an inner function."""
+
+    def __init__(self, *, d_model: int, d_mlp: int, **_: object) -> None:
+        super().__init__()
+        self.__W = Parameter(torch.randn(d_model, d_mlp))
+        self.W_out = Parameter(torch.randn(d_mlp, d_model))
+
+    def forward(self, x: Tensor, rounds: int = 2) -> Tensor:
+        def squared(y: Tensor) -> Tensor:
+            inner = y * y
+            return inner
+
+        x = x @ self.__W
+        if x.shape[0] > 0:
+            hidden = squared(x)
+        else:
+            never = x
+            hidden = never
+        for _ in range(rounds):
+            hidden = hidden.tanh()
+        late = hidden
+        with torch.enable_grad():
+            if rounds == 2:
+                late = late + 1  # is to be edited before the next line reads it
+                inside = late
+            else:
+                inside = late
+            twice = inside * 2
+        return twice @ self.W_out
+
+
+def test_a_callers_own_class_is_seen_by_the_names_it_gives() -> None:
+    model, tokens = make(parts=Parts(attention=Scaled, mlp=PrivateMLP)), random_tokens()
+    expected = model(tokens)
+    with watch(model) as seen:
+        assert torch.equal(model(tokens), expected)
+    assert torch.equal(seen["blocks.0.attention.doubled"], 2 * seen["blocks.0.attention.before"])
+    x, hidden = seen["blocks.0.mlp.x"], seen["blocks.0.mlp.hidden"]
+    assert x.shape[-1] == CONFIG.d_mlp, "x is the last that went by that name"
+    torch.testing.assert_close(hidden, (x * x).tanh().tanh())
+    assert not {"blocks.0.mlp.inner", "blocks.0.mlp.never"} & set(seen)
+    with edit(model, {"blocks.0.mlp.inside": torch.zeros_like}), watch(model) as seen:
+        model(tokens)
+    assert (seen["blocks.0.mlp"] == 0).all()
+    with edit(model, {"blocks.0.mlp.late": torch.zeros_like}), watch(model) as seen:
+        model(tokens)
+    assert (seen["blocks.0.mlp.inside"] == 0).all()
+
+
+def test_a_class_without_source_is_seen_by_what_it_returns() -> None:
+    made: dict[str, type[Module]] = {"Module": Module}
+    exec("class Double(Module):\n  def forward(self, x):\n    y = 2 * x\n    return y", made)
+    model = torch.nn.Sequential(made["Double"](), made["Double"]())
+    with watch(model) as seen, edit(model, {"0": lambda x: x + 1}):
+        out = model(torch.ones(2))
+    assert "0.y" not in activation_names(model)
+    assert torch.equal(seen["0"], torch.full((2,), 3.0))
+    assert torch.equal(out, torch.full((2,), 6.0))

@@ -1,0 +1,125 @@
+"""The terms sum to the logit, and each is what its part adds to it."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.models.test_parts import LoopAttention
+from tests.support import randomise
+from transformer.activations.watching import edit
+from transformer.circuits.attribution import logit_attribution
+from transformer.config import NormKind, PositionKind, TransformerConfig
+from transformer.models.attention_only import attention_only
+from transformer.models.gpt import GPT
+from transformer.models.parts import Parts
+
+BATCH, POS = 3, 11
+CONFIG = TransformerConfig(
+    d_vocab=17, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7,
+    unembedding_bias=True, dropout=0.3,
+)  # fmt: skip
+
+
+def make(config: TransformerConfig = CONFIG, parts: Parts = Parts()) -> Any:
+    model = GPT(config, parts).eval()
+    randomise(model)
+    return model
+
+
+def random_tokens() -> Tensor:
+    return torch.randint(CONFIG.d_vocab, (BATCH, POS))
+
+
+# Contract
+
+
+@pytest.mark.parametrize("norm", ["layer", "rms"])
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_terms_sum_to_the_logits_within_1e_5(
+    norm: NormKind, position: PositionKind, tied: bool
+) -> None:
+    model = make(replace(CONFIG, norm=norm, position=position, tied=tied))
+    tokens, of = random_tokens(), random_tokens()
+    expected = model(tokens).gather(-1, of[..., None])[..., 0]
+    found = logit_attribution(model, tokens, of)
+    assert (found.terms.sum(0) - expected).abs().max() < 1e-5
+    assert torch.equal(found.logits, expected)
+    heads = [f"{layer}.{head}" for layer in range(2) for head in range(5)]
+    others = ["0.attention", "0.mlp", "1.attention", "1.mlp", "biases", "embedding"]
+    others += ["position"] if position == "learned" else []
+    assert sorted(found.parts) == sorted([*heads, *others])
+
+
+def test_the_difference_of_two_logits_is_attributed() -> None:
+    model, tokens = make(), random_tokens()
+    of, minus = random_tokens(), random_tokens()
+    found = logit_attribution(model, tokens, of, minus)
+    one, other = (logit_attribution(model, tokens, of) for of in (of, minus))
+    torch.testing.assert_close(found.terms, one.terms - other.terms)
+    torch.testing.assert_close(found.logits, one.logits - other.logits)
+    assert (found.terms.sum(0) - found.logits).abs().max() < 1e-5
+
+
+def test_a_callers_attention_of_another_kind_is_one_term() -> None:
+    model = make(replace(CONFIG, tied=False), Parts(attention=LoopAttention))
+    tokens = random_tokens()
+    found = logit_attribution(model, tokens, tokens)
+    assert "0.0" not in found.parts
+    assert (found.terms.sum(0) - found.logits).abs().max() < 1e-5
+
+
+def test_a_model_without_blocks_is_its_embedding() -> None:
+    model, tokens = make(replace(CONFIG, n_layers=0)), random_tokens()
+    assert logit_attribution(model, tokens, tokens).parts == ("embedding", "position", "biases")
+
+
+def test_what_is_no_sum_is_refused() -> None:
+    tokens = random_tokens()
+    with pytest.raises(ValueError, match="post-norm"):
+        logit_attribution(make(replace(CONFIG, norm_position="post")), tokens, tokens)
+    with pytest.raises(ValueError, match=r"model.eval\(\)"):
+        logit_attribution(make().train(), tokens, tokens)
+
+
+# Oracle
+
+
+def test_in_an_attention_only_model_a_term_is_the_change_when_its_head_of_the_last_layer_goes() -> (
+    None
+):
+    """There nothing comes after it and no norm divides: ablation and attribution agree."""
+    model: Any = attention_only(CONFIG).eval()
+    randomise(model)
+    tokens, of = random_tokens(), random_tokens()
+    found = logit_attribution(model, tokens, of)
+    terms = dict(zip(found.parts, found.terms, strict=True))
+
+    def without_head_3(z: Tensor) -> Tensor:
+        z = z.clone()
+        z[:, :, 3] = 0.0
+        return z
+
+    with edit(model, {"blocks.1.attention.z": without_head_3}):
+        ablated = model(tokens).gather(-1, of[..., None])[..., 0]
+    change = (found.logits - ablated).double()
+    torch.testing.assert_close(terms["1.3"], change, rtol=1e-4, atol=1e-4)
+
+
+def test_each_term_is_linear_in_what_its_part_wrote() -> None:
+    """With the bias of one MLP moved along b, its term alone gains b's own share."""
+    tokens, model = random_tokens(), cast(Any, attention_only(CONFIG).eval().double())
+    randomise(model)
+    before = logit_attribution(model, tokens, tokens)
+    step = torch.randn(CONFIG.d_model).double()
+    with torch.no_grad():
+        model.blocks[1].attention.b_O += step
+    after = logit_attribution(model, tokens, tokens)
+    gained = dict(zip(after.parts, after.terms - before.terms, strict=True))
+    expected = (step @ model.embedding.W_E.T)[tokens]
+    for part, gain in gained.items():
+        wanted = expected if part == "1.attention" else torch.zeros_like(expected)
+        torch.testing.assert_close(gain, wanted)

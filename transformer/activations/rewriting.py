@@ -1,0 +1,127 @@
+"""A `forward` rewritten so that every value it names passes through a function of ours.
+
+    scores = attention_scores(q, k, mask)         scores = attention_scores(q, k, mask)
+                                                  scores = see("scores", scores)
+    pattern = softmax(scores)             ->      pattern = softmax(scores)
+                                                  pattern = see("pattern", pattern)
+    return mix_values(pattern, v)                 return see("", mix_values(pattern, v))
+
+A name that is assigned more than once passes once, with its last value, and before anything
+reads that (places.py).
+"""
+
+import ast
+import inspect
+from collections.abc import Callable
+from functools import cache
+from types import CellType, CodeType, FunctionType
+from typing import Any
+
+from transformer.activations.places import last_places
+
+See = Callable[[str, Any], Any]
+SEE = "__see__"
+
+
+def named_values(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names whose values a rewritten `function` passes on, in the source's order.
+
+    None where the source is not at hand: that of a built-in, or one edited since its import.
+    """
+    plain = inspect.unwrap(function)
+    found = _rewritten(plain.__code__) if isinstance(plain, FunctionType) else None
+    return () if found is None else found[1]
+
+
+def rewrite(function: Callable[..., Any], see: See) -> Callable[..., Any]:
+    """Return the method `function` with its named values and its result passed through `see`.
+
+    `see` is given a name, "" for the result, and a value, and returns the value to go on with.
+    Where the source is not at hand the result alone passes.
+    """
+    plain = inspect.unwrap(function)
+    found = _rewritten(plain.__code__) if isinstance(plain, FunctionType) else None
+    if found is None or not isinstance(plain, FunctionType):
+        return lambda *given, **by_name: see("", function(*given, **by_name))
+    code, _ = found
+    cells = dict(zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True))
+    cells[SEE] = CellType(see)
+    closure = tuple(cells[name] for name in code.co_freevars)
+    new = FunctionType(code, plain.__globals__, plain.__name__, plain.__defaults__, closure)
+    new.__kwdefaults__ = plain.__kwdefaults__
+    return new
+
+
+@cache
+def _rewritten(code: CodeType) -> tuple[CodeType, tuple[str, ...]] | None:
+    """Return the rewritten code and the names it passes on; None without the right source."""
+    method = _definition(code)
+    if method is None or _compiled(method, code).co_names != code.co_names:
+        return None
+    places = last_places(method)
+    all_places = [(index, block, name) for name in places for block, index in places[name]]
+    # From the back, so that no insertion moves a place that is still to come.
+    for index, block, name in sorted(all_places, key=lambda place: place[0])[::-1]:
+        at = block[max(index, 0)] if block else method
+        block.insert(index + 1, _passing(name, at))
+    for statement in method.body:
+        _Returns().visit(statement)
+    return _compiled(method, code), tuple(places)
+
+
+def _definition(code: CodeType) -> ast.FunctionDef | None:
+    """Return the definition in the source file that `code` was compiled from."""
+    try:
+        lines, _ = inspect.findsource(code)
+        tree = ast.parse("".join(lines))
+    except (OSError, SyntaxError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            if first <= code.co_firstlineno <= node.lineno:
+                node.decorator_list = []
+                return node
+    return None
+
+
+def _compiled(method: ast.FunctionDef, original: CodeType) -> CodeType:
+    """Compile a method in a class of its own class's name, among the variables it closes over."""
+    owner = original.co_qualname.split(".")[-2:][0]
+    tree = ast.parse(
+        f"def around({', '.join({*original.co_freevars, SEE})}):\n"
+        f"  class {owner if owner.isidentifier() else 'Owner'}: pass"
+    )
+    [around] = tree.body
+    around.body[0].body = [method]  # type: ignore[attr-defined]
+    code = compile(ast.fix_missing_locations(tree), original.co_filename, "exec", dont_inherit=True)
+    for _ in ("around", "class", "method"):
+        code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return code
+
+
+def _passing(name: str, at: ast.stmt) -> ast.stmt:
+    """Return the statement that passes a value on, if there is one.
+
+    After a branch that was not taken, or a loop of no rounds, the name may have none.
+    """
+    [passing] = ast.parse(f"if {name!r} in locals(): {name} = {SEE}({name!r}, {name})").body
+    for node in ast.walk(passing):
+        ast.copy_location(node, at)
+    return passing
+
+
+class _Returns(ast.NodeTransformer):
+    """Passes on what the function itself returns, not what a function inside it does."""
+
+    def visit_Return(self, node: ast.Return) -> ast.Return:
+        if node.value is not None:
+            node.value = ast.Call(ast.Name(SEE, ast.Load()), [ast.Constant(""), node.value], [])
+            ast.fix_missing_locations(node)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
+        return node

@@ -1,0 +1,159 @@
+"""Two contexts in which a model's activations are seen by name, and changed.
+
+While one is open, the modules that are asked about run a rewritten copy of their `forward`
+(rewriting.py), which the instance holds in place of its class's. Afterwards nothing of it is
+left.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from types import MethodType
+from typing import Any
+
+from jaxtyping import Shaped
+from torch import Tensor
+from torch.nn import Module
+
+from transformer.activations.rewriting import named_values, rewrite
+from transformer.activations.seen import Activations
+
+Edit = Callable[[Any], Any]
+Visit = Callable[[str, Any], Any]
+
+
+def activation_names(model: Module) -> list[str]:
+    """Return every name that an activation of `model` can have.
+
+    Not each is of a tensor in each run: a mask may be None, a branch may not be taken.
+    """
+    return [name for names in _names(model).values() for name in names.values()]
+
+
+@contextmanager
+def watch(model: Module, *wanted: str) -> Iterator[Activations]:
+    """Keep the `wanted` activations of each forward pass inside the context.
+
+    `wanted` are names or patterns such as "blocks.*.attention.pattern"; all if none is given.
+    Of several passes the last is kept, and so it is of a module that runs several times in
+    one. The tensors are those of the pass, not copies: without `torch.no_grad()` gradients
+    flow through them. A fused attention takes the explicit path meanwhile, which has the
+    pattern. ValueError for a name that the model does not have.
+    """
+    seen = Activations()
+    with _open(model, wanted or ("*",), "keeps", seen.keep):
+        yield seen
+
+
+@contextmanager
+def edit(model: Module, edits: Mapping[str, Edit]) -> Iterator[None]:
+    """Put activations through functions, inside the context, before anything reads them.
+
+    `edits` has names or patterns; each function gets the tensor and returns the one to go on
+    with, of the same shape. What is watched at the same time is seen as edited. ValueError for
+    a name that the model does not have, and for an edit that was never made.
+    """
+    unmade = set(edits)
+
+    def change(name: str, value: Any) -> Any:
+        for pattern, function in edits.items():
+            if isinstance(value, Tensor) and fnmatchcase(name, pattern):
+                value = _edited(name, value, function)
+                unmade.discard(pattern)
+        return value
+
+    with _open(model, tuple(edits), "changes", change):
+        yield
+    if unmade:
+        raise ValueError(
+            f"nothing was edited at {', '.join(sorted(unmade))}: either the model did not run, "
+            "or it computed no such tensor"
+        )
+
+
+def _edited(name: str, value: Shaped[Tensor, "*shape"], function: Edit) -> Shaped[Tensor, "*shape"]:
+    new = function(value)
+    if not isinstance(new, Tensor) or new.shape != value.shape:
+        got = tuple(new.shape) if isinstance(new, Tensor) else type(new).__name__
+        raise ValueError(f"the edit of {name} must return {tuple(value.shape)}, got {got}")
+    return new
+
+
+def _names(model: Module) -> dict[str, dict[str, str]]:
+    """Return, for each module's path, the names of its result (under "") and its variables."""
+    names: dict[str, dict[str, str]] = {}
+    for path, module in model.named_modules():
+        if type(module).forward is Module.forward:  # a list of modules, which is never called
+            continue
+        own = {"": path} if path else {}
+        for variable in named_values(type(module).forward):
+            if variable not in module._modules:  # a part's result has that name already
+                own[variable] = f"{path}.{variable}" if path else variable
+        names[path] = own
+    return names
+
+
+class _Tap:
+    """What the values of one module pass through: all edits first, so that edits are seen."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.changes: list[tuple[dict[str, str], Visit]] = []
+        self.keeps: list[tuple[dict[str, str], Visit]] = []
+        self.is_fused = getattr(module, "path", None) == "fused"
+
+    def see(self, variable: str, value: Any) -> Any:
+        for names, change in self.changes:
+            if variable in names:
+                value = change(names[variable], value)
+        for names, keep in self.keeps:
+            if variable in names:
+                keep(names[variable], value)
+        return value
+
+    def put(self) -> None:
+        """Let the module run the rewritten forward."""
+        forward = rewrite(type(self.module).forward, self.see)
+        self.module.__dict__["forward"] = MethodType(forward, self.module)
+        self.module.__dict__["_tap"] = self
+        if self.is_fused:
+            self.module.__dict__["path"] = "explicit"
+
+    def remove(self) -> None:
+        """Leave the module as it was."""
+        del self.module.__dict__["forward"], self.module.__dict__["_tap"]
+        if self.is_fused:
+            self.module.__dict__["path"] = "fused"
+
+
+@contextmanager
+def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> Iterator[None]:
+    """Let `visit` see the values whose names match a pattern, inside the context."""
+    names = _names(model)
+    every = [name for of_module in names.values() for name in of_module.values()]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in every):
+            close = ", ".join(get_close_matches(pattern, every)) or ", ".join(every[:5]) + " ..."
+            raise ValueError(f"the model has no activation {pattern}; it has {close}")
+    opened = []
+    try:
+        for path, module in model.named_modules():
+            wanted = {
+                variable: name
+                for variable, name in names.get(path, {}).items()
+                if any(fnmatchcase(name, pattern) for pattern in patterns)
+            }
+            if wanted:
+                tap = vars(module).get("_tap") or _Tap(module)
+                if not tap.changes and not tap.keeps:
+                    tap.put()
+                listeners = getattr(tap, kind)
+                listeners.append(mine := (wanted, visit))
+                opened.append((tap, listeners, mine))
+        yield
+    finally:
+        for tap, listeners, mine in opened:
+            listeners.remove(mine)
+            if not tap.changes and not tap.keeps:
+                tap.remove()

@@ -1,0 +1,123 @@
+"""Direct logit attribution: a logit as the sum of what each part of the model adds to it.
+
+The residual stream is a sum, and the unembedding linear, so that
+
+    logit = (embedding + position + heads + MLPs) norm W_U + b_U
+
+falls into one term a part (Elhage et al. 2021, "Residual stream" and "Logit attribution"). The
+final norm is linear once it is told by which length to divide: by that of this run (frozen).
+What a part does to a logit through later parts is in their terms.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from einops import einsum
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import Module
+
+from transformer.activations.seen import Activations
+from transformer.activations.watching import activation_names, watch
+from transformer.circuits.weights import unembedding_weights
+from transformer.components.norm import LayerNorm, RMSNorm
+from transformer.models.gpt import GPT
+
+CLOSE = 1e-3  # of the largest logit: far above rounding in float32, far below a term left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """Terms that sum to a logit at every position, and the parts whose terms they are."""
+
+    parts: tuple[str, ...]
+    terms: Float[Tensor, "parts batch pos"]
+    logits: Float[Tensor, "batch pos"]
+
+
+@torch.no_grad()
+def logit_attribution(
+    model: GPT,
+    tokens: Int[Tensor, "batch pos"],
+    of: Int[Tensor, "batch pos"],
+    minus: Int[Tensor, "batch pos"] | None = None,
+) -> Attribution:
+    """Return the terms of the logit of the token `of` at each position, in float64.
+
+    With `minus` they are those of the difference of two tokens' logits. Parts are the
+    embedding, the position, each head ("0.3" is head 3 of block 0), each MLP, what each
+    attention adds besides its heads, and the biases of final norm and unembedding. ValueError
+    for a post-norm model, in which the stream is no sum, and where dropout is at work.
+    """
+    if model.config.norm_position == "post":
+        raise ValueError("the stream of a post-norm model is no sum: each block normalises it")
+    known = set(activation_names(model))
+    stream = f"blocks.{len(model.blocks) - 1}" if len(model.blocks) else "dropout"
+    with watch(model, *(name for name in _names(model) if name in known), stream) as seen:
+        logits = model(tokens)
+    W_U, b_U = unembedding_weights(model)
+    direction = W_U.mT[of].double()
+    wanted = logits.gather(-1, of[..., None])[..., 0]
+    constant = direction.new_zeros(of.shape) if b_U is None else b_U[of].double()
+    if minus is not None:
+        direction = direction - W_U.mT[minus]
+        wanted = wanted - logits.gather(-1, minus[..., None])[..., 0]
+        constant = constant if b_U is None else constant - b_U[minus]
+    reading, of_norm = _frozen(model.norm_final, seen[stream].double(), direction)
+    terms = {
+        part: einsum(x.double(), reading, "batch pos d_model, batch pos d_model -> batch pos")
+        for part, x in _written(model, seen)
+    }
+    terms["biases"] = constant + of_norm
+    together = torch.stack([*terms.values()])
+    gap = (together.sum(0) - wanted).abs().max().item()
+    if not gap < CLOSE * (1 + logits.abs().max().item()):
+        raise ValueError(
+            f"the terms miss the logits by {gap:.2g}: is dropout at work (call model.eval()), or "
+            "does a part of your own add something else to the stream?"
+        )
+    return Attribution(parts=tuple(terms), terms=together, logits=wanted)
+
+
+def _names(model: GPT) -> Iterator[str]:
+    yield from ("embedding", "position")
+    for layer in range(len(model.blocks)):
+        yield from (f"blocks.{layer}.{name}" for name in ("attention", "attention.z", "mlp"))
+
+
+def _written(
+    model: GPT, seen: Activations
+) -> Iterator[tuple[str, Float[Tensor, "batch pos d_model"]]]:
+    """Yield each part's name and what it added to the stream."""
+    yield "embedding", seen["embedding"]
+    if "position" in seen:
+        yield "position", seen["position"]
+    for layer, block in enumerate(model.blocks):
+        rest = seen[f"blocks.{layer}.attention"].double()
+        z, W_O = seen.get(f"blocks.{layer}.attention.z"), getattr(block.attention, "W_O", None)
+        if z is not None and W_O is not None:  # else an attention of another kind: one term
+            for head in range(W_O.shape[0]):
+                by_head = z[:, :, head].double() @ W_O[head].double()
+                rest = rest - by_head
+                yield f"{layer}.{head}", by_head
+        yield f"{layer}.attention", rest
+        yield f"{layer}.mlp", seen[f"blocks.{layer}.mlp"]
+
+
+def _frozen(
+    norm: Module | None,
+    stream: Float[Tensor, "batch pos d_model"],
+    direction: Float[Tensor, "batch pos d_model"],
+) -> tuple[Float[Tensor, "batch pos d_model"], Float[Tensor, "batch pos"]]:
+    """Return r and c for which x r + c = norm(x) direction, with the division of `stream`."""
+    nothing = direction.new_zeros(direction.shape[:-1])
+    if isinstance(norm, LayerNorm):
+        variance = stream.var(-1, keepdim=True, correction=0)
+        scaled = direction * norm.scale
+        reading = (scaled - scaled.mean(-1, keepdim=True)) / (variance + norm.eps).sqrt()
+        return reading, nothing if norm.bias is None else direction @ norm.bias.double()
+    if isinstance(norm, RMSNorm):
+        mean_square = stream.square().mean(-1, keepdim=True)
+        return direction * norm.scale / (mean_square + norm.eps).sqrt(), nothing
+    return direction, nothing

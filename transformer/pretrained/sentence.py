@@ -1,0 +1,44 @@
+"""What a sentence means, as one vector: the mean of an encoder's stream over its tokens.
+
+    embedding = mean over real positions of resid, divided by its length
+
+Reimers and Gurevych 2019 (Sentence-BERT), section 3, MEAN pooling; the models published with
+sentence-transformers, MiniLM for one, normalise it, so that the inner product of two sentences
+is the cosine of their angle.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from transformer.data.padding import pad
+from transformer.models.bert import BERT
+from transformer.tokenizers import WordPieceTokenizer
+
+
+def mean_pool(
+    resid: Float[Tensor, "batch pos d_model"], real: Bool[Tensor, "batch pos"]
+) -> Float[Tensor, "batch d_model"]:
+    """Return the mean over the real positions, scaled to the length 1."""
+    total = resid.masked_fill(~real[..., None], 0.0).sum(1)
+    mean = total / real.sum(1, keepdim=True)
+    return mean / mean.square().sum(-1, keepdim=True).sqrt()
+
+
+@torch.no_grad()
+def sentence_embedding(
+    model: BERT, tokenizer: WordPieceTokenizer, sentences: Sequence[str], *, n_ctx: int = 256
+) -> Float[Tensor, "batch d_model"]:
+    """Return a vector of length 1 for each sentence; those alike in meaning are near each other.
+
+    A sentence is cut to `n_ctx` tokens, `[CLS]` and `[SEP]` included: 256 is MiniLM's. No
+    sentence is a ValueError.
+    """
+    end = tokenizer.special_tokens["[SEP]"]
+    rows = [tokenizer.with_ends(sentence) for sentence in sentences]
+    rows = [row if len(row) <= n_ctx else [*row[: n_ctx - 1], end] for row in rows]
+    tokens, real = pad(rows, pad_token=tokenizer.special_tokens["[PAD]"])
+    device = next(model.parameters()).device
+    return mean_pool(model(tokens.to(device), real.to(device)), real.to(device))

@@ -1,0 +1,115 @@
+"""Several processes that train one model, each on its own rows of every batch.
+
+torch's own engine, started by torchrun, and two of its ways to divide the work:
+
+    replicated   DistributedDataParallel: every process holds the whole model, and gradients are
+                 averaged. Li et al. 2020, "PyTorch Distributed".
+    sharded      FSDP2's `fully_shard`, see `sharding.py`.
+
+The rows of a batch are those of a single process (`data/batches.py`), so the loss curve is too,
+but for the order in which numbers are added up. Where there is one process all of this is nothing.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, distributed
+from torch.nn import Module
+from torch.nn.parallel import DistributedDataParallel
+
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Which process this is: the `rank`-th of `n_ranks`, the `local_rank`-th of its machine."""
+
+    rank: int = 0
+    n_ranks: int = 1
+    local_rank: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and logs."""
+        return self.rank == 0
+
+
+def ranks() -> Ranks:
+    """Return what torchrun says of this process; without it, that it is the only one."""
+    said = os.environ
+    return Ranks(
+        rank=int(said.get("RANK", 0)),
+        n_ranks=int(said.get("WORLD_SIZE", 1)),
+        local_rank=int(said.get("LOCAL_RANK", 0)),
+    )
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Talk to the other processes, if there are any; a wait for one that dies ends in an error."""
+    if ranks().n_ranks == 1:
+        yield
+        return
+    backend = "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        backend = "cpu:gloo,cuda:nccl"  # flags and names go by gloo, and no GPU waits for them
+    distributed.init_process_group(backend)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def from_first(make: Callable[[], Thing]) -> Thing:
+    """Return what the first process makes, in every process."""
+    if not distributed.is_initialized():
+        return make()
+    box: list[Any] = [make() if ranks().first else None]
+    distributed.broadcast_object_list(box, device=torch.device("cpu"))
+    made: Thing = box[0]
+    return made
+
+
+def any_process(flag: bool) -> bool:
+    """Return whether the flag is up in any process: the same answer in all."""
+    if not distributed.is_initialized():
+        return flag
+    up = torch.tensor(int(flag))
+    distributed.all_reduce(up, distributed.ReduceOp.MAX)
+    return bool(up)
+
+
+def mean_over_processes(value: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return the mean of the processes' values; all have as many targets."""
+    if distributed.is_initialized():
+        distributed.all_reduce(value)
+        value = value / distributed.get_world_size()
+    return value
+
+
+def replicated(model: Module, device: torch.device) -> Module:
+    """Return `model` with gradients that are averaged over the processes as they come."""
+    return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+
+
+def share_gradients(model: Module, *, now: bool) -> None:
+    """Have the coming backward pass exchange gradients with the other processes, or not yet.
+
+    Of several micro-batches only the last one's does: it carries the sum.
+    """
+    if isinstance(model, DistributedDataParallel):
+        model.require_backward_grad_sync = now
+    elif (set_sync := getattr(model, "set_requires_gradient_sync", None)) is not None:
+        set_sync(now)  # what `fully_shard` gives a model; its class takes seconds to import
+
+
+def whole(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return a sharded tensor in one piece, any other as it is; all processes must ask for it."""
+    full = getattr(tensor, "full_tensor", None)
+    return tensor if full is None else full()

@@ -1,0 +1,55 @@
+"""Sharded training: each process holds its part of the parameters, gradients and moments.
+
+A block borrows the rest of its parameters for its own forward and backward pass. Rajbhandari et
+al. 2020 (ZeRO), stage 3, by torch's FSDP2.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn import Module
+from torch.optim import Optimizer
+
+from transformer.models.gpt import GPT
+from transformer.training.distributed import whole
+from transformer.training.resume import optimizer_entries, set_optimizer_entries
+from transformer.training.state import TrainState
+
+MakeOptimizer = Callable[[Module], Optimizer]
+
+
+def shard(state: TrainState, make_optimizer: MakeOptimizer) -> None:
+    """Leave this process its part of the parameters of `state` and of their moments."""
+    entries = optimizer_entries(state.model, state.optimizer)
+    for block in state.model.blocks:
+        fully_shard(block)
+    fully_shard(state.model)
+    state.optimizer = make_optimizer(state.model)
+    parameters = dict(state.model.named_parameters())
+    for place, value in entries.items():
+        like = parameters[place.rpartition("/")[0]]
+        if isinstance(value, Tensor) and value.dim() > 0 and isinstance(like, DTensor):
+            entries[place] = distribute_tensor(value, like.device_mesh, like.placements)
+    set_optimizer_entries(state.model, state.optimizer, entries)
+
+
+def gathered(state: TrainState, make_optimizer: MakeOptimizer) -> TrainState:
+    """Return the whole of a state on the CPU if it is sharded, else the state itself.
+
+    All processes must call this, as each has a part of it.
+    """
+    if not isinstance(state.model, FSDPModule):
+        return state
+    model = GPT(state.model.config)
+    model.load_state_dict(
+        {name: whole(value).cpu() for name, value in state.model.state_dict().items()}
+    )
+    optimizer = make_optimizer(model)
+    entries = optimizer_entries(state.model, state.optimizer)
+    for place, value in entries.items():
+        if isinstance(value, Tensor):
+            entries[place] = whole(value).cpu()
+    set_optimizer_entries(model, optimizer, entries)
+    return TrainState(**vars(state) | {"model": model, "optimizer": optimizer})

@@ -1,0 +1,45 @@
+"""The course of training runs, over one another: loss, learning rate and gradient norm."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from transformer.visualisation.picture import LINES, Picture
+
+Record = Mapping[str, float]
+
+
+def training_curves(runs: Mapping[str, Sequence[Record]]) -> Picture:
+    """Draw runs by name, over the tokens seen, each in a colour of its own.
+
+    Above the loss in nats per token, thin on each training batch and with marks on the
+    validation split; below the learning rate, and the gradient's norm before clipping.
+    """
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    loss, rate, norm = figure.subplots(3, 1, sharex=True, height_ratios=(2.2, 1, 1))
+    for number, (name, records) in enumerate(runs.items()):
+        colour = LINES[number % len(LINES)]
+        _draw(loss, records, "loss", color=colour, linewidth=0.8, alpha=0.45)
+        last = [r["validation_loss"] for r in records if "validation_loss" in r]
+        label = f"{name}: {last[-1]:.3f}" if last else name
+        _draw(loss, records, "validation_loss", color=colour, marker="o", markersize=4, label=label)
+        _draw(rate, records, "learning_rate", color=colour)
+        _draw(norm, records, "gradient_norm", color=colour, linewidth=0.8)
+    loss.set(ylabel="loss (nats per token)")
+    rate.set(ylabel="learning rate", ylim=(0, None))
+    norm.set(ylabel="gradient norm", xlabel="tokens seen", xlim=(0, None), ylim=(0, None))
+    norm.xaxis.set_major_formatter(EngFormatter(sep=""))
+    for axes in (loss, rate, norm):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#eeeeee")
+        axes.set_axisbelow(True)
+    loss.legend(frameon=False, fontsize=8, title="run: last validation loss", title_fontsize=8)
+    return Picture(figure)
+
+
+def _draw(axes: Axes, records: Sequence[Record], field: str, **style: object) -> None:
+    """Draw one field over the tokens; a run that has none of it has its place in the legend."""
+    found = [(record["tokens"], record[field]) for record in records if field in record]
+    axes.plot([tokens for tokens, _ in found], [value for _, value in found], **style)  # type: ignore[arg-type]

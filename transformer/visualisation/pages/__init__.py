@@ -1,0 +1,1 @@
+"""The files of the interactive pages: a style, and a script for each; pages.py joins them."""
