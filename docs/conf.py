@@ -23,7 +23,7 @@ extensions = [
     "pictures",
     "reference",
 ]
-exclude_patterns = ["_*"]
+exclude_patterns = ["_*", "notebooks/*.ipynb"]  # a notebook is its text
 nb_execution_mode = "off"  # pytest runs the examples; a page is not the place to find them wrong
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
