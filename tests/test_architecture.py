@@ -49,7 +49,12 @@ OUTSIDE = {
 }
 
 FROM_TORCH_NN = {"Module", "Parameter", "ModuleList", "ModuleDict"}
-FUSED_ATTENTION = "torch.nn.functional.scaled_dot_product_attention"
+# What may be used in one place: the fused kernel beside its equation, and the engine that
+# keeps copies of a model in step.
+IN_ONE_PLACE = {
+    "components/attention.py": {"torch.nn.functional.scaled_dot_product_attention"},
+    "training/distributed.py": {"torch.nn.parallel.DistributedDataParallel"},
+}
 # Also of torch: the whole equation of one of our components under one name.
 READY_MADE = {"softmax", "log_softmax", "relu", "gelu", "silu", "layer_norm", "rms_norm"}
 SHAPED = {"Float", "BFloat16", "Int", "Int8", "Bool", "Complex", "Shaped"}
@@ -104,7 +109,7 @@ def ready_made(name: str, source: str) -> list[str]:
     used = set(imported(tree))
     used |= {dotted(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for full in used:
-        if full == FUSED_ATTENTION and name == "components/attention.py":
+        if full in IN_ONE_PLACE.get(name, set()):
             continue
         # `torch.nn` by itself, imported as a whole, would open the door to all of it.
         if (
