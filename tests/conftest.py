@@ -1,5 +1,6 @@
 """Every test starts from the same random state, on one thread, on the implementation asked for."""
 
+import os
 from collections.abc import Generator
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 from hypothesis import settings
 
 from transformer.learning import plugin
+
+MOST_PROCESSES = 4  # of up to 1 GB each
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +28,16 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
     plugin.configure(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes `-n auto` means: one to a core, none for files named by hand.
+
+    A process of its own takes seconds to import torch: too long where one test is asked for.
+    """
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return 0 if named else min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
