@@ -4,7 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -81,6 +81,12 @@ def broken_links(site: Path, pages: dict[Path, Page]) -> Iterator[str]:
                 yield f"{file.relative_to(site)}: no anchor {link}"
 
 
+def slow(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test as slow, and for the one process that builds the site for all of them."""
+    marked: Callable[..., None] = pytest.mark.slow(pytest.mark.xdist_group("site")(test))
+    return marked
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built anew; a warning is an error."""
@@ -115,7 +121,7 @@ def extension(name: str) -> ModuleType:
 # Contract
 
 
-@pytest.mark.slow
+@slow
 def test_a_browser_fetches_nothing_from_outside(site: Path, pages: dict[Path, Page]) -> None:
     assert len(pages) > len(CHAPTER_FILES)
     for file, page in pages.items():
@@ -125,25 +131,25 @@ def test_a_browser_fetches_nothing_from_outside(site: Path, pages: dict[Path, Pa
         assert not [address for address in fetched if outside(address)], file
 
 
-@pytest.mark.slow
+@slow
 def test_every_internal_link_and_anchor_holds(site: Path, pages: dict[Path, Page]) -> None:
     assert [*broken_links(site, pages)] == []
     assert sum(len(page.links) for page in pages.values()) > 1000
 
 
-@pytest.mark.slow
+@slow
 def test_every_picture_says_what_is_to_be_seen(pages: dict[Path, Page]) -> None:
     assert [file for file, page in pages.items() if page.unnamed_pictures] == []
 
 
-@pytest.mark.slow
+@slow
 def test_no_script_is_needed_for_an_equation(site: Path, pages: dict[Path, Page]) -> None:
     file = site / "chapters/06_attention.html"
     assert file.read_text(encoding="utf-8").count("<math") > 10
     assert not [address for address in pages[file].fetched if "mathjax" in address.lower()]
 
 
-@pytest.mark.slow
+@slow
 def test_shapes_stand_in_the_reference_as_in_the_source(site: Path) -> None:
     page = (site / "api/components.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]+>", "", page).replace("&quot;", '"')
@@ -152,7 +158,7 @@ def test_shapes_stand_in_the_reference_as_in_the_source(site: Path) -> None:
     assert "&lt;class" not in page
 
 
-@pytest.mark.slow
+@slow
 def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site: Path) -> None:
     for file in site.rglob("*.html"):
         page = file.read_text(encoding="utf-8")
