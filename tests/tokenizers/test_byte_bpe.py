@@ -203,3 +203,51 @@ def test_the_byte_alphabet_is_hugging_faces_and_refuses_other_characters() -> No
     assert to_printable(BYTE_ORDER) == "".join(sorted(alphabet))
     with pytest.raises(ValueError, match="not written in GPT-2's byte alphabet"):
         from_printable("a b")
+
+
+# By hand, on the plain class itself. In GPT-2's order "l" is 75, "o" 78, "w" 86, "a" 64, "c" 66,
+# the space 220, and é is 127 with 102.
+BY_HAND = [(75, 78), (256, 86), (64, 64), (78, 86), (220, 257), (127, 102), (66, 220), (64, 75)]
+NAMES = ("<|a|>", "<|a|><|b|>", "<|b|>")
+
+
+@pytest.mark.parametrize(
+    ("piece", "ids"),
+    [
+        ("low", [257]),
+        ("alow", [64, 257]),  # "al" is a token too, of a later merge than "lo"
+        ("owlow", [259, 257]),
+        ("aaa", [258, 64]),  # from left to right
+        ("é", [261]),
+    ],
+)
+def test_a_piece_is_merged_by_rank_and_from_left_to_right(piece: str, ids: list[int]) -> None:
+    assert ByteBPETokenizer(BY_HAND).encode_piece(piece.encode()) == ids
+
+
+def test_a_merge_that_would_cross_pieces_is_not_made() -> None:
+    assert ByteBPETokenizer(BY_HAND).encode("c x low") == [66, 220, 87, 260]
+
+
+def test_merges_are_learned_over_bytes_and_by_how_often_a_piece_occurs() -> None:
+    assert ByteBPETokenizer.learn({"ababab": 1, "cd": 5}, 1) == [(66, 67)]
+    # ü is the bytes C3 BC, whose ids are 127 and 120.
+    assert ByteBPETokenizer.learn({"ü": 1}, 9) == [(127, 120)]
+
+
+def test_a_special_token_is_one_where_it_is_allowed_and_text_elsewhere() -> None:
+    tokenizer = ByteBPETokenizer(BY_HAND, NAMES)
+    text = "low<|a|><|b|>|"
+    assert tokenizer.encode(text, allowed_special="all") == [257, 265, 91]
+    assert tokenizer.encode(text, allowed_special=["<|b|>"])[-2:] == [266, 91]
+    assert max(tokenizer.encode(text)) < 264
+    with pytest.raises(ValueError, match="no special tokens"):
+        tokenizer.encode(text, allowed_special=["<|c|>"])
+
+
+def test_a_character_over_two_tokens_is_decoded_whole() -> None:
+    tokenizer = ByteBPETokenizer(BY_HAND)
+    assert tokenizer.decode([127, 102]) == "é"
+    assert tokenizer.decode([75, 127, 78]) == "l\ufffdo"
+    with pytest.raises(ValueError, match="-1"):
+        tokenizer.decode([-1])

@@ -82,3 +82,21 @@ def test_each_merge_takes_the_commonest_pair_whose_count_never_rises(
         counts.append(stats[pair])
         vocab = merge_vocab(pair, vocab)
     assert counts == sorted(counts, reverse=True) or any(a == b for a, b in merges)
+
+
+def test_words_are_what_white_space_separates_as_they_are_written() -> None:
+    assert build_vocab(" Low  low\n\tlow ") == {("L", "o", "w", END): 1, ("l", "o", "w", END): 2}
+
+
+def test_symbols_are_in_the_order_of_code_points_and_the_end_is_last() -> None:
+    # "!" stands before the "<" of "</w>", é far behind.
+    assert get_symbols([("é", "b", END), ("a", "!", END)]) == ["!", "a", "b", "é", END]
+
+
+def test_only_whole_symbols_in_their_order_are_merged() -> None:
+    assert merge_word(("a", "b"), ("b", "a", "x")) == ("b", "a", "x")
+    assert merge_word(("a", "b"), ("xa", "b", "a", "by")) == ("xa", "b", "a", "by")
+
+
+def test_a_word_that_comes_again_is_tokenised_again() -> None:
+    assert tokenize("ab ab", [("a", "b")]) == ["ab", END, "ab", END]

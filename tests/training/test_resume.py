@@ -73,6 +73,12 @@ def test_what_it_remembered_is_gone_and_what_it_is_given_stays_the_givers() -> N
     assert len(optimizer.state) == 0
 
 
+def test_an_entry_that_no_parameter_has_is_refused() -> None:
+    model, optimizer = a_run(1)
+    with pytest.raises(ValueError):  # noqa: PT011  # in whatever words
+        set_optimizer_entries(model, optimizer, {"W_none/exp_avg": torch.zeros(7)})
+
+
 @pytest.mark.house
 @pytest.mark.parametrize(
     ("entry", "said"),
