@@ -170,6 +170,7 @@ def test_beams_are_printed_with_their_score_the_best_first(
         (["--prompt", "a", "--prompts", "b.txt"], "give --prompt or --prompts, not both"),
         (["--prompt", "-", "--prompt", "-"], "give - once"),
         (["--beams", "2", "--stop", "a"], "no --stop"),
+        (["--beams", "0"], "--beams must be at least 1, got 0"),
         (["--beams", "2", "--samples", "3"], "--beams 2 finds no 3 samples"),
         (["--beams", "2", "--top-k", "3"], "beam search draws nothing"),
         (["--stop", ""], "a stop string must have a character"),

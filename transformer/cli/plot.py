@@ -45,12 +45,12 @@ def add_actions(parser: Parser) -> None:
     ):
         of = add(name, description, out)
         if name == "steps":
-            of.add_argument("run", type=Path | None, nargs="?", default=None, help=f"{RUN}; "
+            of.add_argument("run", type=str | None, nargs="?", default=None, help=f"{RUN}; "
                             "without it a tiny head of random weights")  # fmt: skip
             of.add_argument("--layer", type=int, default=0, help="of the head")
             of.add_argument("--head", type=int, default=0, help="which head of the layer")
         else:
-            of.add_argument("run", type=Path, help=RUN)
+            of.add_argument("run", type=str, help=RUN)
         of.add_argument("--prompt", type=str, default=PROMPT, help="what the model reads")
         if name == "attribution":
             of.add_argument("--position", type=int, default=-1, help="of the logit (the last)")
@@ -62,7 +62,7 @@ def add_actions(parser: Parser) -> None:
     curves.add_argument("runs", type=Path, nargs="+", help="the folders of runs")
 
     positions = add("positions", "positional encodings", "positions.svg")
-    positions.add_argument("run", type=Path | None, nargs="?", default=None, help=RUN)
+    positions.add_argument("run", type=str | None, nargs="?", default=None, help=RUN)
     positions.add_argument(
         "--kind",
         type=Literal["sinusoidal", "rotary"],

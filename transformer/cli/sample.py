@@ -147,6 +147,8 @@ def require_sense(options: Namespace) -> None:
             raise UsageError(
                 "--beams ends at stop tokens and shows log P: no --stop, no --logprobs"
             )
+        if options.beams < 1:
+            raise UsageError(f"--beams must be at least 1, got {options.beams}")
         if options.samples > options.beams:
             raise UsageError(f"--beams {options.beams} finds no {options.samples} samples")
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import Module
 
 
-class PostNormDecoderBlock(Module):
-    """A block that normalises the stream after each of its three additions."""
+class DecoderBlock(Module):
+    """The parts of either form, in the order in which they act."""
 
     def __init__(
         self,
@@ -28,13 +28,17 @@ class PostNormDecoderBlock(Module):
         dropout: Module,
     ) -> None:
         super().__init__()
-        self.attention = attention
         self.norm_attention = norm_attention
-        self.cross_attention = cross_attention
+        self.attention = attention
         self.norm_cross_attention = norm_cross_attention
-        self.mlp = mlp
+        self.cross_attention = cross_attention
         self.norm_mlp = norm_mlp
+        self.mlp = mlp
         self.dropout = dropout
+
+
+class PostNormDecoderBlock(DecoderBlock):
+    """A block that normalises the stream after each of its three additions."""
 
     def forward(
         self,
@@ -53,28 +57,8 @@ class PostNormDecoderBlock(Module):
         return resid
 
 
-class PreNormDecoderBlock(Module):
+class PreNormDecoderBlock(DecoderBlock):
     """A block in which each layer reads a normalised copy of the stream."""
-
-    def __init__(
-        self,
-        *,
-        attention: Module,
-        cross_attention: Module,
-        mlp: Module,
-        norm_attention: Module,
-        norm_cross_attention: Module,
-        norm_mlp: Module,
-        dropout: Module,
-    ) -> None:
-        super().__init__()
-        self.norm_attention = norm_attention
-        self.attention = attention
-        self.norm_cross_attention = norm_cross_attention
-        self.cross_attention = cross_attention
-        self.norm_mlp = norm_mlp
-        self.mlp = mlp
-        self.dropout = dropout
 
     def forward(
         self,

@@ -32,7 +32,7 @@ def model_folder(where: str | Path) -> Path:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise OSError(
-            f"there is no folder {name}, and the hub did not give it; with its files from "
-            f"https://huggingface.co/{name} in a folder, name that: {reason}"
+            f"there is no folder {name}, and the hub did not give it ({reason}). Put its files "
+            f"from https://huggingface.co/{name} into a folder, and give that"
         ) from error
     return folder
