@@ -47,7 +47,10 @@ def test_without_the_hub_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) 
         raise ConnectionError("no route to host\nand much more")
 
     use_hub(monkeypatch, SimpleNamespace(snapshot_download=offline))
-    with pytest.raises(OSError, match=r"no route to host\)\. Put its files from https://huggingface.co/gpt2 into a folder"):
+    with pytest.raises(
+        OSError,
+        match=r"no route to host\)\. Put its files from https://huggingface.co/gpt2 into a folder",
+    ):
         model_folder("gpt2")
     use_hub(monkeypatch, None)
     with pytest.raises(ValueError, match=r"no folder gpt2; .*: pip install huggingface_hub"):
