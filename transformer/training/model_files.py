@@ -13,6 +13,7 @@ from safetensors.torch import load_model, save_model
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer, load_tokenizer
+from transformer.whole import whole_file
 
 MODEL, WEIGHTS, TOKENIZER = "model.yaml", "model.safetensors", "tokenizer.json"
 
@@ -24,14 +25,11 @@ def save_model_files(folder: Path, model: GPT, tokenizer: Tokenizer) -> None:
     """
     model.config.to_yaml(folder / MODEL)
     tokenizer.save(folder / TOKENIZER)
-    aside = folder / f"{WEIGHTS}.part"
     try:
-        save_model(model, str(aside))
-        aside.replace(folder / WEIGHTS)
+        with whole_file(folder / WEIGHTS) as aside:
+            save_model(model, str(aside))
     except SafetensorError as error:
         raise OSError(f"{folder / WEIGHTS} cannot be written: {error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def load_model_files(folder: Path) -> tuple[GPT, Tokenizer]:
