@@ -81,7 +81,7 @@ def test_what_cannot_be_is_refused(wrong: dict[str, Any], said: str) -> None:
 def test_caches_that_are_not_one_for_each_block_and_past_n_ctx_are_refused() -> None:
     model = make()
     source, target = model.encode(torch.tensor(SOURCES[:1])), torch.tensor([[START]])
-    with pytest.raises(ValueError, match="one DecoderCache for each of the 2 blocks.*got 1"):
+    with pytest.raises(ValueError, match=r"one DecoderCache for each of the 2 blocks.*got 1"):
         model.decode(target, source, None, [DecoderCache(KeyValueCache(), KeyValueCache())])
     with pytest.raises(ValueError, match="without blocks takes none; got 0"):
         make(replace(CONFIG, n_layers=0)).decode(target, source, None, [])
@@ -94,20 +94,22 @@ def test_caches_that_are_not_one_for_each_block_and_past_n_ctx_are_refused() -> 
 def test_a_source_is_read_once_and_each_position_of_the_target_once() -> None:
     model = make()
     cross: Any = model.decoder[1].cross_attention
-    encoded, asked, read = [], [], []
-    model.encoder[0].register_forward_hook(lambda *_: encoded.append(1))
-    cross.register_forward_pre_hook(
-        lambda _, given, named: (asked.append(given[0].shape[1]), read.append(named["source"].shape[1])),
-        with_kwargs=True,
-    )  # fmt: skip
+    encoded: list[int] = []
+    asked: list[tuple[int, int]] = []
+
+    def ask(_: Any, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        asked.append((given[0].shape[1], named["source"].shape[1]))
+
+    model.encoder[0].register_forward_pre_hook(lambda *_: encoded.append(1))
+    cross.register_forward_pre_hook(ask, with_kwargs=True)
     list(sample_each(GrowingTargets(model, SOURCES, start=START, n_new=4), n_new=4))
-    assert (len(encoded), asked, read) == (1, [1, 1, 1, 1], [7, 0, 0, 0])
+    assert (len(encoded), asked) == (1, [(1, 7), (1, 0), (1, 0), (1, 0)])
 
 
 # Oracle: each target by itself, computed whole
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(config=configs, data=st.data())
 def test_at_every_step_the_forecasts_are_those_of_each_target_alone_without_a_cache(
     config: TransformerConfig, data: st.DataObject
@@ -132,7 +134,7 @@ def test_at_every_step_the_forecasts_are_those_of_each_target_alone_without_a_ca
                 sources, expected = [sources[i] for i in rows], [expected[i] for i in rows]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(config=configs, cuts=st.sets(st.integers(1, 6), max_size=3))
 def test_in_chunks_of_any_size_logits_and_gradients_are_those_without_a_cache(
     config: TransformerConfig, cuts: set[int]
@@ -170,7 +172,7 @@ def test_what_is_drawn_greedily_or_not_is_what_is_drawn_without_a_cache(
                 assert token == alone(model, source, [START, *row[:n]]).argmax()
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 99),
     n_beams=st.integers(1, 4),

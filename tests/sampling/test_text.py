@@ -24,8 +24,8 @@ def model_of(tokenizer: Tokenizer, *, padding: int = 0) -> GPT:
     """A model that writes a little of everything: without biases no token always wins."""
     model = GPT(
         TransformerConfig(
-            d_vocab=tokenizer.d_vocab + padding, n_ctx=13, d_model=6, n_layers=1, n_heads=1, d_head=5,
-            d_mlp=3, bias=False,
+            d_vocab=tokenizer.d_vocab + padding, n_ctx=13, d_model=6, n_layers=1, n_heads=1,
+            d_head=5, d_mlp=3, bias=False,
         )
     ).eval()  # fmt: skip
     randomise(model)

@@ -20,7 +20,6 @@ from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling, penalise
 from transformer.sampling.texts import Growing, GrowingTexts
 
-
 Extension = tuple[int, int, float]  # of which beam, by which token, and log P of the whole
 
 
