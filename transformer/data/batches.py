@@ -23,7 +23,7 @@ from transformer.data.randomness import random_at
 from transformer.data.windows import TokenWindows
 
 
-class Batches(IndexedData[Int[Tensor, "rows n_ctx"]]):
+class Batches(IndexedData[Int[Tensor, "rows window"]]):
     """`steps` batches of windows. A subclass says where their windows begin.
 
     `batch_size` counts the rows of all `n_ranks` ranks; rank `rank` gets its part of them.
@@ -57,12 +57,12 @@ class Batches(IndexedData[Int[Tensor, "rows n_ctx"]]):
     @property
     def per_round(self) -> int:
         """How many windows one round over the text has, each token but the first a target once."""
-        return 1 + (len(self.windows) - 1) // (self.windows.n_ctx - 1)
+        return 1 + (len(self.windows) - 1) // self.windows.n_ctx
 
     def __len__(self) -> int:
         return self.steps
 
-    def item(self, index: int) -> Int[Tensor, "rows n_ctx"]:
+    def item(self, index: int) -> Int[Tensor, "rows window"]:
         return self.windows.at(torch.from_numpy(self.starts(index)[self.rank :: self.n_ranks]))
 
 
@@ -87,7 +87,7 @@ class SequentialBatches(Batches):
         rounds, places = np.divmod(numbers, self.per_round)
         for one in np.unique(rounds):
             places[rounds == one] = self.order(int(one), places[rounds == one])
-        return places * (self.windows.n_ctx - 1)
+        return places * self.windows.n_ctx
 
     def order(
         self, round_number: int, places: Int[np.ndarray, " some"]

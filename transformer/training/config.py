@@ -111,7 +111,7 @@ class TrainConfig:
         model: sizes and choices of the model; d_vocab is set to the text's own.
         optimizer: AdamW's settings.
         schedule: the learning rate's way.
-        batch_size: windows of n_ctx tokens that are in memory at once.
+        batch_size: windows, of n_ctx forecasts each, that are in memory at once.
         accumulation: such batches in one update, their gradients added up.
         order: windows drawn anywhere in the text, or each once an epoch, shuffled or in order.
         max_steps: the most updates; null for no limit but `epochs`.

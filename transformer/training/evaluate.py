@@ -29,7 +29,7 @@ def evaluate(
     for batch in windows.in_order(batch_size):
         tokens = to_device(batch, device)
         with autocast(device, precision):
-            loss = next_token_loss(model(tokens), tokens)
+            loss = next_token_loss(model(tokens[:, :-1]), tokens)
         n = tokens.shape[0] * (tokens.shape[1] - 1)
         total += loss.item() * n
         n_targets += n

@@ -48,7 +48,7 @@ def train(
     for windows in (batches.windows, validation):
         windows.require_d_vocab(model.config.d_vocab)
     beginning = TokenWindows(
-        validation.tokens[: max(config.eval_tokens, validation.n_ctx)],
+        validation.tokens[: max(config.eval_tokens, validation.n_ctx + 1)],
         n_ctx=validation.n_ctx,
         d_vocab=validation.d_vocab,
     )

@@ -34,6 +34,8 @@ def train_step(
 ) -> Metrics:
     """Take one step of `optimizer` down the next-token loss on `micro_batches`.
 
+    The model reads all but the last token of a row, which is only forecast: rows of n_ctx + 1
+    tokens train all of its n_ctx positions.
     Usually that is one batch. A batch too large for the memory is given in parts, which may
     differ in size: the step is the same, only dropout draws other numbers. `loss_of` takes
     logits and tokens.
@@ -67,7 +69,7 @@ def accumulate_gradients(
     for tokens in micro_batches:
         share_gradients(model, now=tokens is micro_batches[-1])
         with autocast(tokens.device, precision):
-            mean = loss_of(model(tokens), tokens)
+            mean = loss_of(model(tokens[:, :-1]), tokens)
         part = mean * (tokens[:, 1:].numel() / n_targets)
         scale(part).backward()  # type: ignore[no-untyped-call]  # frees activations
         parts.append(part.detach())
