@@ -40,7 +40,7 @@ def interleaved(W: Tensor) -> Tensor:
 
 def tensors_of(model: GPT) -> Tensors:
     """The tensors under llama.cpp's names and in its layout, `d_out d_in`."""
-    p = dict(model.named_parameters())
+    p: Tensors = {name: value.detach() for name, value in model.named_parameters()}
     found = {
         "token_embd.weight": p["embedding.W_E"],
         "output_norm.weight": p["norm_final.scale"],
@@ -60,7 +60,7 @@ def tensors_of(model: GPT) -> Tensors:
             f"{theirs}.ffn_up.weight": p[f"{ours}.mlp.W_in"].T,
             f"{theirs}.ffn_down.weight": p[f"{ours}.mlp.W_out"].T,
         }
-    return {name: tensor.detach() for name, tensor in found.items()}
+    return found
 
 
 def write(
@@ -149,7 +149,7 @@ def test_a_quantised_matrix_is_read_at_full_width_and_is_off_by_half_a_step(file
             assert torch.equal(found[name], tensor), name
             continue
         # Q8_0: blocks of 32 numbers in a row, 127 steps up to the largest, its size in float16.
-        blocks, off = tensor.unflatten(1, (-1, 32)), (found[name] - tensor).abs()
+        blocks, off = tensor.reshape(len(tensor), -1, 32), (found[name] - tensor).abs()
         step = blocks.abs().amax(-1, keepdim=True) / 127
         bound = (step / 2 + blocks.abs() * 2**-10).flatten(1)
         assert (off <= bound).all(), name

@@ -144,7 +144,7 @@ def test_in_chunks_of_any_size_logits_and_gradients_are_those_without_a_cache(
     real = torch.tensor([[True] * 7, [True] * 4 + [False] * 3])
     whole = model(source, target, real)
     weighting = torch.randn_like(whole)
-    expected = torch.autograd.grad((whole * weighting).sum(), model.embedding.parameters())
+    expected = torch.autograd.grad((whole * weighting).sum(), [*model.embedding.parameters()])
     cache = [DecoderCache(KeyValueCache(), KeyValueCache()) for _ in model.decoder]
     encoded = model.encode(source, real)
     chunks = [
@@ -153,7 +153,9 @@ def test_in_chunks_of_any_size_logits_and_gradients_are_those_without_a_cache(
     ]
     torch.testing.assert_close(torch.cat(chunks, dim=1), whole)
     total = (torch.cat(chunks, dim=1) * weighting).sum()
-    torch.testing.assert_close(torch.autograd.grad(total, model.embedding.parameters()), expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(total, [*model.embedding.parameters()]), expected
+    )
 
 
 @pytest.mark.parametrize("temperature", [0.0, 2.0])
