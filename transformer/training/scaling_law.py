@@ -98,10 +98,11 @@ def least_squares(
 def compute_optimal(law: ScalingLaw, flops: float) -> tuple[float, float]:
     """Return the parameters and the tokens with the lowest loss for so many FLOPs, C = 6 N D.
 
-        N = G (C / 6)^(b / (a + b))    D = (C / 6)^(a / (a + b)) / G    G = (a A / b B)^(1 / (a + b))
+        N = G (C / 6)^(b / (a + b))    D = (C / 6) / N    G = (a A / b B)^(1 / (a + b))
 
     Hoffmann et al. 2022, equation 4.
     """
     (a_factor, b_factor), (a, b) = law.factors, law.exponents
     balance = (a * a_factor / (b * b_factor)) ** (1 / (a + b))
-    return balance * (flops / 6) ** (b / (a + b)), (flops / 6) ** (a / (a + b)) / balance
+    parameters = balance * (flops / 6) ** (b / (a + b))
+    return parameters, flops / 6 / parameters
