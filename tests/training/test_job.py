@@ -60,7 +60,7 @@ def test_the_folder_holds_the_trained_model_and_every_record(config: TrainConfig
     assert [json.loads(line) for line in lines] == seen
     model, _ = load_checkpoint(folder)
     assert torch.equal(
-        model.embedding.get_parameter("W_E"), job.model.embedding.get_parameter("W_E")
+        model.get_parameter("embedding.W_E"), job.model.get_parameter("embedding.W_E")
     )
 
 

@@ -29,6 +29,7 @@ from transformer.training.distributed import (
 from transformer.training.environment import describe_environment
 from transformer.training.failures import explained
 from transformer.training.interruption import Interrupted, listening
+from transformer.training.lock import only_here
 from transformer.training.logs import open_logs, require_installed
 from transformer.training.loop import train
 from transformer.training.meter import Meter, Record
@@ -176,23 +177,30 @@ def execute(
 
     Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved:
     Interrupted is raised. Raises DivergedError, BatchTooLargeError and OSError as
-    `failures.explained` does.
+    `failures.explained` does, and RunInUseError where another process trains in the folder.
     """
-    with process_group(job.device):
-        folder = _execute(job, observe, run, warn)
+    with process_group(job.device), ExitStack() as stack:
+        folder = from_first(lambda: new_run_folder(job.config)) if run is None else run
+        if ranks().first:
+            stack.enter_context(only_here(folder))
+        _execute(job, observe, folder, warn, resume=run is not None)
     return folder
 
 
 def _execute(
-    job: Job, observe: Callable[[Record], None], run: Path | None, warn: Callable[[str], None]
-) -> Path:
+    job: Job,
+    observe: Callable[[Record], None],
+    folder: Path,
+    warn: Callable[[str], None],
+    *,
+    resume: bool,
+) -> None:
     config, state, rank = job.config, job.state, ranks()
-    folder = from_first(lambda: new_run_folder(config)) if run is None else run
-    if run is not None:
+    if resume:
         from_first(lambda: resume_from_newest(folder, state, job.tokenizer, warn))
         if not rank.first:
             resume_from_newest(folder, state, job.tokenizer, warn)
-    if rank.first and run is not None:
+    if rank.first and resume:
         save_train_config(folder, config)
         for record in cut_metrics(folder, after=state.step):
             observe(record)
@@ -231,7 +239,6 @@ def _execute(
                 observe(record)
     if interrupted.signum is not None:
         raise Interrupted(folder, interrupted.signum)
-    return folder
 
 
 def _spread(
