@@ -119,6 +119,7 @@ def test_the_logits_of_the_last_token_may_be_left_out(padded: bool) -> None:
     assert without.item() == next_token_loss(logits, tokens, real).item()
 
 
+@pytest.mark.house
 @pytest.mark.parametrize("forecasts", [3, 6])
 def test_logits_at_too_few_or_too_many_positions_are_refused(forecasts: int) -> None:
     with pytest.raises(ValueError, match=f"5 tokens takes logits at 4 .*; got {forecasts}"):

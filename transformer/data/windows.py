@@ -36,7 +36,7 @@ class TokenWindows(IndexedData[Int[Tensor, " window"]]):
                 "give a longer text or a smaller n_ctx"
             )
         self.tokens = tokens
-        self.n_ctx = n_ctx
+        self.n_ctx = self.stride = n_ctx
         self.d_vocab = 1 + _highest(tokens) if d_vocab is None else d_vocab
         self._windows = tokens.unfold(0, n_ctx + 1, 1)
 
@@ -63,17 +63,27 @@ class TokenWindows(IndexedData[Int[Tensor, " window"]]):
         if last < len(self.tokens) - 1:
             yield self.tokens[last:].long()[None]
 
-    def require_d_vocab(self, d_vocab: int) -> None:
-        """Raise ValueError if a model of that vocabulary has no embedding for some token.
+    def beginning(self, n_tokens: int) -> "TokenWindows":
+        """Return the windows of the first tokens: `n_tokens`, or as many as a window takes."""
+        some = self.tokens[: max(n_tokens, self.n_ctx + 1)]
+        return TokenWindows(some, n_ctx=self.n_ctx, d_vocab=self.d_vocab)
 
-        On a GPU that would be found in the middle of a step, by an error that names no cause.
-        """
-        if self.d_vocab > d_vocab:
-            raise ValueError(
-                f"the data have token ids up to {self.d_vocab - 1} and the model only those "
-                f"below d_vocab = {d_vocab}: make it with d_vocab = {self.d_vocab} at least, or "
-                "prepare the data with the model's own tokenizer"
-            )
+    def require_d_vocab(self, d_vocab: int) -> None:
+        """Raise ValueError if a model of that vocabulary has no embedding for some token."""
+        require_embedded(self.d_vocab, d_vocab)
+
+
+def require_embedded(needed: int, d_vocab: int) -> None:
+    """Raise ValueError unless a model of `d_vocab` tokens has those of data with `needed`.
+
+    On a GPU that would be found in the middle of a step, by an error that names no cause.
+    """
+    if needed > d_vocab:
+        raise ValueError(
+            f"the data have token ids up to {needed - 1} and the model only those "
+            f"below d_vocab = {d_vocab}: make it with d_vocab = {needed} at least, or "
+            "prepare the data with the model's own tokenizer"
+        )
 
 
 def _highest(tokens: Integer[Tensor, " n_tokens"]) -> int:
