@@ -24,7 +24,7 @@ PRECISIONS: tuple[PrecisionName, ...] = ("float32", "bf16")
 
 
 def run(config: TrainConfig) -> Row:
-    """Return the loss on the whole validation split in nats a token, and the CPU time in seconds."""
+    """Return the loss on the whole validation split, in nats, and the CPU time in seconds."""
     losses: list[float] = []
 
     def keep(record: Record) -> None:
