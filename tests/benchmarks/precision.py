@@ -8,14 +8,13 @@ whole takes six runs of a few minutes each on one CPU thread.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from tests.benchmarks.data_rows import Row
+from tests.benchmarks.data_rows import Row, write
 from transformer.training.config import PrecisionName, TrainConfig
 from transformer.training.job import execute, prepare
 from transformer.training.meter import Record
@@ -55,8 +54,7 @@ def main() -> None:
                 config = TrainConfig(max_steps=options.steps, device="cpu", runs=Path(folder))
                 rows.append(run(replace(config, seed=seed, precision=precision)))
                 print(rows[-1], flush=True)
-                if options.json is not None:
-                    options.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+                write(rows, options.json)
     full, half = (
         mean(float(row["validation_loss"]) for row in rows if row["precision"] == precision)
         for precision in PRECISIONS
