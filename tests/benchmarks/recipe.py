@@ -89,7 +89,8 @@ def nanogpt_loss(checkout: Path, tokens: Any) -> float:
     )
     total = 0.0
     for batch in windows.in_order(64):
-        total += model(batch[:, :-1], batch[:, 1:])[1].item() * batch[:, 1:].numel()
+        inputs, targets = batch[:, :-1].contiguous(), batch[:, 1:].contiguous()
+        total += model(inputs, targets)[1].item() * targets.numel()
     return total / (len(tokens) - 1)
 
 

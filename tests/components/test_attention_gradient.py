@@ -129,5 +129,6 @@ def test_it_is_taken_compiled_and_without_dropout(
     attention = Attention(d_model=13, n_heads=3, d_head=D_HEAD, dropout=dropout).eval()
     randomise(attention)
     x = torch.randn(BATCH, KEY_POS, 13)
-    expected = attention(x) if dropout else attention.b_O.expand(x.shape)
+    b_O = attention.get_parameter("b_O")
+    expected = attention(x) if dropout else b_O.expand(x.shape)
     torch.testing.assert_close(torch.compile(attention, dynamic=False)(x), expected)

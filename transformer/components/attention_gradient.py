@@ -43,7 +43,7 @@ def attention_with_gradient(
         dtype = torch.get_autocast_dtype(device)
         q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
     heads_first = (x.transpose(1, 2).contiguous() for x in (q, k, v))
-    z, _pattern = _Attention.apply(*heads_first, mask)  # type: ignore[no-untyped-call]
+    z, _pattern = _Attention.apply(*heads_first, mask)
     averages: Tensor = z.transpose(1, 2)
     return averages
 
@@ -75,7 +75,7 @@ class _Attention(Function):
         ctx.save_for_backward(q, k, v, pattern)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(
         ctx: Any,
         of_z: Float[Tensor, "batch n_heads query_pos d_head"],
