@@ -32,7 +32,7 @@ def _constant(rows: int = 200, places: int = 1000) -> Tensor:
 
 
 def _share(these: Tensor, steps: int) -> int:
-    """Return the share in `steps` parts of the whole; luck moves it by far less than half of one."""
+    """Return the share in `steps` parts of the whole, of which luck moves far less than a half."""
     return round(steps * these.double().mean().item())
 
 
