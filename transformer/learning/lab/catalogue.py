@@ -62,7 +62,7 @@ LABS: dict[str, Lab] = {
         Lab(
             name="lab-2",
             title="The loss falls far below what can be known",
-            mistake="attention-mask-after-softmax",
+            mistake="attention-causal-ignored",
             others=(
                 "attention-causal-off-by-one",
                 "attention-mask-minus-thirty",
