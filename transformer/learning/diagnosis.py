@@ -248,7 +248,8 @@ def _unfinished(
     exercise: Exercise, unfinished: Mapping[str, Sequence[str]], theirs: Mapping[str, Any]
 ) -> Iterator[str]:
     """Yield what is not written, and of what is written in part, which experiments wait for it."""
-    tried = {name for probe in PROBES[exercise.name] if probe.name in theirs for name in probe.needs}
+    came = [probe for probe in PROBES[exercise.name] if probe.name in theirs]
+    tried = {name for probe in came for name in probe.needs}
     for said, waiting in unfinished.items():
         in_part = said.split(":")[0] in tried
         yield f"{said} for {'; '.join(waiting)}" if in_part else said
