@@ -58,7 +58,8 @@ def from_diagnosis(exercise: Exercise, found: Diagnosis) -> Verdict:
     """Return what a diagnosis comes to."""
     if not found.wrong:
         if not found.right:
-            return not_written(exercise)
+            nothing = "nothing of it is written yet: every part raises NotImplementedError"
+            return replace(not_written(exercise), headline=nothing)
         status: Status = "unfinished" if found.missing else "right"
         headline = f"{len(found.right)} experiments come out as they should"
         return Verdict(exercise.name, status, headline, missing=found.missing)
