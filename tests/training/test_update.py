@@ -7,7 +7,7 @@ from torch.amp.grad_scaler import GradScaler
 from transformer.components.loss import next_token_loss
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.training import update
+from transformer.training import objective, update
 from transformer.training.checkpointing import recompute_blocks
 from transformer.training.optimizer import make_adamw
 from transformer.training.step import accumulate_gradients, train_step
@@ -103,16 +103,16 @@ def test_small_gradients_are_learned_from_with_a_scale_and_lost_without() -> Non
 
 @pytest.mark.house
 def test_a_large_vocabulary_takes_the_loss_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = []
+    used: list[torch.Tensor] = []
 
     def noted(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         used.append(tokens)
         return logits.mean()
 
-    monkeypatch.setattr(update, "next_token_loss_in_place", noted)
+    monkeypatch.setattr(objective, "next_token_loss_in_place", noted)
     for d_vocab in (update.LARGE_VOCABULARY - 1, update.LARGE_VOCABULARY):
         model, optimizer = make_run()
-        pick_update(d_vocab, None)(model, optimizer, TOKENS, clip_norm=1.0)
+        pick_update(objective.NEXT_TOKEN, d_vocab, None)(model, optimizer, TOKENS, clip_norm=1.0)
         assert len(used) == (d_vocab == update.LARGE_VOCABULARY)
 
 

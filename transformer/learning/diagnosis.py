@@ -224,6 +224,8 @@ def _evidence(
     probes = {probe.name: probe for probe in PROBES[exercise.name]}
     told = [name for name in wrong if not isinstance(theirs[name], Raised)] or list(wrong)
     first = told[0]
+    if not matched and first != wrong[0]:  # an error, with the line that it comes from
+        yield f"{wrong[0]}: {first_difference(theirs[wrong[0]], ours[wrong[0]])}"
     yield f"{first}: {first_difference(theirs[first], ours[first])}"
     if matched:
         likeness = (

@@ -83,7 +83,7 @@ def _where_to_begin(found: Diagnosis) -> str:
     simplest = f"begin with the first experiment that is wrong: {found.wrong[0]}."
     if not found.right:
         return f"Take it step by step: {simplest}"
-    return f"What does it have that those without fault lack? And {simplest}"
+    return f"What have the wrong experiments that no right one has? If in doubt, {simplest}"
 
 
 def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
@@ -117,7 +117,10 @@ def after_tests(verdict: Verdict, outcome: Outcome) -> Verdict:
         verdict,
         status="wrong",
         headline=f"a test fails: {failure.test}",
-        explanation=(failure.message, f"Before it {outcome.passed} tests passed."),
+        explanation=(
+            failure.message,
+            f"The experiments come out right; {outcome.passed} tests passed before this one.",
+        ),
     )
 
 

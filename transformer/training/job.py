@@ -11,11 +11,8 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn import Module
 
 from transformer.data.batches import Batches, RandomBatches, SequentialBatches, ShuffledBatches
-from transformer.data.corpus import find_corpus
-from transformer.data.documents import TextFiles
-from transformer.data.windows import TokenWindows
+from transformer.data.masked_windows import MaskedBatches
 from transformer.models.cost import flops_per_token
-from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
 from transformer.training.checkpoint import resume_from_newest, write_checkpoint
 from transformer.training.checkpointing import recompute_blocks
@@ -46,6 +43,8 @@ from transformer.training.run_folder import (
     save_train_config,
 )
 from transformer.training.state import TrainState
+from transformer.training.task import Task, find_task
+from transformer.training.trained import TrainedModel, make_model
 
 BATCHES: dict[str, type[Batches]] = {
     "random": RandomBatches,
@@ -59,27 +58,39 @@ class Job:
     """Everything that a run needs, made and checked before the first update."""
 
     config: TrainConfig
-    tokenizer: Tokenizer
-    batches: Batches
-    validation: TokenWindows
+    task: Task
+    batches: Batches | MaskedBatches
     plan: Plan
     state: TrainState
     device: torch.device
     precision: torch.dtype
 
     @property
-    def model(self) -> GPT:
+    def model(self) -> TrainedModel:
         """The model that is trained."""
         return self.state.model
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """That of the data, and so of the model."""
+        return self.task.tokenizer
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that an update reads, padding left out: on average, where rows differ."""
+        return round(self.config.rows_per_step * self.task.tokens_per_row)
+
+    @property
     def compiles(self) -> bool:
         """Whether the updates run in compiled kernels, as asked for or because it pays."""
-        tokens = self.plan.steps * self.config.rows_per_step * self.config.model.n_ctx
         if self.config.sharded:
             return False  # fully_shard borrows parameters between the kernels
-        pays = is_worth_compiling(self.device, tokens * flops_per_token(self.model))
-        return pays if self.config.compile is None else self.config.compile
+        if self.config.compile is not None:
+            return self.config.compile
+        if self.config.objective == "classification":
+            return False  # batches of texts differ in length, and each length is compiled anew
+        tokens = self.plan.steps * self.tokens_per_step
+        return is_worth_compiling(self.device, tokens * flops_per_token(self.model))
 
 
 def prepare(config: TrainConfig) -> Job:
@@ -95,34 +106,30 @@ def prepare(config: TrainConfig) -> Job:
         device = torch.device("cuda", rank.local_rank)
     torch.set_num_threads(config.threads)
     set_float32_products(device, config.precision)
-    corpus = find_corpus(
-        TextFiles(config.text) if config.text is not None else config.data or "shakespeare",
-        tokenizer=config.tokenizer,
-        tokenizer_size=config.tokenizer_size,
-    )
-    model_config = replace(config.model, d_vocab=corpus.tokenizer.d_vocab)
+    task = find_task(config)
+    model_config = replace(config.model, d_vocab=task.tokenizer.d_vocab)
     config = replace(with_whole_paths(config), model=model_config)
-    windows = TokenWindows(corpus.train, n_ctx=model_config.n_ctx)
     order = BATCHES[config.order]
-    per_round = order(windows, batch_size=1, steps=1).per_round
+    per_round = order(task.train, batch_size=1, steps=1).per_round
     plan = make_plan(config, per_round)
     precision = pick_precision(device, config.precision)
     torch.manual_seed(config.seed)
-    model = GPT(model_config).to(device)
+    model = make_model(config.objective, model_config, task.classes).to(device)
     if config.checkpointing:
         recompute_blocks(model)
     return Job(
         config=config,
-        tokenizer=corpus.tokenizer,
-        batches=order(
-            windows,
-            batch_size=config.rows_per_step,
-            steps=plan.steps,
-            seed=config.seed,
-            rank=rank.rank,
-            n_ranks=rank.n_ranks,
+        task=task,
+        batches=task.asked(
+            order(
+                task.train,
+                batch_size=config.rows_per_step,
+                steps=plan.steps,
+                seed=config.seed,
+                rank=rank.rank,
+                n_ranks=rank.n_ranks,
+            )
         ),
-        validation=TokenWindows(corpus.validation, n_ctx=model_config.n_ctx),
         plan=plan,
         state=TrainState(
             model=model,
@@ -195,7 +202,7 @@ def _execute(
         torch.manual_seed(config.seed + rank.rank)  # of dropout: each process has other rows
     meter = Meter(
         job.device,
-        tokens_per_step=config.rows_per_step * config.model.n_ctx,
+        tokens_per_step=job.tokens_per_step,
         flops_per_token=flops_per_token(job.model),
         peak_flops=rank.n_ranks * peak_flops(job.device, job.precision),
     )
@@ -209,7 +216,7 @@ def _execute(
         for record in train(
             state,
             job.batches,
-            job.validation,
+            job.task.validation,
             config,
             job.plan,
             meter,
