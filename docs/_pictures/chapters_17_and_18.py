@@ -153,50 +153,25 @@ def scaling() -> None:
     picture.write(FOLDER / "scaling.svg")
 
 
-BUDGETS = (2e10, 5e10, 1.2e11, 3e11)
-
-
-def at_compute(line: list[Row], flops: float) -> float | None:
-    """Return the loss of a size at this compute, between its two runs around it."""
-    for low, high in zip(line, line[1:], strict=False):
-        if low["flops"] <= flops <= high["flops"]:
-            share = math.log(flops / low["flops"]) / math.log(high["flops"] / low["flops"])
-            loss: float = low["loss"] + share * (high["loss"] - low["loss"])
-            return loss
-    return None
-
-
-def isoflops(rows: list[Row], flops: float) -> list[tuple[float, float]]:
-    """Return parameters and loss at this compute, for all sizes whose runs surround it."""
-    lines: dict[int, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row["flops"]):
-        lines.setdefault(row["parameters_without_embeddings"], []).append(row)
-    found = [(size, at_compute(lines[size], flops)) for size in sorted(lines)]
-    return [(size, loss) for size, loss in found if loss is not None]
-
-
 def compute() -> None:
-    """Loss against parameters, a line a budget of compute."""
-    rows, picture = fresh_rows(), Picture(290)
-    axes = Axes(picture, (50, 20), (400, 220), (10, 19), (1.8, 2.6))
-    axes.lines(x_at=10, y_at=1.8)
-    for number, flops in enumerate(BUDGETS):
-        line = isoflops(rows, flops)
+    """Loss against compute, a line a size: which of them is lowest changes on the way."""
+    rows, picture = fresh_rows(), Picture(300)
+    axes = Axes(picture, (50, 20), (400, 230), (30.3, 39.6), (1.85, 2.65))
+    axes.lines(x_at=axes.x[0], y_at=1.85)
+    for number, size in enumerate(sorted({row["parameters_without_embeddings"] for row in rows})):
+        line = [row for row in rows if row["parameters_without_embeddings"] == size]
+        line.sort(key=lambda row: row["flops"])
+        places = [axes(math.log2(row["flops"]), row["loss"]) for row in line]
         colour = COLOURS[number % 3]
-        places = [axes(math.log2(size), loss) for size, loss in line]
         picture.path(places, colour=colour)
-        best = min(line, key=lambda point: point[1])
-        for place, point in zip(places, line, strict=True):
-            picture.dot(place, radius=6 if point == best else 3, colour=colour)
-        mantissa, exponent = f"{flops:.0e}".split("e+")
-        if flops == 1.2e11:
-            mantissa = "1.2"
-        words = f"{mantissa}e{int(exponent)} FLOPs"
-        picture.text((places[0][0] - 6, places[0][1] - 8), words, size=13, colour=colour)
-    for tick in (2e3, 1e4, 5e4, 2e5):
-        picture.text((axes(math.log2(tick), 0)[0], 258), f"{tick / 1e3:.0f}k", size=13)
-    picture.text((250, 280), "parameters", size=14)
-    for y in (1.8, 2.0, 2.2, 2.4):
+        for place in places:
+            picture.dot(place, radius=2.5, colour=colour)
+        words = f"{size / 1e3:.1f}k" if size < 1e4 else f"{size / 1e3:.0f}k"
+        picture.text((places[0][0], places[0][1] - 7), words, size=12, colour=colour)
+    for tick in (10, 11):
+        picture.text((axes(tick * math.log2(10), 0)[0], 268), f"1e{tick}", size=13)
+    picture.text((250, 290), "FLOPs of the training", size=14)
+    for y in (2.0, 2.2, 2.4, 2.6):
         picture.text((44, axes(0, y)[1] + 5), f"{y}", anchor="end", size=13)
     picture.text((8, 14), "loss, nats per character", anchor="start", size=13)
     picture.write(FOLDER / "compute.svg")
