@@ -6,6 +6,7 @@ E is the entropy of the text in nats a token, which no model gets below; N are t
 the tokens trained on. Hoffmann et al. 2022 ("Chinchilla"), section 3.3, equation 2.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import chain, combinations, product
 
@@ -31,7 +32,7 @@ class ScalingLaw:
         5.0
         """
         terms = zip(self.factors, sizes, self.exponents, strict=True)
-        return self.floor + sum(factor / size**exponent for factor, size, exponent in terms)
+        return self.floor + math.fsum(factor / size**exponent for factor, size, exponent in terms)
 
 
 def fit_law(losses: Num[np.ndarray, " runs"], *sizes: Num[np.ndarray, " runs"]) -> ScalingLaw:
