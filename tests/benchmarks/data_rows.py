@@ -42,5 +42,10 @@ def report(rows: Sequence[Row], json_file: Path | None) -> None:
             f"{one['reference']:28} {one['ratio_median']:.4f} "
             f"({one['ratio_min']:.4f}-{one['ratio_max']:.4f})"
         )
+    write(rows, json_file)
+
+
+def write(rows: Sequence[Row], json_file: Path | None) -> None:
+    """Write the rows to `json_file` where one is named."""
     if json_file is not None:
-        json_file.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+        json_file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -3,10 +3,14 @@
 import dataclasses
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from transformer.components.loss import next_token_loss
 from transformer.config import PRESETS, TransformerConfig
-from transformer.models.cost import model_cost
+from transformer.models.cost import flops_per_token, model_cost
 from transformer.models.gpt import GPT
+from transformer.training.optimizer import is_decayed
 
 TINY = TransformerConfig(d_vocab=13, n_ctx=7, d_model=10, n_layers=2, n_heads=3, d_head=2, d_mlp=11)
 
@@ -52,3 +56,18 @@ def test_activations_grow_with_layers_in_equal_steps_and_faster_with_the_context
     # A layer's patterns alone are n_heads * n_ctx^2 floats.
     assert three - two > 4 * 3 * 7 * 7
     assert activation_bytes(2, 70) > 10 * two
+
+
+@pytest.mark.parametrize(("n_layers", "n_ctx"), [(2, 7), (3, 5)])
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_flops_are_those_that_torch_counts_in_the_products(
+    n_layers: int, n_ctx: int, tied: bool
+) -> None:
+    config = dataclasses.replace(TINY, n_layers=n_layers, n_ctx=n_ctx, tied=tied)
+    with torch.device("meta"):
+        model, tokens = GPT(config), torch.zeros(1, n_ctx, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        next_token_loss(model(tokens), tokens).backward()  # type: ignore[no-untyped-call]
+    # Biases and norms are parameters and no products: the formula counts them, torch does not.
+    added = sum(p.numel() for name, p in model.named_parameters() if not is_decayed(name))
+    assert counter.get_total_flops() == n_ctx * (flops_per_token(model) - 6 * added)

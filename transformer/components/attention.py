@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 from torch.nn.functional import scaled_dot_product_attention
 
+from transformer.components.attention_gradient import attention_with_gradient
 from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
 from transformer.components.mask import causal_mask, combine_masks
@@ -137,7 +138,8 @@ class Attention(Module):
 
     `path="explicit"` computes the equation and holds the pattern; `path="fused"` hands the
     middle to torch's kernel. They agree in value and in gradient; with dropout they draw
-    different random numbers. `rotary`, if given, turns the queries and keys.
+    different random numbers. Compiled, the explicit path takes the gradient that
+    `attention_gradient.py` writes out. `rotary`, if given, turns the queries and keys.
     """
 
     def __init__(
@@ -191,9 +193,10 @@ class Attention(Module):
 
         With `source` this is cross-attention: x asks, and the keys and values are those of
         another stream (Vaswani et al. 2017, section 3.2.3, "encoder-decoder attention"). It is
-        neither causal nor rotary: the two streams share no positions.
+        neither causal nor rotary: the two streams share no positions. With `cache` too, `source`
+        has the positions that follow those in the cache: all of them at first, then none.
         """
-        if cache is not None and not self.causal:
+        if cache is not None and source is None and not self.causal:
             raise ValueError("a cache needs causal attention: else earlier positions would change")
         if source is not None and (self.causal or self.rotary is not None):
             raise ValueError(
@@ -216,7 +219,10 @@ class Attention(Module):
             z = fused_attention(q, k, v, mask, self.causal, dropout_p)
         else:
             k, v = repeat_heads(k, q.shape[2]), repeat_heads(v, q.shape[2])
-            scores = attention_scores(q, k, and_causal(mask, q, k) if self.causal else mask)
-            pattern = softmax(scores)
-            z = mix_values(self.dropout(pattern), v)
+            mask = and_causal(mask, q, k) if self.causal else mask
+            if torch.compiler.is_compiling() and self.dropout.p == 0.0:
+                z = attention_with_gradient(q, k, v, mask)
+            else:
+                pattern = softmax(attention_scores(q, k, mask))
+                z = mix_values(self.dropout(pattern), v)
         return merge_heads(z, self.W_O, self.b_O)

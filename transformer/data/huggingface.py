@@ -9,9 +9,8 @@ stay on the disk, memory-mapped, until they are asked for.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pooch
-
 from transformer.data.base import IndexedData
+from transformer.data.cache import cache_folder
 from transformer.data.documents import Documents
 from transformer.data.labelled import LabelledText
 
@@ -124,8 +123,7 @@ def holds_dataset(folder: str | Path) -> bool:
 
 def local_folder(name: str, cache: str | Path | None = None) -> Path:
     """Return the folder in which a data set of this name is looked for."""
-    root = Path(cache) if cache is not None else Path(pooch.os_cache("transformer"))
-    return root / name.rpartition("/")[2]
+    return cache_folder(cache) / name.rpartition("/")[2]
 
 
 def _from_folder(folder: Path, split: str) -> "Dataset":

@@ -6,7 +6,6 @@ model, tokenizer = load_model(where)             also a run of ours, or a GGUF f
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from transformer.pretrained.mapping import fill, to_theirs
 from transformer.pretrained.tokenizer import read_tokenizer, save_tokenizer
 from transformer.tokenizers import Tokenizer
 from transformer.training.checkpoint import load_trained
+from transformer.whole import whole_folder
 
 FAMILIES = {family.model_type: family for family in (GPT2, LLAMA, BERT_FAMILY, ROBERTA_FAMILY)}
 
@@ -111,17 +111,11 @@ def save_pretrained(model: Module, folder: str | Path, tokenizer: Tokenizer | No
         "torch_dtype": str(dtype).removeprefix("torch."),
         **settings,
     }
-    aside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as aside:
         (aside / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
         save_file(tensors, str(aside / SAFETENSORS), metadata={"format": "pt"})
         if tokenizer is not None:
             save_tokenizer(tokenizer, aside)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _family_of(model: Module) -> tuple[Family, dict[str, Any]]:

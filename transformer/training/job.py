@@ -14,6 +14,7 @@ from transformer.data.batches import Batches, RandomBatches, SequentialBatches, 
 from transformer.data.masked_windows import MaskedBatches
 from transformer.models.cost import flops_per_token
 from transformer.tokenizers import Tokenizer
+from transformer.training.allocator import keep_freed_memory
 from transformer.training.checkpoint import resume_from_newest, write_checkpoint
 from transformer.training.checkpointing import recompute_blocks
 from transformer.training.compiling import compiled, is_worth_compiling
@@ -105,6 +106,8 @@ def prepare(config: TrainConfig) -> Job:
     device = pick_device(config.device)
     if device.type == "cuda":
         device = torch.device("cuda", rank.local_rank)
+    if device.type == "cpu":
+        keep_freed_memory()
     torch.set_num_threads(config.threads)
     set_float32_products(device, config.precision)
     task = find_task(config)

@@ -18,6 +18,7 @@ from transformer.models.bert import BERTConfig, ClassifierBERT
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer, load_tokenizer
 from transformer.training.trained import MODELS, TrainedModel, make_model, objective_of
+from transformer.whole import whole_file, write_whole
 
 MODEL, WEIGHTS, TOKENIZER = "model.yaml", "model.safetensors", "tokenizer.json"
 TASK = "task.yaml"
@@ -33,15 +34,12 @@ def save_model_files(folder: Path, model: TrainedModel, tokenizer: Tokenizer) ->
     if not isinstance(model, GPT):
         classes = list(model.classes) if isinstance(model, ClassifierBERT) else []
         task = {"objective": objective_of(model), "classes": classes}
-        (folder / TASK).write_text(yaml.safe_dump(task, sort_keys=False), encoding="utf-8")
-    aside = folder / f"{WEIGHTS}.part"
+        write_whole(folder / TASK, yaml.safe_dump(task, sort_keys=False))
     try:
-        save_model(model, str(aside))
-        aside.replace(folder / WEIGHTS)
+        with whole_file(folder / WEIGHTS) as aside:
+            save_model(model, str(aside))
     except SafetensorError as error:
         raise OSError(f"{folder / WEIGHTS} cannot be written: {error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def load_model_files(folder: Path) -> tuple[TrainedModel, Tokenizer]:

@@ -45,9 +45,7 @@ def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> Float[Te
     Returns the norm before clipping. Pascanu, Mikolov and Bengio 2013, algorithm 1.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.stack([g.float().square().sum() for g in gradients]).sum().sqrt()
-    norm = whole(norm)  # in one process it is
-    factor = torch.clamp_max(max_norm / (norm + 1e-6), 1.0)
-    for gradient in gradients:
-        gradient.mul_(factor)
+    norms = torch.stack(torch._foreach_norm(gradients))  # all in one call, as the scaling below
+    norm = whole(norms.square().sum().sqrt())  # in one process it is
+    torch._foreach_mul_(gradients, torch.clamp_max(max_norm / (norm + 1e-6), 1.0))
     return norm

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Module, Parameter, ParameterDict
 
 from transformer.components.embedding import Embedding, Unembedding
 from transformer.learning.implementation import Namespace
@@ -257,6 +257,29 @@ def _resume_foreign(n: Namespace) -> Any:
     except ValueError:
         return "refused"
     return "taken"
+
+
+@probe("resume", "an entry of another shape than its parameter", "set_optimizer_entries")
+def _resume_shape(n: Namespace) -> Any:
+    model = Bigram()
+    name = next(name for name, _ in model.named_parameters())
+    try:
+        n.set_optimizer_entries(model, _adam(model), {f"{name}/exp_avg": torch.zeros(3)})
+    except ValueError:
+        return "refused"
+    return "taken"
+
+
+@probe("resume", "two parameters of one shape", *_BOTH)
+def _resume_alike(n: Namespace) -> Any:
+    old, new = (ParameterDict({name: Parameter(torch.zeros(3)) for name in "ab"}) for _ in "12")
+    before, after = _adam(old), _adam(new)
+    old["a"].grad, old["b"].grad = normal(3, seed=1).float(), normal(3, seed=2).float()
+    before.step()
+    n.set_optimizer_entries(new, after, n.optimizer_entries(old, before))
+    new["a"].grad, new["b"].grad = torch.ones(3), torch.ones(3)
+    after.step()
+    return _parameters(new)
 
 
 @probe("resume", "random numbers after a stop", "random_states", "set_random_states")

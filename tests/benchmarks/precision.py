@@ -1,0 +1,66 @@
+"""What bf16 costs in quality: the default recipe's validation loss in bf16 and in float32.
+
+    python -m tests.benchmarks.precision --json FILE
+
+Both precisions train from the same seed on the same batches, so a pair of runs differs by rounding
+alone; the seeds show how much else moves the loss. A row is written as soon as its run ends. The
+whole takes six runs of a few minutes each on one CPU thread.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+from tests.benchmarks.data_rows import Row, write
+from transformer.training.config import PrecisionName, TrainConfig
+from transformer.training.job import execute, prepare
+from transformer.training.meter import Record
+
+PRECISIONS: tuple[PrecisionName, ...] = ("float32", "bf16")
+
+
+def run(config: TrainConfig) -> Row:
+    """Return the loss on the whole validation split, in nats, and the CPU time in seconds."""
+    losses: list[float] = []
+
+    def keep(record: Record) -> None:
+        if "validation_loss" in record:
+            losses.append(record["validation_loss"])
+
+    started = time.process_time()
+    execute(prepare(config), keep)
+    return {
+        "seed": config.seed,
+        "precision": config.precision,
+        "validation_loss": losses[-1],
+        "cpu_seconds": time.process_time() - started,
+    }
+
+
+def main() -> None:
+    """Train, print a row for each run, and write the rows where `--json` says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where to write the rows")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=TrainConfig().max_steps)
+    options = parser.parse_args()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(options.seeds):
+            for precision in PRECISIONS:
+                config = TrainConfig(max_steps=options.steps, device="cpu", runs=Path(folder))
+                rows.append(run(replace(config, seed=seed, precision=precision)))
+                print(rows[-1], flush=True)
+                write(rows, options.json)
+    full, half = (
+        mean(float(row["validation_loss"]) for row in rows if row["precision"] == precision)
+        for precision in PRECISIONS
+    )
+    print(f"bf16 {half:.4f} - float32 {full:.4f} = {half - full:+.4f} nats, {options.seeds} seeds")
+
+
+if __name__ == "__main__":
+    main()
