@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
+import pooch
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from transformer.data import huggingface
 from transformer.data.labelled import LabelledTexts, find_labelled
 
 REVIEWS = [("a dull film", "bad"), ("fine,\nand long", "good"), ("worse", "bad"), ("ok", "good")]
@@ -60,7 +60,7 @@ def test_the_name_imdb_is_the_reviews_of_the_hub(
 ) -> None:
     columns = {"text": ["a dull film", "fine"], "label": [0, 1]}
     Dataset.from_dict(columns).to_parquet(str(tmp_path / "imdb" / "train-0.parquet"))
-    monkeypatch.setattr(huggingface.pooch, "os_cache", lambda _: tmp_path)
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
     found = find_labelled("imdb")
     assert found.classes == ("negative", "positive")
     assert [tuple(review) for review in found] == [("a dull film", 0), ("fine", 1)]

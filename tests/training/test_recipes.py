@@ -123,8 +123,8 @@ def test_berts_recipes_keep_what_they_say_is_the_papers(name: str) -> None:
     assert config.optimizer.weight_decay == 0.01
     assert (config.schedule.name, config.schedule.min_factor) == ("linear", 0)
     assert config.tokenizer == "wordpiece"
-    kept = ("activation", "mlp", "norm", "norm_position", "norm_eps", "position", "bias")
-    kept += ("unembedding_bias", "tied", "init_std")
+    kept = ["activation", "mlp", "norm", "norm_position", "norm_eps", "position", "bias"]
+    kept += ["unembedding_bias", "tied", "init_std"]
     base = BERT_PRESETS["bert-base"]
     for field in kept:
         assert getattr(config.model, field) == getattr(base, field), field

@@ -211,9 +211,10 @@ def least_loss(chain: MarkovChain, run: Path) -> float:
     def told(seen: int, chosen: bool) -> Float[np.ndarray, " d_vocab"]:
         """Return the chance of seeing this, and of being chosen or whatever, by token."""
         same = np.array([float(seen == one) for one in ids])
-        fates = P_MASKED * (seen == special.mask) + P_RANDOM / n_ordinary * (seen != special.mask)
-        fates = fates + (1 - P_MASKED - P_RANDOM) * same
-        return fates if chosen else P_CHOSEN * fates + (1 - P_CHOSEN) * same
+        anyway = P_MASKED if seen == special.mask else P_RANDOM / n_ordinary
+        fates: np.ndarray = anyway + (1 - P_MASKED - P_RANDOM) * same
+        whether: np.ndarray = P_CHOSEN * fates + (1 - P_CHOSEN) * same
+        return fates if chosen else whether
 
     for batch in task.validation.in_order(1):
         read, answers, chosen = (row[0, 1:-1].tolist() for row in batch)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.amp.grad_scaler import GradScaler
 
-from transformer.components.loss import next_token_loss
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.training import objective, update
@@ -76,6 +75,13 @@ def test_fp16_learns_a_batch() -> None:
     assert losses[-1] < 0.1 < 2 < losses[0]
 
 
+class TenMillionth(objective.NextToken):
+    """The next token, at a ten-millionth of the price."""
+
+    def loss(self, logits: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        return super().loss(logits, batch) / 1e7
+
+
 @pytest.mark.house
 def test_small_gradients_are_learned_from_with_a_scale_and_lost_without() -> None:
     counting = (torch.arange(7) + torch.arange(5)[:, None]) % 13
@@ -93,7 +99,7 @@ def test_small_gradients_are_learned_from_with_a_scale_and_lost_without() -> Non
                 counting,
                 clip_norm=1.0,
                 scaler=GradScaler("cpu", init_scale=scale),
-                loss_of=lambda logits, tokens: next_token_loss(logits, tokens) / 1e7,
+                objective=TenMillionth(),
             )
         final[scale] = 1e7 * metrics.loss.item()
         assert torch.equal(weights(model), before) == (scale == 1.0)
