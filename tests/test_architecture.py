@@ -21,12 +21,14 @@ FILES = {str(file.relative_to(PACKAGE)): file for file in sorted(PACKAGE.rglob("
 COMPUTES = ("components/", "models/", "activations/", "circuits/")
 MATHS = {name: file for name, file in FILES.items() if name.startswith(COMPUTES)}
 
-MIDDLE = {"components", "config", "tokenizers", "models", "activations", "circuits", "sampling"}
+FIRST = {"whole", "config", "components", "tokenizers"}
+MIDDLE = FIRST | {"models", "activations", "circuits", "sampling"}
 MAY_IMPORT: dict[str, set[str]] = {
     "components": set(),
-    "config": set(),
-    "tokenizers": set(),
-    "data": {"tokenizers"},
+    "whole": set(),
+    "config": {"whole"},
+    "tokenizers": {"whole"},
+    "data": {"tokenizers", "whole"},
     "models": {"components", "config"},
     "activations": {"components", "config", "models"},
     "circuits": {"components", "config", "models", "activations"},

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 
+from tests import browser
 from transformer.learning import bank
 from transformer.learning.exercises import CHAPTERS, EXERCISES
 
@@ -166,6 +169,61 @@ def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site
         assert '<div class="table-wrapper' not in page, file
         assert 'role="heading">' not in page, file
         assert not re.search(r"<dl>\s*<dd>", page), file
+
+
+# In a browser
+
+
+PHONE = 390  # pixels
+IN_LIGHT_TOO = {"index.html", "chapters/06_attention.html", "api/components.html"}
+
+
+@slow
+@pytest.mark.browser
+def test_no_page_is_wider_than_a_phone(site: Path, pages: dict[Path, Page]) -> None:
+    wide = {}
+    with browser.started() as chromium:
+        page = chromium.new_page(viewport={"width": PHONE, "height": 800})
+        for file in pages:
+            page.goto(file.as_uri())
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > PHONE:
+                wide[str(file.relative_to(site))] = width
+        page.set_content('<p style="width: 500px">too wide</p>')  # the control
+        assert page.evaluate("document.documentElement.scrollWidth") > PHONE
+    assert wide == {}
+
+
+def serious(found: list[dict[str, Any]]) -> list[str]:
+    """Return what axe calls serious or critical, and where it is."""
+    return [
+        f"{one['id']}: {one['nodes'][0]['html']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@slow
+@pytest.mark.browser
+def test_axe_finds_no_serious_fault_on_any_page(site: Path, pages: dict[Path, Page]) -> None:
+    pytest.importorskip("axe_playwright_python", reason="it carries axe-core, which looks")
+    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    run = "async () => (await axe.run({preload: false})).violations"
+    faults = {}
+    with browser.started() as chromium:
+        page = chromium.new_page(viewport={"width": PHONE, "height": 800})
+        for file in pages:
+            name = file.relative_to(site).as_posix()
+            for dark in (True, False) if name in IN_LIGHT_TOO else (True,):
+                page.emulate_media(color_scheme="dark" if dark else "light")
+                page.goto(file.as_uri())
+                page.evaluate(axe)
+                if found := serious(page.evaluate(run)):
+                    faults[name, dark] = found
+        page.set_content('<html lang="en"><main><h1>a</h1><img src="data:,"></main></html>')
+        page.evaluate(axe)
+        assert serious(page.evaluate(run))  # the control: a picture without words
+    assert faults == {}
 
 
 # Negative control: what the checks above look for is found where it is

@@ -85,6 +85,7 @@ from .models.bert import ClassifierBERT as ClassifierBERT
 from .models.bert import MaskedLanguageBERT as MaskedLanguageBERT
 from .models.cost import model_cost as model_cost
 from .models.encoder_decoder import ENCODER_DECODER_PRESETS as ENCODER_DECODER_PRESETS
+from .models.encoder_decoder import DecoderCache as DecoderCache
 from .models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from .models.gpt import GPT as GPT
 from .models.packed import pack_weights as pack_weights
@@ -97,6 +98,7 @@ from .pretrained.sentence import sentence_embedding as sentence_embedding
 from .pretrained.smollm2 import smollm2_file as smollm2_file
 from .sampling.beam import Hypothesis as Hypothesis
 from .sampling.beam import beam_search as beam_search
+from .sampling.beam import beam_search_each as beam_search_each
 from .sampling.filters import apply_temperature as apply_temperature
 from .sampling.filters import forbid_repeated_ngrams as forbid_repeated_ngrams
 from .sampling.filters import keep_min_p as keep_min_p
@@ -110,6 +112,8 @@ from .sampling.generate import generate as generate
 from .sampling.options import Sampling as Sampling
 from .sampling.sample import Drawn as Drawn
 from .sampling.sample import sample as sample
+from .sampling.sample import sample_each as sample_each
+from .sampling.targets import GrowingTargets as GrowingTargets
 from .sampling.text import Completion as Completion
 from .sampling.text import complete as complete
 from .sampling.text import continue_text as continue_text

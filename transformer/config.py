@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 
 import yaml
 
+from transformer.whole import write_whole
+
 ActivationName = Literal["relu", "gelu", "gelu_tanh", "silu"]
 MLPKind = Literal["plain", "gated"]
 NormKind = Literal["layer", "rms"]
@@ -114,10 +116,7 @@ class TransformerConfig:
 
     def to_yaml(self, path: str | Path) -> None:
         """Write every field to `path`; the file is replaced whole or not at all."""
-        target = Path(path)
-        aside = target.with_name(target.name + ".part")
-        aside.write_text(yaml.safe_dump(asdict(self), sort_keys=False), encoding="utf-8")
-        aside.replace(target)
+        write_whole(path, yaml.safe_dump(asdict(self), sort_keys=False))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "TransformerConfig":

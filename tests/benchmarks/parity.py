@@ -1,12 +1,14 @@
 """How near our models' outputs are to Hugging Face's: `python -m tests.benchmarks.parity`.
 
 For each family and precision the largest absolute difference over all real tokens, for random
-weights, biases and scales; with `--json FILE` the rows are also written there.
+weights, biases and scales, and the versions; with `--json FILE` the rows are also written there.
 """
 
 import argparse
 import json
 import tempfile
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -39,6 +41,8 @@ def main() -> None:
     print("| model | of transformers | float32 | float64 |\n|---|---|---|---|")
     for row in measured:
         print(f"| {row['model']} | {row['theirs']} | {row['float32']:.0e} | {row['float64']:.0e} |")
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
+    print(f"\n{date.today()}, {packages}")
     if options.json is not None:
         options.json.write_text(json.dumps(measured, indent=1), encoding="utf-8")
 

@@ -8,16 +8,19 @@ every other round backwards. A ratio is of speeds: 2 is twice as many tokens a s
 reference. nanoGPT, which has no cache, is measured where a checkout of it is named; so it is the
 reference of 1.00 that others' numbers are given in.
 
-`position 1,024` is the cost of a token behind 1,008 to 1,024 others over that behind 16 to 32;
-above 1 is dearer. It is measured within one text, so that both see the same machine.
+`position 1,024` is the cost of a token at the positions up to 1,024 over that behind a prompt of
+16; above 1 is dearer. The two texts are written in turns, token by token, and of each the median
+counts, so that both see the same machine.
 """
 
 import argparse
 import importlib
+import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,7 +31,7 @@ from transformer.config import TransformerConfig, preset
 from transformer.models.gpt import GPT
 from transformer.models.packed import pack_weights
 from transformer.sampling.options import Sampling
-from transformer.sampling.sample import sample
+from transformer.sampling.sample import Drawn, sample
 
 PROMPT, N_NEW = 16, 128
 GREEDY = Sampling(temperature=0.0)
@@ -124,23 +127,30 @@ def speeds(size: str, seconds: dict[str, list[float]]) -> list[Row]:
     ]
 
 
-def late_and_early(model: GPT, n: int = 16) -> tuple[float, float]:
-    """Return the CPU seconds of the last n tokens up to n_ctx and of n behind the prompt."""
-    taken, last = [], time.process_time()
-    prompt = list(range(PROMPT))
-    for _ in sample(model, [prompt], n_new=model.config.n_ctx - PROMPT, sampling=GREEDY):
-        taken.append(time.process_time() - last)
-        last = time.process_time()
-    return sum(taken[-n:]), sum(taken[1 : n + 1])
+def begun(model: GPT, n_prompt: int) -> Iterator[list[Drawn]]:
+    """Return a text that goes on to n_ctx; its prompt is computed already."""
+    n_new = model.config.n_ctx - n_prompt
+    text = sample(model, [list(range(n_prompt))], n_new=n_new, sampling=GREEDY)
+    next(text)
+    return text
+
+
+def late_and_early(model: GPT, n: int = 32) -> tuple[float, float]:
+    """Return the CPU seconds of a token among the last n up to n_ctx and of one behind PROMPT."""
+    texts = (begun(model, model.config.n_ctx - n - 1), begun(model, PROMPT))
+    taken: tuple[list[float], list[float]] = ([], [])
+    for turn in range(n):
+        for which in ((0, 1), (1, 0))[turn % 2]:
+            taken[which].append(cpu_seconds(partial(next, texts[which])))
+    late, early = taken
+    return statistics.median(late), statistics.median(early)
 
 
 def positions(size: str, config: TransformerConfig, rounds: int) -> list[Row]:
     """Return the row of how much dearer a token is at the end of the context."""
     packed = pack_weights(GPT(config).eval())
     pairs = [late_and_early(packed) for _ in range(rounds)]
-    return [
-        row(f"position 1,024, {size}", "ours, packed", "position 16", pairs, unit="s/16 tokens")
-    ]
+    return [row(f"position 1,024, {size}", "ours, packed", "position 16", pairs, unit="s/token")]
 
 
 def main() -> None:

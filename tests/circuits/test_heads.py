@@ -76,6 +76,13 @@ def test_scores_are_means_over_rows_and_each_head_has_its_own() -> None:
     assert duplicate_token_score(pattern, tokens).shape == (2,)
 
 
+def test_each_query_counts_alike_however_many_there_are_in_its_row() -> None:
+    """Of ROW three queries have an earlier place of their token, of the second row one."""
+    tokens = torch.cat([ROW, torch.tensor([[0, 1, 2, 3, 4, 6, 6]])])
+    looks = torch.cat([one_hot([0] * 7), one_hot([0, 0, 0, 0, 0, 0, 5])])
+    assert duplicate_token_score(looks, tokens).item() == pytest.approx((1 + 0 + 1 + 1) / 4)
+
+
 def test_without_a_repetition_there_is_nothing_to_average() -> None:
     assert induction_score(one_hot([0] * 7), torch.arange(POS)[None]).isnan().all()
 

@@ -149,9 +149,9 @@ def test_beams_are_printed_with_their_score_the_best_first(
     printed = said_by(
         capsys, run, "--prompt", "the", "--tokens", "4", "--beams", "3", "--samples", "2"
     )
-    found = beam_search(
-        load_model_files(tmp_path / "run")[0], tokenizer.encode("the"), n_new=4, n_beams=3
-    )
+    model, _ = load_model_files(tmp_path / "run")
+    assert isinstance(model, GPT)
+    [found] = beam_search(model, [tokenizer.encode("the")], n_new=4, n_beams=3)
     expected = [
         line
         for place, one in enumerate(found[:2], start=1)

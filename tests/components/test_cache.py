@@ -80,6 +80,21 @@ def test_rows_leave_change_places_and_go_on_twice(rows: list[int]) -> None:
 # Oracle: attention over the whole, without a cache
 
 
+@pytest.mark.parametrize("n_source", [5, 1])
+@pytest.mark.parametrize("path", ["explicit", "fused"])
+def test_of_a_source_keys_and_values_are_computed_once(path: AttentionPath, n_source: int) -> None:
+    cross, cache = make(path=path, causal=False), KeyValueCache()
+    x = torch.randn(BATCH, POS, D_MODEL, dtype=torch.float64)
+    source = torch.randn(BATCH, n_source, D_MODEL, dtype=torch.float64)
+    mask = torch.rand(BATCH, N_HEADS, POS, n_source) < 0.6
+    whole = cross(x, mask, source=source)
+    first = cross(x[:, :3], mask[:, :, :3], None, cache, source=source)
+    assert cache.length == n_source
+    rest = cross(x[:, 3:], mask[:, :, 3:], None, cache, source=source[:, :0])
+    assert cache.length == n_source
+    torch.testing.assert_close(torch.cat([first, rest], dim=1), whole)
+
+
 @pytest.mark.parametrize("sizes", CHUNKS)
 @pytest.mark.parametrize("rotary", [False, True])
 @pytest.mark.parametrize("path", ["explicit", "fused"])

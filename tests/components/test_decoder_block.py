@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from transformer.components.cache import KeyValueCache
 from transformer.components.decoder_block import PostNormDecoderBlock, PreNormDecoderBlock
 from transformer.components.dropout import Dropout
 
@@ -20,11 +21,18 @@ class Part(Module):
         super().__init__()
         self.do = do
         self.given: list[Tensor | None] = []
+        self.cache: KeyValueCache | None = None
 
     def forward(
-        self, x: Tensor, mask: Tensor | None = None, source: Tensor | None = None
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        source: Tensor | None = None,
     ) -> Tensor:
-        self.given = [mask, source]
+        assert positions is None
+        self.given, self.cache = [mask, source], cache
         return self.do(x if source is None else x + source.sum(1, keepdim=True))
 
 
@@ -77,6 +85,21 @@ def test_each_attention_gets_its_own_mask(block_class: type[Module]) -> None:
     assert attention.given[1] is None
     assert cross_attention.given[0] is source_mask
     assert cross_attention.given[1] is source
+
+
+@pytest.mark.parametrize("block_class", [PreNormDecoderBlock, PostNormDecoderBlock])
+def test_each_attention_gets_its_own_cache_if_there_are_any(block_class: type[Module]) -> None:
+    given = parts()
+    block = block_class(**given, dropout=Dropout(p=0.0))
+    attention, cross_attention = given["attention"], given["cross_attention"]
+    assert isinstance(attention, Part)
+    assert isinstance(cross_attention, Part)
+    block(*streams())
+    assert attention.cache is cross_attention.cache is None
+    of_target, of_source = KeyValueCache(), KeyValueCache()
+    block(*streams(), None, None, of_target, of_source)
+    assert attention.cache is of_target
+    assert cross_attention.cache is of_source
 
 
 @pytest.mark.parametrize("block_class", [PreNormDecoderBlock, PostNormDecoderBlock])

@@ -111,6 +111,21 @@ def test_a_single_token_has_nothing_before_it_to_be_forecast_from() -> None:
         next_token_loss(torch.zeros(2, 1, 3), torch.zeros(2, 1, dtype=torch.long))
 
 
+@pytest.mark.parametrize("padded", [False, True])
+def test_the_logits_of_the_last_token_may_be_left_out(padded: bool) -> None:
+    logits, tokens = torch.randn(3, 5, D_VOCAB), torch.randint(D_VOCAB, (3, 5))
+    real = torch.arange(5) < torch.tensor([[5], [2], [3]]) if padded else None
+    without = next_token_loss(logits[:, :-1], tokens, real)
+    assert without.item() == next_token_loss(logits, tokens, real).item()
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("forecasts", [3, 6])
+def test_logits_at_too_few_or_too_many_positions_are_refused(forecasts: int) -> None:
+    with pytest.raises(ValueError, match=f"5 tokens takes logits at 4 .*; got {forecasts}"):
+        next_token_loss(torch.zeros(2, forecasts, 3), torch.zeros(2, 5, dtype=torch.long))
+
+
 # Oracle
 
 

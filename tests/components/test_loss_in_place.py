@@ -23,7 +23,7 @@ def chunks_that_do_not_divide_the_positions(monkeypatch: pytest.MonkeyPatch) -> 
 def random_case(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
     resid = torch.randn(BATCH, POS, D_MODEL, dtype=dtype, requires_grad=True)
     W_U = torch.randn(D_MODEL, D_VOCAB, dtype=dtype, requires_grad=True)
-    return resid, W_U, torch.randint(D_VOCAB, (BATCH, POS))
+    return resid, W_U, torch.randint(D_VOCAB, (BATCH, POS + 1))
 
 
 # Contract
@@ -45,9 +45,11 @@ def test_logits_that_their_maker_still_needs_are_refused() -> None:
         loss.backward()  # type: ignore[no-untyped-call]
 
 
-def test_one_position_is_an_error() -> None:
-    with pytest.raises(ValueError, match="at least 2 positions, got 1"):
-        next_token_loss_in_place(torch.zeros(2, 1, 3), torch.zeros(2, 1, dtype=torch.long))
+@pytest.mark.parametrize("n_tokens", [POS, POS + 2])
+def test_logits_of_every_token_but_the_last_are_asked_for(n_tokens: int) -> None:
+    logits, tokens = torch.zeros(2, POS, 3), torch.zeros(2, n_tokens, dtype=torch.long)
+    with pytest.raises(ValueError, match=f"{n_tokens} tokens .* one position less, got 7"):
+        next_token_loss_in_place(logits, tokens)
 
 
 class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -71,9 +73,9 @@ def test_no_second_tensor_of_the_logits_size_is_made_and_by_the_plain_loss_there
     made = {}
     for loss_of in (next_token_loss, next_token_loss_in_place):
         logits = torch.randn(BATCH, POS, D_VOCAB, requires_grad=True)
-        tokens = torch.randint(D_VOCAB, (BATCH, POS))
+        tokens = torch.randint(D_VOCAB, (BATCH, POS + 1))
         copy = logits * 1.0  # no leaf: as a model makes them
-        with Largest(BATCH * (POS - 1) * D_VOCAB) as largest:
+        with Largest(BATCH * POS * D_VOCAB) as largest:
             loss = loss_of(copy, tokens)
             torch.autograd.grad(loss, copy)
         made[loss_of] = largest.made
@@ -103,7 +105,7 @@ def test_logits_in_bf16_are_summed_in_float32() -> None:
 
 
 def test_a_gradient_that_fp16_would_round_to_zero_survives_with_a_scale() -> None:
-    # 3 x 6 targets: without the scale each entry is at most 1/18; with 4,096 rows it would vanish.
+    # 3 x 7 targets: without the scale each entry is at most 1/21; with 4,096 rows it would vanish.
     resid, W_U, tokens = random_case(torch.float32)
     logits = (resid @ W_U).half().detach().requires_grad_()
     mine = logits * 1.0
@@ -112,4 +114,4 @@ def test_a_gradient_that_fp16_would_round_to_zero_survives_with_a_scale() -> Non
     plain = logits.detach().float().requires_grad_()
     (expected,) = torch.autograd.grad(scale * next_token_loss(plain, tokens), plain)
     # fp16 keeps 11 bits: softmax and the product with the scale round once each.
-    torch.testing.assert_close(got.float(), expected, rtol=2**-9, atol=scale / 18 * 2**-11)
+    torch.testing.assert_close(got.float(), expected, rtol=2**-9, atol=scale / 21 * 2**-11)

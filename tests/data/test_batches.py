@@ -11,7 +11,7 @@ from transformer.data.batches import Batches, RandomBatches, SequentialBatches, 
 from transformer.data.windows import TokenWindows
 
 KINDS = [RandomBatches, SequentialBatches, ShuffledBatches]
-WINDOWS = TokenWindows(torch.arange(101), n_ctx=7)
+WINDOWS = TokenWindows(torch.arange(101), n_ctx=6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,7 +57,7 @@ def test_the_same_seed_draws_the_same_batches_and_another_seed_others() -> None:
 
 
 def test_random_batches_are_runs_of_the_text_and_reach_both_its_ends() -> None:
-    windows = TokenWindows(torch.arange(7), n_ctx=3)
+    windows = TokenWindows(torch.arange(7), n_ctx=2)
     batch = RandomBatches(windows, batch_size=500, steps=1)[0]
     assert batch.shape == (500, 3)
     assert torch.equal(batch - batch[:, :1], torch.arange(3).expand(500, 3))
@@ -74,14 +74,14 @@ def test_random_batches_of_different_steps_differ() -> None:
 
 @given(
     n_tokens=st.integers(2, 40),
-    n_ctx=st.integers(2, 13),
+    n_ctx=st.integers(1, 12),
     batch_size=st.integers(1, 5),
     shuffled=st.booleans(),
 )
 def test_in_a_round_every_target_comes_once_but_for_a_rest_shorter_than_a_window(
     n_tokens: int, n_ctx: int, batch_size: int, shuffled: bool
 ) -> None:
-    windows = TokenWindows(torch.arange(max(n_tokens, n_ctx)), n_ctx=n_ctx)
+    windows = TokenWindows(torch.arange(max(n_tokens, n_ctx + 1)), n_ctx=n_ctx)
     kind = ShuffledBatches if shuffled else SequentialBatches
     # As many steps as rows in a round: batch_size rounds, and batches that span two.
     per_round = kind(windows, batch_size=1, steps=1).per_round
@@ -89,8 +89,8 @@ def test_in_a_round_every_target_comes_once_but_for_a_rest_shorter_than_a_window
     rows = torch.cat(list(batches))
     for one_round in torch.split(rows, per_round):
         targets = one_round[:, 1:].flatten().sort().values.tolist()
-        assert targets == list(range(1, 1 + per_round * (n_ctx - 1)))
-        assert len(windows.tokens) - 1 - len(targets) < n_ctx - 1
+        assert targets == list(range(1, 1 + per_round * n_ctx))
+        assert len(windows.tokens) - 1 - len(targets) < n_ctx
         if not shuffled:
             assert one_round[:, 1:].flatten().tolist() == targets
 

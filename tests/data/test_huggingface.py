@@ -10,11 +10,11 @@ import pytest
 from transformer.data.huggingface import (
     IMDB,
     HuggingFaceTexts,
-    LabelledText,
     OpenWebText,
     Pile10k,
     load,
 )
+from transformer.data.labelled import LabelledText
 
 TEXTS = ["first", "zweiter é\n", ""]
 

@@ -43,6 +43,14 @@ def test_15_percent_are_chosen_and_they_fall_80_10_10() -> None:
         assert likely((others == token).sum(), n_chosen, 0.1 / ORDINARY)
 
 
+@pytest.mark.parametrize("p_chosen", [0.0, 0.4, 1.0])
+def test_another_share_is_chosen_where_it_is_asked_for(p_chosen: float) -> None:
+    tokens = torch.full((97, 211), 50)
+    chosen = mask_tokens(tokens, mask_token=MASK, d_vocab=D_VOCAB, p_chosen=p_chosen).chosen
+    n = tokens.numel()
+    assert likely(chosen.sum(), n, p_chosen) or int(chosen.sum()) == n * p_chosen
+
+
 def test_special_tokens_are_never_chosen_and_never_put_in() -> None:
     tokens = torch.randint(D_VOCAB, (97, 211))
     inputs, _, chosen = masked(tokens)

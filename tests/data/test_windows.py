@@ -13,7 +13,7 @@ from transformer.data.windows import TokenWindows, tokens_in
 
 
 def test_window_i_begins_at_token_i() -> None:
-    windows = TokenWindows(torch.arange(10, 17), n_ctx=3)
+    windows = TokenWindows(torch.arange(10, 17), n_ctx=2)
     assert len(windows) == 5
     assert windows[0].tolist() == [10, 11, 12]
     assert windows[4].tolist() == windows[-1].tolist() == [14, 15, 16]
@@ -22,25 +22,25 @@ def test_window_i_begins_at_token_i() -> None:
         windows[5]
 
 
-@given(n_tokens=st.integers(2, 60), n_ctx=st.integers(2, 13), batch_size=st.integers(1, 5))
+@given(n_tokens=st.integers(2, 60), n_ctx=st.integers(1, 12), batch_size=st.integers(1, 5))
 def test_in_order_every_token_but_the_first_is_a_target_once(
     n_tokens: int, n_ctx: int, batch_size: int
 ) -> None:
-    n_tokens = max(n_tokens, n_ctx)
+    n_tokens = max(n_tokens, n_ctx + 1)
     windows = TokenWindows(torch.arange(n_tokens), n_ctx=n_ctx)
     targets: list[int] = []
     for batch in windows.in_order(batch_size):
         assert batch.shape[0] <= batch_size
-        assert batch.shape[1] <= n_ctx
+        assert batch.shape[1] <= n_ctx + 1
         targets += batch[:, 1:].flatten().tolist()
     assert targets == list(range(1, n_tokens))
 
 
 def test_a_text_shorter_than_a_window_and_a_window_without_a_target_are_refused() -> None:
-    with pytest.raises(ValueError, match="n_ctx = 5 tokens and the text has 4"):
-        TokenWindows(torch.arange(4), n_ctx=5)
-    with pytest.raises(ValueError, match=r"at least n_ctx = 2 tokens, .* got 1"):
-        TokenWindows(torch.arange(4), n_ctx=1)
+    with pytest.raises(ValueError, match=r"n_ctx \+ 1 = 5 tokens and the text has 4"):
+        TokenWindows(torch.arange(4), n_ctx=4)
+    with pytest.raises(ValueError, match=r"at least n_ctx = 1 token .* got 0"):
+        TokenWindows(torch.arange(4), n_ctx=0)
 
 
 @pytest.mark.parametrize("d_vocab", [17, 70_001])
@@ -52,8 +52,8 @@ def test_windows_of_a_file_are_those_of_the_same_tokens_in_memory(
     path = tmp_path / "tokens"
     with TokenFileWriter(path, d_vocab=d_vocab, vocabulary=bytes(32), end_of_text=None) as writer:
         writer.write(tokens.numpy())
-    on_disk = TokenWindows(tokens_in(TokenFile.open(path)), n_ctx=7)
-    in_memory = TokenWindows(tokens, n_ctx=7)
+    on_disk = TokenWindows(tokens_in(TokenFile.open(path)), n_ctx=6)
+    in_memory = TokenWindows(tokens, n_ctx=6)
     assert on_disk.tokens.element_size() == (2 if d_vocab == 17 else 4)
     assert on_disk.d_vocab == in_memory.d_vocab == d_vocab
     assert torch.equal(on_disk[5], in_memory[5])

@@ -65,6 +65,20 @@ def test_more_than_n_ctx_tokens_are_refused_with_both_numbers_and_a_way_out(
         make_gpt(position=position)(torch.zeros(BATCH, 14, dtype=torch.long))
 
 
+def test_the_logits_of_the_last_positions_can_be_had_alone() -> None:
+    model, tokens = make_gpt(), random_tokens()
+    positions: list[int] = []
+    model.unembedding.register_forward_pre_hook(
+        lambda _, given: positions.append(given[0].shape[1])
+    )
+    whole = model(tokens)
+    for n in (1, 3, POS, POS + 2):
+        torch.testing.assert_close(model(tokens, n_logits=n), whole[:, -n:])
+    assert positions == [POS, 1, 3, POS, POS], "logits are computed that nobody asked for"
+    with pytest.raises(ValueError, match="n_logits must be at least 1, or None for all, got 0"):
+        model(tokens, n_logits=0)
+
+
 @pytest.mark.parametrize("attention_path", ["explicit", "fused"])
 def test_no_token_at_all_is_refused_on_both_paths(attention_path: AttentionPath) -> None:
     with pytest.raises(ValueError, match=r"made for 1 to n_ctx = 13 positions, got 0"):

@@ -14,6 +14,7 @@ from torch.nn import Module, Parameter
 from tests.pretrained.support import TOKENIZERS, assert_same, bert, gpt2, llama
 from transformer.models.bert import BERT
 from transformer.models.gpt import GPT
+from transformer.pretrained.family import config_of
 from transformer.pretrained.load import load_model, load_pretrained, save_pretrained
 from transformer.pretrained.tokenizer import save_tokenizer
 from transformer.tokenizers import ByteTokenizer, Tokenizer
@@ -50,6 +51,48 @@ def test_what_is_saved_comes_back_to_the_last_bit(make: Make, folder: Path) -> N
     assert_same(back, model)
     tokens = torch.randint(101, (2, 7))
     assert torch.equal(back(tokens), model(tokens))
+
+
+@pytest.mark.parametrize(
+    ("make", "changes"),
+    [
+        (gpt2, {"tied": False}),
+        (llama, {"position_base": 77.0, "tied": True, "d_head": 4}),
+        (llama, {"n_kv_heads": None, "bias": True}),
+        (bert, {"n_segments": 3, "position_offset": 0}),
+        (bert, {"n_segments": 1, "position_offset": 2}),
+    ],
+    ids=["GPT-2", "LLaMA", "LLaMA with biases", "BERT", "RoBERTa"],
+)
+def test_every_choice_of_the_config_comes_back(
+    make: Make, changes: dict[str, Any], folder: Path
+) -> None:
+    model = make(norm_eps=0.5, activation="relu", n_ctx=19, d_mlp=59, **changes)
+    save_pretrained(model, folder)
+    assert config_of(load_pretrained(folder)) == config_of(model)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 77.0}}, None),
+        ({"rope_theta": 77.0}, None),
+        ({"rope_theta": 77.0, "rope_scaling": {"type": "linear", "factor": 2.0}}, "'linear'"),
+    ],
+    ids=["new", "old", "old, scaled"],
+)
+def test_rotarys_base_is_read_where_new_files_and_where_old_ones_have_it(
+    settings: dict[str, Any], said: str | None, folder: Path
+) -> None:
+    saved(folder, llama())
+    written = json.loads((folder / "config.json").read_text())
+    del written["rope_theta"]
+    (folder / "config.json").write_text(json.dumps(written | settings))
+    if said is None:
+        assert config_of(load_pretrained(folder)).position_base == 77.0
+    else:
+        with pytest.raises(ValueError, match=said):
+            load_pretrained(folder)
 
 
 def test_every_tensor_is_accounted_for(folder: Path) -> None:

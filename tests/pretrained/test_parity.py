@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,12 +10,22 @@ from safetensors.torch import load_file
 from torch.nn import Module
 
 from tests.pretrained.support import TEXT, TOKENIZERS, bert, gpt2, llama
-from tests.pretrained.theirs import CASES, Case, both, hugging_face, inputs, parity
+from tests.pretrained.theirs import (
+    BERT,
+    CASES,
+    GPT2,
+    LLAMA,
+    Case,
+    both,
+    hugging_face,
+    inputs,
+    parity,
+)
 from tests.support import minimise, randomise
 from transformer.components.loss import next_token_loss
 from transformer.config import TransformerConfig, preset
 from transformer.models.gpt import GPT
-from transformer.pretrained.load import load_model, load_pretrained, save_pretrained
+from transformer.pretrained.load import FAMILIES, load_model, load_pretrained, save_pretrained
 from transformer.sampling.generate import generate
 from transformer.tokenizers import FastByteBPETokenizer, Tokenizer
 from transformer.training.model_files import save_model_files
@@ -53,6 +64,38 @@ def test_what_is_saved_is_what_was_loaded_and_transformers_reads_it(
         torch.testing.assert_close(tensor, original[name].double(), msg=name)
     for name in case.settings.keys() - {"num_labels", "pad_token_id"}:  # ours may have neither
         assert getattr(back.config, name) == getattr(theirs.config, name), name
+
+
+@pytest.mark.parametrize(
+    ("family", "theirs", "sizes", "names"),
+    [
+        ("gpt2", "GPT2Config", GPT2, "layer_norm_epsilon activation_function n_inner"),
+        ("gpt2", "GPT2Config", GPT2, "tie_word_embeddings"),
+        ("llama", "LlamaConfig", LLAMA, "rms_norm_eps hidden_act max_position_embeddings"),
+        ("llama", "LlamaConfig", LLAMA, "attention_bias mlp_bias num_key_value_heads"),
+        ("llama", "LlamaConfig", LLAMA, "tie_word_embeddings rope_parameters"),
+        ("bert", "BertConfig", BERT, "layer_norm_eps hidden_act type_vocab_size"),
+        (
+            "roberta",
+            "RobertaConfig",
+            BERT,
+            "layer_norm_eps hidden_act type_vocab_size pad_token_id",
+        ),
+    ],
+)
+def test_a_setting_that_a_file_leaves_out_is_transformers_default(
+    family: str, theirs: str, sizes: dict[str, Any], names: str
+) -> None:
+    default = getattr(hugging_face(), theirs)()
+    read = FAMILIES[family].read_config
+    for name in names.split():
+        without = {key: value for key, value in sizes.items() if key != name}
+        without |= {"model_type": family, "num_attention_heads": sizes.get("num_attention_heads")}
+        if name == "num_key_value_heads":  # that of the queries
+            expected = without | {name: None}
+        else:
+            expected = without | {name: getattr(default, name)}
+        assert read(without) == read(expected), name
 
 
 def test_text_is_continued_greedily_as_transformers_does_after_saving(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Beam search finds what Hugging Face's finds, and where it is wide enough the best there is."""
 
 import itertools
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from transformer.models.gpt import GPT
 from transformer.sampling.beam import beam_search, best_possible, length_penalised
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import sample
+from transformer.sampling.texts import pad_left
 
 D_VOCAB = 5
 CONFIG = TransformerConfig(
@@ -56,13 +58,13 @@ def test_the_best_that_a_beginning_can_become_is_as_long_as_serves_it_best() -> 
 
 def test_one_beam_is_greedy(model: GPT) -> None:
     [greedy] = collected(sample(model, [[1, 2]], n_new=9, sampling=Sampling(temperature=0.0)))
-    [found] = beam_search(model, [1, 2], n_new=9, n_beams=1)
+    [[found]] = beam_search(model, [[1, 2]], n_new=9, n_beams=1)
     assert found.tokens == greedy
 
 
 def test_results_are_sorted_differ_and_know_their_log_probability(model: GPT) -> None:
-    found = beam_search(
-        model, [1, 2], n_new=6, n_beams=5, sampling=Sampling(stop_tokens=frozenset({3}))
+    [found] = beam_search(
+        model, [[1, 2]], n_new=6, n_beams=5, sampling=Sampling(stop_tokens=frozenset({3}))
     )
     assert len({tuple(one.tokens) for one in found}) == len(found) == 5
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
@@ -81,11 +83,11 @@ def test_results_are_sorted_differ_and_know_their_log_probability(model: GPT) ->
         ({"n_new": 0}, "n_new and n_beams must be at least 1"),
         ({"sampling": Sampling(temperature=0.5)}, "beam search draws nothing"),
         ({"sampling": Sampling(top_k=3)}, "beam search draws nothing"),
-        ({"prompt": []}, "at least one token"),
+        ({"prompts": [[1], []]}, "at least one token"),
     ],
 )
 def test_what_cannot_be_is_refused(model: GPT, wrong: dict[str, Any], said: str) -> None:
-    usual: dict[str, Any] = {"prompt": [1], "n_new": 3, "n_beams": 2}
+    usual: dict[str, Any] = {"prompts": [[1]], "n_new": 3, "n_beams": 2}
     with pytest.raises(ValueError, match=said):
         beam_search(model, **(usual | wrong))
 
@@ -110,9 +112,9 @@ def test_wide_enough_it_finds_the_best_of_all_texts(
             values = [log_prob / n**alpha for log_prob in log_probs]
             scores |= dict(zip(map(tuple, texts), values, strict=True))
     best = sorted(scores, key=lambda text: -scores[text])[:5]
-    found = beam_search(
+    [found] = beam_search(
         model,
-        prompt,
+        [prompt],
         n_new=n_new,
         n_beams=D_VOCAB**n_new,
         length_penalty=alpha,
@@ -127,7 +129,7 @@ def test_a_narrow_beam_misses_the_best() -> None:
     for seed in range(5):
         model = GPT(CONFIG).double().eval()
         randomise(model, seed=seed, std=0.3)
-        narrow, wide = (beam_search(model, [1], n_new=3, n_beams=n)[0] for n in (1, 125))
+        narrow, wide = (beam_search(model, [[1]], n_new=3, n_beams=n)[0][0] for n in (1, 125))
         missed += narrow.tokens != wide.tokens
         assert wide.score >= narrow.score - 1e-6
     assert missed > 0
@@ -139,7 +141,7 @@ def test_a_narrow_beam_misses_the_best() -> None:
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 99),
-    n_prompt=st.integers(1, 5),
+    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     n_beams=st.integers(2, 5),
     n_new=st.integers(1, 7),
     alpha=st.sampled_from([-0.5, 0.0, 0.6, 1.0, 1.7]),
@@ -148,7 +150,7 @@ def test_a_narrow_beam_misses_the_best() -> None:
 )
 def test_it_finds_what_hugging_faces_finds(
     seed: int,
-    n_prompt: int,
+    lengths: list[int],
     n_beams: int,
     n_new: int,
     alpha: float,
@@ -156,10 +158,13 @@ def test_it_finds_what_hugging_faces_finds(
     penalty: float,
 ) -> None:
     ours, theirs = gpt2_and_twin(CONFIG, seed=seed)
-    prompt = tokens_of(n_prompt, D_VOCAB, seed)
+    prompts = [tokens_of(n, D_VOCAB, seed + row) for row, n in enumerate(lengths)]
+    padded, real = pad_left(prompts, torch.device("cpu"))
+    if not real.all():
+        penalty = 1.0  # their penalties take padding for text
     found = theirs.generate(
-        torch.tensor([prompt]),
-        attention_mask=torch.ones(1, n_prompt),
+        padded,
+        attention_mask=real.long(),
         num_beams=n_beams,
         num_return_sequences=n_beams,
         max_new_tokens=n_new,
@@ -174,8 +179,41 @@ def test_it_finds_what_hugging_faces_finds(
     )
     sampling = Sampling(stop_tokens=frozenset(stops), repetition_penalty=penalty)
     mine = beam_search(
-        ours, prompt, n_new=n_new, n_beams=n_beams, length_penalty=alpha, sampling=sampling
+        ours, prompts, n_new=n_new, n_beams=n_beams, length_penalty=alpha, sampling=sampling
     )
-    for one, tokens, score in zip(mine, found.sequences, found.sequences_scores, strict=False):
-        assert one.tokens == [t for t in tokens[n_prompt:].tolist() if t != D_VOCAB]
-        assert one.score == pytest.approx(score.item(), abs=1e-4)
+    for row, of_prompt in enumerate(mine):
+        place = row * n_beams
+        sequences, scores = found.sequences[place:], found.sequences_scores[place:]
+        for one, tokens, score in zip(of_prompt, sequences, scores, strict=False):
+            new = tokens[padded.shape[1] :].tolist()
+            assert one.tokens == [token for token in new if token != D_VOCAB]
+            assert one.score == pytest.approx(score.item(), abs=1e-4)
+
+
+# Oracle: each prompt by itself
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(
+    lengths=st.lists(st.integers(1, 5), min_size=2, max_size=4),
+    n_beams=st.integers(1, 4),
+    alpha=st.sampled_from([0.0, 1.0]),
+    stops=st.sets(st.integers(0, D_VOCAB - 1), max_size=2),
+    penalty=st.sampled_from([1.0, 1.4]),
+)
+def test_a_batch_of_prompts_is_each_prompt_alone(
+    model: GPT, lengths: list[int], n_beams: int, alpha: float, stops: set[int], penalty: float
+) -> None:
+    prompts = [tokens_of(n, D_VOCAB, n + row) for row, n in enumerate(lengths)]
+    search = partial(
+        beam_search,
+        model,
+        n_new=6,
+        n_beams=n_beams,
+        length_penalty=alpha,
+        sampling=Sampling(stop_tokens=frozenset(stops), repetition_penalty=penalty),
+    )
+    for prompt, found in zip(prompts, search(prompts), strict=True):
+        [alone] = search([prompt])
+        assert [one.tokens for one in found] == [one.tokens for one in alone]
+        assert [one.score for one in found] == pytest.approx([one.score for one in alone])

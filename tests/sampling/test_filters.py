@@ -14,6 +14,7 @@ from transformers.generation import logits_process
 
 from transformer.sampling.filters import (
     apply_temperature,
+    forbid_beyond,
     forbid_repeated_ngrams,
     keep_min_p,
     keep_top_k,
@@ -69,6 +70,16 @@ def test_top_k_keeps_all_that_tie_with_the_kth() -> None:
 def test_a_k_below_1_would_leave_nothing_and_is_refused(k: int) -> None:
     with pytest.raises(ValueError, match=f"top-k must be at least 1, got {k}"):
         keep_top_k(LOGITS, k)
+
+
+@pytest.mark.house
+def test_tokens_beyond_the_vocabulary_are_forbidden_and_the_others_left() -> None:
+    expected = torch.tensor([[0.5, 3.0, -1.0, -INF, -INF], [7.0, -7.0, 0.0, -INF, -INF]])
+    assert torch.equal(forbid_beyond(LOGITS, 3), expected)
+    for n_tokens in (5, 6):
+        assert torch.equal(forbid_beyond(LOGITS, n_tokens), LOGITS)
+    with pytest.raises(ValueError, match="n_tokens must be at least 1, got 0"):
+        forbid_beyond(LOGITS, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """From text to text: continuations stop before a stop string, and none of it is ever shown."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,20 +10,22 @@ from hypothesis import strategies as st
 from tests.support import randomise
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
+from transformer.sampling.beam import beam_search
 from transformer.sampling.options import Sampling
-from transformer.sampling.text import complete, continue_text, until
+from transformer.sampling.sample import sample
+from transformer.sampling.text import complete, continue_text, of_vocabulary, until
 from transformer.tokenizers import CharacterTokenizer, Tokenizer, make_tokenizer
 
 LETTERS = "abc"
 TEXT = "the cat sat on the mat, the cat ate the rat"
 
 
-def model_of(tokenizer: Tokenizer) -> GPT:
+def model_of(tokenizer: Tokenizer, *, padding: int = 0) -> GPT:
     """A model that writes a little of everything: without biases no token always wins."""
     model = GPT(
         TransformerConfig(
-            d_vocab=tokenizer.d_vocab, n_ctx=13, d_model=6, n_layers=1, n_heads=1, d_head=5,
-            d_mlp=3, bias=False,
+            d_vocab=tokenizer.d_vocab + padding, n_ctx=13, d_model=6, n_layers=1, n_heads=1,
+            d_head=5, d_mlp=3, bias=False,
         )
     ).eval()  # fmt: skip
     randomise(model)
@@ -78,6 +82,33 @@ def test_an_empty_stop_string_and_a_prompt_without_a_token_are_refused() -> None
             write("the", ["cat", ""])
         with pytest.raises(ValueError, match=r"prompt '\\n' has no token"):
             write("\n", [])
+
+
+# Contract: a vocabulary that is padded
+
+
+@pytest.mark.parametrize("chosen", [{"temperature": 5.0}, {"temperature": 0.0}])
+def test_no_token_is_drawn_that_the_tokenizer_lacks(chosen: dict[str, Any]) -> None:
+    tokenizer = CharacterTokenizer(LETTERS)
+    model = model_of(tokenizer, padding=50)
+    # No n-gram twice: from the fourth token on all that are known have come.
+    sampling = Sampling(seed=0, no_repeat_ngram=1, **chosen)
+    [one] = complete(model, tokenizer, ["a"], n_new=12, sampling=sampling)
+    assert max(one.tokens) < tokenizer.d_vocab
+    assert len("".join(continue_text(model, tokenizer, "a", n_new=12, sampling=sampling))) == 12
+    # The negative control: the model itself writes some.
+    free = sample(model, [tokenizer.encode("a")], n_new=12, sampling=sampling)
+    assert max(drawn.token for [drawn] in free) >= tokenizer.d_vocab
+
+
+def test_no_beam_goes_where_the_tokenizer_has_no_text() -> None:
+    tokenizer = CharacterTokenizer(LETTERS)
+    model = model_of(tokenizer, padding=50)
+    sampling = of_vocabulary(Sampling(), tokenizer)
+    [found] = beam_search(model, [[0]], n_new=5, n_beams=4, sampling=sampling)
+    assert max(max(one.tokens) for one in found) < tokenizer.d_vocab
+    [free] = beam_search(model, [[0]], n_new=5, n_beams=4)
+    assert max(max(one.tokens) for one in free) >= tokenizer.d_vocab
 
 
 # Oracle: the tokens, decoded as one text

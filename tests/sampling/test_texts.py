@@ -125,6 +125,18 @@ def computed(model: GPT, prompts: list[list[int]], n_new: int) -> list[int]:
     return counts
 
 
+def test_logits_are_computed_at_the_last_position_alone() -> None:
+    # Behind a prompt of 1,000 tokens and with GPT-2's vocabulary the others would be 200 MB.
+    model, counts = make(CONFIG), []
+    model.unembedding.register_forward_pre_hook(lambda _, given: counts.append(given[0].shape[1]))
+    with torch.no_grad():
+        texts = GrowingTexts(model, [[1] * 8, [2, 3]], n_new=5)
+        for _ in range(5):
+            texts.forecast()
+            texts.append(torch.zeros(2, dtype=torch.long))
+    assert counts == [1] * 5
+
+
 def test_each_position_is_computed_once_up_to_n_ctx_and_then_the_window_anew() -> None:
     assert computed(make(CONFIG), [[1] * 8, [2, 3]], 6) == [8, 1, 1, 1, N_CTX, N_CTX]
 

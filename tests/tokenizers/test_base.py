@@ -1,11 +1,6 @@
 """What all tokenizers share: padding, fingerprints, files."""
 
-from pathlib import Path
-
-import pytest
-
 from transformer.tokenizers import ByteTokenizer, CharacterTokenizer, pad_batch
-from transformer.tokenizers.files import write_whole
 
 
 def test_a_batch_is_padded_on_the_right_and_the_mask_says_what_is_real() -> None:
@@ -23,19 +18,3 @@ def test_fingerprints_tell_vocabularies_apart() -> None:
     one, other = CharacterTokenizer("ab"), CharacterTokenizer("ba")
     assert one.fingerprint() == CharacterTokenizer("ab").fingerprint()
     assert len({one.fingerprint(), other.fingerprint(), ByteTokenizer().fingerprint()}) == 3
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "tokenizer.json"
-    write_whole(file, "old")
-
-    def full_disk(path: Path, target: Path) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(Path, "replace", full_disk)
-    with pytest.raises(OSError, match="no space left"):
-        write_whole(file, "new")
-    assert file.read_text() == "old"
-    assert [found.name for found in tmp_path.iterdir()] == ["tokenizer.json"]

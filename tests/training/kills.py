@@ -3,6 +3,8 @@
     python kills.py FOLDER moments 50      at random moments, some of them twice
     python kills.py FOLDER files           at every single file operation of a short run
 
+A third argument names another objective than the next token.
+
 torch is imported once: each run is a fork, killed by SIGKILL. What is printed is one JSON object
 for each: where it was killed, and how its end differs from that of a run that never was.
 """
@@ -21,7 +23,7 @@ from typing import Any
 
 from transformer.config import TransformerConfig
 from transformer.training.checkpoint import find_checkpoint
-from transformer.training.config import ScheduleConfig, TrainConfig
+from transformer.training.config import ObjectiveName, ScheduleConfig, TrainConfig
 from transformer.training.job import execute, prepare
 from transformer.training.run_folder import load_train_config, read_metrics
 
@@ -29,12 +31,14 @@ FORK = multiprocessing.get_context("fork")
 CLOCKED = {"tokens_per_second", "mfu", "peak_memory_bytes"}  # of the machine, not of the run
 
 
-def the_config(folder: Path) -> TrainConfig:
+def the_config(folder: Path, objective: ObjectiveName = "next-token") -> TrainConfig:
     """A run in which all that has to be kept plays a part: dropout, moments, accumulation."""
     text = folder / "text.txt"
     text.write_text("the cat sat on the mat.\n" * 20)
     return TrainConfig(
+        objective=objective,
         text=text,
+        tokenizer_size=None if objective == "next-token" else 30,
         model=TransformerConfig(
             d_vocab=1, n_ctx=7, d_model=10, n_layers=1, n_heads=3, d_head=2, d_mlp=13, dropout=0.2
         ),
@@ -103,9 +107,8 @@ def report(kill: dict[str, Any], run: Path, expected: dict[str, Any]) -> None:
     print(json.dumps(kill | {"records_before": before, **same}), flush=True)
 
 
-def kill_at_moments(folder: Path, kills: int) -> None:
+def kill_at_moments(folder: Path, kills: int, config: TrainConfig) -> None:
     """Kill runs at random moments of their time; every third one again when it goes on."""
-    config = the_config(folder)
     begin(config)  # in this process: what torch imports late, the forks then have
     whole = the_run(config.runs)
     assert whole is not None
@@ -167,6 +170,7 @@ def begin_watched(config: TrainConfig, last: int) -> None:
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     if sys.argv[2] == "moments":
-        kill_at_moments(place, int(sys.argv[3]))
+        asked = the_config(place, *sys.argv[4:])  # type: ignore[arg-type]
+        kill_at_moments(place, int(sys.argv[3]), asked)
     else:
         kill_at_files(place)

@@ -60,7 +60,7 @@ def test_the_folder_holds_the_trained_model_and_every_record(config: TrainConfig
     assert [json.loads(line) for line in lines] == seen
     model, _ = load_checkpoint(folder)
     assert torch.equal(
-        model.embedding.get_parameter("W_E"), job.model.embedding.get_parameter("W_E")
+        model.get_parameter("embedding.W_E"), job.model.get_parameter("embedding.W_E")
     )
 
 
@@ -112,7 +112,7 @@ def test_it_trains_and_samples_with_each_kind_of_tokenizer(config: TrainConfig, 
     assert job.model.config.d_vocab == job.tokenizer.d_vocab
     if kind in ("byte-bpe", "wordpiece"):
         assert job.tokenizer.d_vocab == SIZES[kind]
-    tokens = torch.cat([job.batches.windows.tokens, job.validation.tokens]).tolist()
+    tokens = torch.cat([job.batches.windows.tokens, job.task.validation.tokens]).tolist()
     assert config.text is not None
     written = job.tokenizer.decode(tokens).removesuffix("<|endoftext|>")
     assert "".join(written.split()) == "".join(config.text.read_text().split())
@@ -140,7 +140,7 @@ def test_it_trains_on_a_data_set_of_the_hub_that_lies_in_a_folder(
     Dataset.from_dict({"text": texts}).to_parquet(str(tmp_path / "hub" / "train-0.parquet"))
     source = replace(config, text=None, data=str(tmp_path / "hub"), tokenizer="byte-bpe")
     job = prepare(replace(source, tokenizer_size=263))
-    tokens = torch.cat([job.batches.windows.tokens, job.validation.tokens]).tolist()
+    tokens = torch.cat([job.batches.windows.tokens, job.task.validation.tokens]).tolist()
     assert job.tokenizer.decode(tokens).split("<|endoftext|>") == [*texts, ""]
     assert sampled(execute(job, lambda _: None)).startswith("\n")
 

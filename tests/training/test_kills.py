@@ -40,6 +40,13 @@ def test_killed_at_50_random_moments_it_ends_with_the_same_bits(tmp_path: Path) 
 
 @needs_fork
 @pytest.mark.slow
+def test_hidden_tokens_too_are_those_of_the_run_that_was_never_killed(tmp_path: Path) -> None:
+    kills = killed_and_resumed(tmp_path, "moments", "7", "masked-language")
+    assert [kill for kill in kills if not (kill["files"] and kill["metrics"])] == []
+
+
+@needs_fork
+@pytest.mark.slow
 def test_killed_at_every_file_operation_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     kills = killed_and_resumed(tmp_path, "files")
     # A checkpoint has 7 files, each opened to be written, to be hashed and to be waited for.

@@ -73,6 +73,7 @@ def spoil_gradient(state: TrainState, *, step: int) -> None:
 
 def records_of(config: TrainConfig, text: torch.Tensor, **options: Any) -> tuple[GPT, list[Record]]:
     state, records = run_of(config, text, **options)
+    assert isinstance(state.model, GPT)
     return state.model, list(records)
 
 
@@ -287,10 +288,10 @@ def test_a_token_over_the_models_vocabulary_stops_the_run_before_its_first_updat
     text = torch.randint(N_SYMBOLS, (100,))
     text[97] = N_SYMBOLS
     state, records = run_of(CONFIG, text)
-    before = state.model.embedding.get_parameter("W_E").clone()
+    before = state.model.get_parameter("embedding.W_E").clone()
     with pytest.raises(ValueError, match=r"ids up to 11 and .* below d_vocab = 11"):
         next(records)
-    assert torch.equal(state.model.embedding.get_parameter("W_E"), before)
+    assert torch.equal(state.model.get_parameter("embedding.W_E"), before)
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ import yaml
 from transformer.cli import main
 from transformer.cli.train import make_parser
 from transformer.config import PRESETS, TransformerConfig
-from transformer.training.checkpoint import load_checkpoint
+from transformer.models.bert import BERT_PRESETS, ClassifierBERT
+from transformer.training.checkpoint import load_trained
 from transformer.training.config import TrainConfig
 from transformer.training.job import execute, prepare
 from transformer.training.recipes import RECIPES, find_recipe
@@ -38,15 +39,15 @@ def shrunken(name: str, *options: str) -> TrainConfig:
     for field, value in SMALL.items():
         group = "model." if field in MODEL_FIELDS else ""
         small += [f"--{group}{field}", str(value)]
-    if recipe(name).tokenizer == "byte-bpe":
-        small += ["--tokenizer_size", "263"]
+    least = {"byte-bpe": "263", "wordpiece": "30"}
+    if (kind := recipe(name).tokenizer) in least:
+        small += ["--tokenizer_size", least[kind]]
     return recipe(name, *small, *options)
 
 
 def test_there_are_recipes_for_all_that_is_promised() -> None:
-    assert {"shakespeare-cpu", "shakespeare-gpu", "gpt-mini", "gpt2-openwebtext", "pile-10k"} <= (
-        RECIPES.keys()
-    )
+    promised = {"shakespeare-cpu", "shakespeare-gpu", "gpt-mini", "gpt2-openwebtext", "pile-10k"}
+    assert promised | {"bert-mlm", "imdb-classifier"} == RECIPES.keys()
 
 
 def test_a_recipe_is_found_by_its_name_and_a_file_by_its_path(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_a_recipe_is_found_by_its_name_and_a_file_by_its_path(tmp_path: Path) ->
     mine = tmp_path / "gpt-mini.yaml"
     mine.write_text("max_steps: 3")
     assert find_recipe(str(mine)) == mine
-    with pytest.raises(FileNotFoundError, match="no recipe has that name: there are gpt-mini, "):
+    with pytest.raises(FileNotFoundError, match="no recipe has that name: there are bert-mlm, "):
         find_recipe("gpt-maxi")
 
 
@@ -63,13 +64,17 @@ def test_a_recipe_is_found_by_its_name_and_a_file_by_its_path(tmp_path: Path) ->
 def test_it_trains_two_steps_of_a_shrunken_form(name: str, tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_text(TEXT)
+    if recipe(name).objective == "classification":
+        file = tmp_path / "reviews.csv"
+        file.write_text("text,label\n" + "the cat sat,no\nthe rat sat,yes\n" * 10)
     options = ("--data", str(file), "--runs", str(tmp_path / "runs"), "--device", "cpu")
     run = execute(prepare(shrunken(name, *options)), lambda _: None)
     records = read_metrics(run)
     assert [r["step"] for r in records] == [1, 2, 2]
-    model, _ = load_checkpoint(run)
+    model, _ = load_trained(run)
+    n_answers = 2 if isinstance(model, ClassifierBERT) else model.config.d_vocab
     # Two small updates leave a model near to knowing nothing.
-    assert abs(records[-1]["validation_loss"] - math.log(model.config.d_vocab)) < 1
+    assert abs(records[-1]["validation_loss"] - math.log(n_answers)) < 1
 
 
 def test_the_defaults_are_the_first_recipe() -> None:
@@ -108,3 +113,19 @@ def test_a_recipe_is_changed_by_what_stands_after_it(capsys: pytest.CaptureFixtu
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["optimizer"]["lr"] == 3e-4
     assert printed["schedule"]["warmup_steps"] == 2000
+
+
+@pytest.mark.parametrize("name", ["bert-mlm", "imdb-classifier"])
+def test_berts_recipes_keep_what_they_say_is_the_papers(name: str) -> None:
+    """Devlin et al. 2019, A.2; the published program's initial weights and epsilon."""
+    config = recipe(name)
+    assert (config.optimizer.beta1, config.optimizer.beta2) == (0.9, 0.999)
+    assert config.optimizer.weight_decay == 0.01
+    assert (config.schedule.name, config.schedule.min_factor) == ("linear", 0)
+    assert config.tokenizer == "wordpiece"
+    kept = ("activation", "mlp", "norm", "norm_position", "norm_eps", "position", "bias")
+    kept += ("unembedding_bias", "tied", "init_std")
+    base = BERT_PRESETS["bert-base"]
+    for field in kept:
+        assert getattr(config.model, field) == getattr(base, field), field
+    assert config.model.dropout == 0.1

@@ -21,16 +21,23 @@ CONFIG = TransformerConfig(
 def make_run(**changes: float) -> tuple[GPT, torch.optim.Optimizer, torch.Tensor]:
     model = GPT(TransformerConfig(**(vars(CONFIG) | changes)))
     optimizer = make_adamw(model, learning_rate=0.01, weight_decay=0.0, betas=(0.9, 0.99))
-    return model, optimizer, torch.randint(CONFIG.d_vocab, (5, CONFIG.n_ctx))
+    return model, optimizer, torch.randint(CONFIG.d_vocab, (5, CONFIG.n_ctx + 1))
 
 
 def test_the_loss_is_that_of_the_next_token_before_the_update() -> None:
     model, optimizer, tokens = make_run()
-    logits = model(tokens).detach()
-    expected = cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    logits = model(tokens[:, :-1]).detach()
+    expected = cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
     metrics = train_step(model, optimizer, tokens, clip_norm=1.0)
     torch.testing.assert_close(metrics.loss, expected)
     assert not metrics.loss.requires_grad
+
+
+def test_every_position_of_the_model_is_trained() -> None:
+    # The last too: past the context every new token is forecast from it.
+    model, optimizer, tokens = make_run()
+    train_step(model, optimizer, tokens, clip_norm=1.0)
+    assert gradient(model.get_parameter("position.W_pos")).norm(dim=1).min() > 0
 
 
 def test_gradients_of_the_step_before_do_not_add_up() -> None:
@@ -65,7 +72,7 @@ def test_bf16_computes_in_bf16_and_keeps_the_weights_in_float32() -> None:
     model, optimizer, tokens = make_run()
     randomise(model)
     with torch.no_grad():
-        full = next_token_loss(model(tokens), tokens).item()
+        full = next_token_loss(model(tokens[:, :-1]), tokens).item()
     metrics = train_step(model, optimizer, tokens, clip_norm=1.0, precision=torch.bfloat16)
     assert metrics.loss.dtype == torch.float32
     assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -76,7 +83,7 @@ def test_bf16_computes_in_bf16_and_keeps_the_weights_in_float32() -> None:
 def test_repeated_on_one_batch_it_learns_the_batch() -> None:
     model, optimizer, _ = make_run()
     # A counting sequence: each token follows from the one before, so the floor is 0.
-    tokens = (torch.arange(CONFIG.n_ctx) + torch.arange(5)[:, None]) % CONFIG.d_vocab
+    tokens = (torch.arange(CONFIG.n_ctx + 1) + torch.arange(5)[:, None]) % CONFIG.d_vocab
     losses = [train_step(model, optimizer, tokens, clip_norm=1.0).loss.item() for _ in range(150)]
     assert losses[-1] < 0.02 < math.log(13) - 0.1 < losses[0]
 
@@ -88,7 +95,7 @@ def a_model_and_unequal_parts() -> tuple[GPT, list[torch.Tensor]]:
     """Return a random GPT in float64, and 11 windows in parts of 7, 1 and 3."""
     model = GPT(CONFIG).double()
     randomise(model)
-    tokens = torch.randint(CONFIG.d_vocab, (11, CONFIG.n_ctx))
+    tokens = torch.randint(CONFIG.d_vocab, (11, CONFIG.n_ctx + 1))
     return model, [tokens[:7], tokens[7:8], tokens[8:]]
 
 
@@ -107,14 +114,14 @@ def test_gradients_and_loss_of_unequal_parts_equal_those_of_the_whole_batch() ->
 
 def test_parts_of_other_lengths_count_by_their_targets() -> None:
     model, _ = a_model_and_unequal_parts()
-    long, short = torch.randint(CONFIG.d_vocab, (2, 7)), torch.randint(CONFIG.d_vocab, (5, 3))
+    long, short = torch.randint(CONFIG.d_vocab, (2, 8)), torch.randint(CONFIG.d_vocab, (5, 3))
     surprises = [
         cross_entropy(
-            model(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
+            model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten(), reduction="none"
         )
         for tokens in (long, short)
     ]
-    expected = torch.cat(surprises).mean()  # over 2 * 6 + 5 * 2 targets
+    expected = torch.cat(surprises).mean()  # over 2 * 7 + 5 * 2 targets
     expected.backward()  # type: ignore[no-untyped-call]
     by_hand = gradients_of(model)
     model.zero_grad()
@@ -129,7 +136,7 @@ def test_the_mean_of_the_parts_means_would_be_another_gradient() -> None:
     weighted = gradients_of(model)
     model.zero_grad()
     for tokens in parts:
-        (next_token_loss(model(tokens), tokens) / len(parts)).backward()  # type: ignore[no-untyped-call]
+        (next_token_loss(model(tokens[:, :-1]), tokens) / len(parts)).backward()  # type: ignore[no-untyped-call]
     assert (gradients_of(model) - weighted).norm() > 0.1 * weighted.norm()
 
 

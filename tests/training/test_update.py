@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.amp.grad_scaler import GradScaler
 
+from transformer.components.loss import next_token_loss
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.training import update
+from transformer.training import objective, update
 from transformer.training.checkpointing import recompute_blocks
 from transformer.training.optimizer import make_adamw
 from transformer.training.step import accumulate_gradients, train_step
@@ -76,17 +77,42 @@ def test_fp16_learns_a_batch() -> None:
 
 
 @pytest.mark.house
+def test_small_gradients_are_learned_from_with_a_scale_and_lost_without() -> None:
+    counting = (torch.arange(7) + torch.arange(5)[:, None]) % 13
+    final = {}
+    for scale in (2.0**24, 1.0):
+        model, _ = make_run()
+        before = weights(model)
+        optimizer = make_adamw(model, learning_rate=0.01, weight_decay=0.0, betas=(0.9, 0.99))
+        for group in optimizer.param_groups:
+            group["eps"] = 1e-15  # far below the gradients, which are a ten-millionth of the usual
+        for _ in range(150):
+            metrics = scaled_train_step(
+                model,
+                optimizer,
+                counting,
+                clip_norm=1.0,
+                scaler=GradScaler("cpu", init_scale=scale),
+                loss_of=lambda logits, tokens: next_token_loss(logits, tokens) / 1e7,
+            )
+        final[scale] = 1e7 * metrics.loss.item()
+        assert torch.equal(weights(model), before) == (scale == 1.0)
+    # The floor is 0, and a guess costs ln 13 = 2.6.
+    assert final[2.0**24] < 0.1 < 2 < final[1.0]
+
+
+@pytest.mark.house
 def test_a_large_vocabulary_takes_the_loss_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = []
+    used: list[torch.Tensor] = []
 
     def noted(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         used.append(tokens)
         return logits.mean()
 
-    monkeypatch.setattr(update, "next_token_loss_in_place", noted)
+    monkeypatch.setattr(objective, "next_token_loss_in_place", noted)
     for d_vocab in (update.LARGE_VOCABULARY - 1, update.LARGE_VOCABULARY):
         model, optimizer = make_run()
-        pick_update(d_vocab, None)(model, optimizer, TOKENS, clip_norm=1.0)
+        pick_update(objective.NEXT_TOKEN, d_vocab, None)(model, optimizer, TOKENS, clip_norm=1.0)
         assert len(used) == (d_vocab == update.LARGE_VOCABULARY)
 
 

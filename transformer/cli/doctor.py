@@ -145,4 +145,5 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
         torch.manual_seed(options.seed)
         model = GPT(replace(shape, d_vocab=corpus.tokenizer.d_vocab))
     learning_rate = options.learning_rate or asked.optimizer.lr
-    return model, TokenWindows(tokens, n_ctx=model.config.n_ctx), learning_rate
+    # The doctor has the model read whole windows, which have one token more than their n_ctx.
+    return model, TokenWindows(tokens, n_ctx=model.config.n_ctx - 1), learning_rate

@@ -43,12 +43,12 @@ def run(options: Namespace) -> None:
     if options.action == "list":
         for one in EXERCISES.values():
             chapter = f"chapter {one.chapter:>2}, {CHAPTERS[one.chapter]}"
-            console.print(f"{one.name:<12} {', '.join(one.required):<44.44} {chapter}")
+            console.print(f"{one.name:<12}  {chapter:<45}  {', '.join(one.required)}")
     elif options.action == "start":
         file = start(exercise(options.name), folder)
+        elsewhere = "" if folder == FOLDER else f" --implementation {folder}"
         console.print(
-            f"{file} is yours to write.\nThen: transformer check {options.name} "
-            f"--implementation {folder}"
+            f"{file} is yours to write.\nThen: transformer check {options.name}{elsewhere}"
         )
     elif options.action == "hint":
         for verdict in check_exercises([exercise(options.name).name], str(folder)):

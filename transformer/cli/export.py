@@ -19,8 +19,13 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Write the model and its tokenizer, and say how they are read."""
+    from transformer.models.bert import ClassifierBERT, MaskedLanguageBERT
     from transformer.pretrained.load import load_model, save_pretrained
 
     model, tokenizer = load_model(options.model)
     save_pretrained(model, options.folder, tokenizer)
-    print(f"{options.folder} is for transformers.AutoModelForCausalLM.from_pretrained")
+    reader = {
+        MaskedLanguageBERT: "AutoModelForMaskedLM",
+        ClassifierBERT: "AutoModelForSequenceClassification",
+    }.get(type(model), "AutoModelForCausalLM")
+    print(f"{options.folder} is for transformers.{reader}.from_pretrained")

@@ -210,17 +210,18 @@ def print_beams(
 ) -> None:
     """Print the best texts that a beam search finds for each prompt."""
     from transformer.sampling.beam import beam_search
-    from transformer.sampling.text import encode_prompts
+    from transformer.sampling.text import encode_prompts, of_vocabulary
 
-    for number, known in enumerate(encode_prompts(tokenizer, prompts)):
-        found = beam_search(
-            model,
-            known,
-            n_new=options.tokens,
-            n_beams=options.beams,
-            length_penalty=options.length_penalty,
-            sampling=sampling,
-        )
+    encoded = encode_prompts(tokenizer, prompts)
+    searched = beam_search(
+        model,
+        encoded,
+        n_new=options.tokens,
+        n_beams=options.beams,
+        length_penalty=options.length_penalty,
+        sampling=of_vocabulary(sampling, tokenizer),
+    )
+    for number, (known, found) in enumerate(zip(encoded, searched, strict=True)):
         for place, one in enumerate(found[: options.samples]):
             shown = [token for token in one.tokens if token not in sampling.stop_tokens]
             text = "".join(tokenizer.decode_stream(shown, after=known))

@@ -111,8 +111,8 @@ def run_decode(options: Namespace) -> None:
 
 def run_show(options: Namespace) -> None:
     """Print the tokens in colours, or write them as a page."""
-    from transformer.tokenizers.files import write_whole
     from transformer.visualisation.tokens import summary, tokens_as_html, tokens_as_text
+    from transformer.whole import write_whole
 
     tokenizer = _load(options.tokenizer)
     tokens = tokenizer.encode("".join(_text_of(options)))

@@ -1,4 +1,4 @@
-"""`transformer train`: train a model on a text, draw its loss curve, print a sample."""
+"""`transformer train`: train a model, draw its loss curve, show what it does."""
 
 import sys
 from argparse import Action
@@ -18,13 +18,11 @@ from rich.progress import (
 )
 
 from transformer.cli.parser import Parser
-from transformer.cli.sample import TEMPERATURE, opening
 from transformer.training.config import TrainConfig
 from transformer.training.launch import is_launched, launch
 from transformer.training.recipes import RECIPES, find_recipe
 
 HELP = "train a model, by default on Shakespeare, then print a sample"
-SAMPLE_TOKENS = 400
 
 
 class ConfigFile(ActionConfigFile):
@@ -79,9 +77,8 @@ def run(options: Namespace) -> None:
             raise SystemExit(status)
         return
 
-    from transformer.sampling.options import Sampling
-    from transformer.sampling.text import continue_text
-    from transformer.training.checkpoint import load_checkpoint
+    from transformer.cli.outcome import outcome
+    from transformer.training.checkpoint import load_trained
     from transformer.training.distributed import ranks
     from transformer.training.job import execute, prepare
 
@@ -91,11 +88,14 @@ def run(options: Namespace) -> None:
     n_parameters = sum(parameter.numel() for parameter in job.model.parameters())
     precision = str(job.precision).removeprefix("torch.")
     console.print(
-        f"{len(job.batches.windows.tokens):,} tokens to train on, "
-        f"{len(job.validation.tokens):,} to validate on, {job.tokenizer.d_vocab} symbols; "
+        f"{len(job.task.train.tokens):,} tokens to train on, "
+        f"{len(job.task.validation.tokens):,} to validate on, {job.tokenizer.d_vocab} symbols; "
         f"{n_parameters:,} parameters; {job.device.type}, {precision}"
     )
 
+    target = {"masked-language": "hidden token", "classification": "text"}.get(
+        config.objective, "token"
+    )
     records: list[dict[str, float]] = []
     progress = Progress(
         TextColumn("{task.description}"),
@@ -120,24 +120,22 @@ def run(options: Namespace) -> None:
                     description=f"loss {record['loss']:.3f}  {speed}",
                 )
             else:
-                console.print(
-                    f"step {record['step']:>6,}   validation loss "
-                    f"{record['validation_loss']:.4f} nats per token"
-                )
+                line = f"step {record['step']:>6,}   validation loss "
+                line += f"{record['validation_loss']:.4f} nats per {target}"
+                if (accuracy := record.get("validation_accuracy")) is not None:
+                    line += f", {accuracy:.1%} right"
+                console.print(line)
 
         folder = execute(job, observe, run=options.resume, warn=console.print)
 
     if not first:
         return
-    draw_loss_curve(folder, records, job.tokenizer.d_vocab)
-    console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
-    for text in continue_text(
-        load_checkpoint(folder)[0].to(job.device),
-        job.tokenizer,
-        opening(job.tokenizer),
-        n_new=SAMPLE_TOKENS,
-        sampling=Sampling(temperature=TEMPERATURE, seed=config.seed),
-    ):
+    draw_loss_curve(folder, records, len(job.task.classes) or job.tokenizer.d_vocab)
+    if config.objective == "next-token":
+        console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
+    else:
+        console.print("\nWhat it says of texts that it was not trained on:\n")
+    for text in outcome(load_trained(folder)[0].to(job.device), job.task, seed=config.seed):
         print(text, end="", flush=True)
     console.print(f"\n\nModel, metrics and loss curve are in {folder}")
 

@@ -193,9 +193,10 @@ class Attention(Module):
 
         With `source` this is cross-attention: x asks, and the keys and values are those of
         another stream (Vaswani et al. 2017, section 3.2.3, "encoder-decoder attention"). It is
-        neither causal nor rotary: the two streams share no positions.
+        neither causal nor rotary: the two streams share no positions. With `cache` too, `source`
+        has the positions that follow those in the cache: all of them at first, then none.
         """
-        if cache is not None and not self.causal:
+        if cache is not None and source is None and not self.causal:
             raise ValueError("a cache needs causal attention: else earlier positions would change")
         if source is not None and (self.causal or self.rotary is not None):
             raise ValueError(

@@ -6,11 +6,17 @@
 
 Vaswani et al. 2017, section 3.1, "Decoder". In the pre-norm form (Xiong et al. 2020, section
 3.2) each layer reads a normalised copy instead, and the stream itself is never normalised.
+
+Where caches are given, there are two: the attention's, and the cross-attention's, which holds
+the keys and values of the source from the first call on. `source` has the positions that are not
+in it yet.
 """
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import Module
+
+from transformer.components.cache import KeyValueCache
 
 
 class DecoderBlock(Module):
@@ -44,13 +50,14 @@ class PostNormDecoderBlock(DecoderBlock):
         self,
         resid: Float[Tensor, "batch pos d_model"],
         source: Float[Tensor, "batch source_pos d_model"],
-        mask: Bool[Tensor, "#batch #n_heads #pos pos"] | None = None,
-        source_mask: Bool[Tensor, "#batch #n_heads #pos source_pos"] | None = None,
+        mask: Bool[Tensor, "#batch #n_heads #pos key_pos"] | None = None,
+        source_mask: Bool[Tensor, "#batch #n_heads #pos source_key_pos"] | None = None,
+        *caches: KeyValueCache,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Return the stream; `source` is the encoder's, `source_mask` hides its padding."""
-        attention_out = self.attention(resid, mask)
+        attention_out = self.attention(resid, mask, None, *caches[:1])
         resid = self.norm_attention(resid + self.dropout(attention_out))
-        cross_out = self.cross_attention(resid, source_mask, source=source)
+        cross_out = self.cross_attention(resid, source_mask, None, *caches[1:], source=source)
         resid = self.norm_cross_attention(resid + self.dropout(cross_out))
         mlp_out = self.mlp(resid)
         resid = self.norm_mlp(resid + self.dropout(mlp_out))
@@ -64,14 +71,15 @@ class PreNormDecoderBlock(DecoderBlock):
         self,
         resid: Float[Tensor, "batch pos d_model"],
         source: Float[Tensor, "batch source_pos d_model"],
-        mask: Bool[Tensor, "#batch #n_heads #pos pos"] | None = None,
-        source_mask: Bool[Tensor, "#batch #n_heads #pos source_pos"] | None = None,
+        mask: Bool[Tensor, "#batch #n_heads #pos key_pos"] | None = None,
+        source_mask: Bool[Tensor, "#batch #n_heads #pos source_key_pos"] | None = None,
+        *caches: KeyValueCache,
     ) -> Float[Tensor, "batch pos d_model"]:
         """Return the stream; the encoder's `source` is read as it is, normalised once before."""
-        attention_out = self.attention(self.norm_attention(resid), mask)
+        attention_out = self.attention(self.norm_attention(resid), mask, None, *caches[:1])
         resid = resid + self.dropout(attention_out)
         normal = self.norm_cross_attention(resid)
-        cross_out = self.cross_attention(normal, source_mask, source=source)
+        cross_out = self.cross_attention(normal, source_mask, None, *caches[1:], source=source)
         resid = resid + self.dropout(cross_out)
         mlp_out = self.mlp(self.norm_mlp(resid))
         resid = resid + self.dropout(mlp_out)

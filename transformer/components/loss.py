@@ -1,7 +1,8 @@
 """Next-token cross-entropy, in nats.
 
 The logits at position t are a forecast of the token at t + 1, so the loss compares
-logits[0 .. pos-2] with tokens[1 .. pos-1]: this shift is made here and nowhere else.
+logits[0 .. pos-2] with tokens[1 .. pos-1]: this shift is made here and nowhere else. The last
+token is a target only. A model need not read it, and training does not have it read.
 
     loss = mean over targets of -log softmax(logits)[target]
 
@@ -34,18 +35,25 @@ def cross_entropy(
 
 
 def next_token_loss(
-    logits: Float[Tensor, "batch pos d_vocab"],
+    logits: Float[Tensor, "batch forecasts d_vocab"],
     tokens: Int[Tensor, "batch pos"],
     real: Bool[Tensor, "batch pos"] | None = None,
 ) -> Float[Tensor, ""]:
     """Return the cross-entropy of each token given the ones before it, in nats.
 
-    The first token of a row is never a target and the last logits of a row are never
-    used. Targets at which `real` is False (padding) are not counted.
+    `logits` are those of every token, or of every token but the last, after which nothing is
+    left to forecast: given, they are not used. The first token of a row is never a target.
+    Targets at which `real` is False (padding) are not counted.
     """
     if tokens.shape[1] < 2:
         raise ValueError(
             f"the next-token loss needs at least 2 positions, got {tokens.shape[1]}: "
             "the first token has nothing before it to be forecast from"
         )
-    return cross_entropy(logits[:, :-1], tokens[:, 1:], None if real is None else real[:, 1:])
+    n = tokens.shape[1] - 1
+    if logits.shape[1] not in (n, n + 1):
+        raise ValueError(
+            f"a row of {n + 1} tokens takes logits at {n} positions, or at all {n + 1}; got "
+            f"{logits.shape[1]}"
+        )
+    return cross_entropy(logits[:, :n], tokens[:, 1:], None if real is None else real[:, 1:])

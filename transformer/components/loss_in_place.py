@@ -23,40 +23,42 @@ CHUNK = 256  # positions: 51 MB in float32 at 50,257 tokens
 
 
 def next_token_loss_in_place(
-    logits: Float[Tensor, "batch pos d_vocab"], tokens: Int[Tensor, "batch pos"]
+    logits: Float[Tensor, "batch forecasts d_vocab"], tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, ""]:
     """Return the cross-entropy of each token given the ones before it, in nats.
 
-    The logits are overwritten: they must be contiguous, what has made them must not need them
-    for its own backward pass, and there is one backward pass.
+    `logits` are those of every token but the last, and are overwritten: they must be
+    contiguous, what has made them must not need them for its own backward pass, and there is
+    one backward pass.
     """
-    if tokens.shape[1] < 2:
-        raise ValueError(f"the next-token loss needs at least 2 positions, got {tokens.shape[1]}")
-    loss: Tensor = _InPlace.apply(logits, tokens)  # type: ignore[no-untyped-call]
+    if logits.shape[1] != tokens.shape[1] - 1:
+        raise ValueError(
+            f"a row of {tokens.shape[1]} tokens takes logits at one position less, got "
+            f"{logits.shape[1]}"
+        )
+    loss: Tensor = _InPlace.apply(logits, tokens[:, 1:])  # type: ignore[no-untyped-call]
     return loss
 
 
 class _InPlace(Function):
     @staticmethod
     def forward(
-        ctx: Any, logits: Float[Tensor, "batch pos d_vocab"], tokens: Int[Tensor, "batch pos"]
+        ctx: Any,
+        logits: Float[Tensor, "batch forecasts d_vocab"],
+        targets: Int[Tensor, "batch forecasts"],
     ) -> Float[Tensor, ""]:
-        counted = torch.ones_like(tokens, dtype=torch.bool)
-        counted[:, -1] = False  # what follows the last token is not known
-        targets, counted = tokens.roll(-1, dims=1).flatten(), counted.flatten()
         total = logits.new_zeros((), dtype=at_least_float32(logits[:0]).dtype)
         flat = logits.view(-1, logits.shape[-1])
-        for some, target, count in zip(
-            *(torch.split(all_of, CHUNK) for all_of in (flat, targets, counted)), strict=True
+        for some, target in zip(
+            torch.split(flat, CHUNK), torch.split(targets.flatten(), CHUNK), strict=True
         ):
             log_probs = log_softmax(at_least_float32(some))
-            surprise = -log_probs.gather(-1, target[:, None])[:, 0]
-            total += surprise.masked_fill(~count, 0.0).sum()
+            total -= log_probs.gather(-1, target[:, None]).sum()
             gradient = log_probs.exp_()
             gradient.scatter_add_(-1, target[:, None], -torch.ones_like(gradient[:, :1]))
-            some.copy_(gradient.masked_fill_(~count[:, None], 0.0))
+            some.copy_(gradient)
         # Divided by n_targets later, with the scale of the loss: fp16 would round it to zero.
-        ctx.gradient, ctx.n_targets = logits, tokens[:, 1:].numel()
+        ctx.gradient, ctx.n_targets = logits, targets.numel()
         mean: Tensor = total / ctx.n_targets
         return mean
 

@@ -29,9 +29,9 @@ def one_query_attention(
     """
     batch, _, n_heads, d_head = q.shape
     n_kv_heads = k.shape[2]
-    grouped = q.reshape(batch, n_kv_heads, n_heads // n_kv_heads, d_head)
+    grouped = q.reshape(batch, n_kv_heads, n_heads // n_kv_heads, d_head) / math.sqrt(d_head)
     scores = (k.transpose(1, 2) @ grouped.transpose(-1, -2)).transpose(-1, -2)
-    scores = scores.reshape(batch, n_heads, 1, -1) / math.sqrt(d_head)
+    scores = scores.reshape(batch, n_heads, 1, -1)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
     pattern = softmax(scores).reshape(batch, n_kv_heads, n_heads // n_kv_heads, -1)

@@ -11,27 +11,27 @@ single process has, each row once.
 """
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int
-from torch import Tensor
 
 from transformer.data.base import IndexedData
 from transformer.data.permutation import permuted
 from transformer.data.randomness import random_at
-from transformer.data.windows import TokenWindows
+from transformer.data.rows import Rows
 
 
-class Batches(IndexedData[Int[Tensor, "rows n_ctx"]]):
-    """`steps` batches of windows. A subclass says where their windows begin.
+class Batches(IndexedData[Any]):
+    """`steps` batches of windows, or of other rows. A subclass says which.
 
     `batch_size` counts the rows of all `n_ranks` ranks; rank `rank` gets its part of them.
     """
 
     def __init__(
         self,
-        windows: TokenWindows,
+        windows: Rows,
         *,
         batch_size: int,
         steps: int,
@@ -52,17 +52,17 @@ class Batches(IndexedData[Int[Tensor, "rows n_ctx"]]):
 
     @abstractmethod
     def starts(self, step: int) -> Int[np.ndarray, " batch"]:
-        """Return the first tokens of the windows of a step, over all ranks."""
+        """Return the numbers of a step's rows over all ranks: their first tokens, of windows."""
 
     @property
     def per_round(self) -> int:
-        """How many windows one round over the text has, each token but the first a target once."""
-        return 1 + (len(self.windows) - 1) // (self.windows.n_ctx - 1)
+        """How many rows one round over the text has, each token but the first a target once."""
+        return 1 + (len(self.windows) - 1) // self.windows.stride
 
     def __len__(self) -> int:
         return self.steps
 
-    def item(self, index: int) -> Int[Tensor, "rows n_ctx"]:
+    def item(self, index: int) -> Any:
         return self.windows.at(torch.from_numpy(self.starts(index)[self.rank :: self.n_ranks]))
 
 
@@ -87,7 +87,7 @@ class SequentialBatches(Batches):
         rounds, places = np.divmod(numbers, self.per_round)
         for one in np.unique(rounds):
             places[rounds == one] = self.order(int(one), places[rounds == one])
-        return places * (self.windows.n_ctx - 1)
+        return places * self.windows.stride
 
     def order(
         self, round_number: int, places: Int[np.ndarray, " some"]

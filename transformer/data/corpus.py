@@ -40,11 +40,13 @@ def find_corpus(
     *,
     tokenizer: str | None = None,
     tokenizer_size: int | None = None,
+    usual: str | None = None,
 ) -> Corpus:
     """Return the corpus that lies in a prepared folder, or that is made from documents.
 
-    `tokenizer` and its size are those of `find_tokenizer`; a prepared folder has a tokenizer of
-    its own, and to ask for one is a ValueError then.
+    `tokenizer` and its size are those of `find_tokenizer`, `usual` (else character) is what is
+    taken where none is asked for; a prepared folder has a tokenizer of its own, and to ask for
+    one is a ValueError then.
     """
     if not isinstance(source, Documents):
         if any(Path(source).glob("*.tokens*")):
@@ -56,7 +58,7 @@ def find_corpus(
             return open_corpus(source)
         source = find_documents(source)
     return corpus_in_memory(
-        source, tokenizer=tokenizer or "character", tokenizer_size=tokenizer_size
+        source, tokenizer=tokenizer or usual or "character", tokenizer_size=tokenizer_size
     )
 
 

@@ -7,12 +7,12 @@ stay on the disk, memory-mapped, until they are asked for.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-import pooch
+from typing import TYPE_CHECKING
 
 from transformer.data.base import IndexedData
+from transformer.data.cache import cache_folder
 from transformer.data.documents import Documents
+from transformer.data.labelled import LabelledText
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,13 +54,6 @@ class Pile10k(HuggingFaceTexts):
         super().__init__("NeelNanda/pile-10k", cache=cache)
 
 
-class LabelledText(NamedTuple):
-    """A text and the number of its class."""
-
-    text: str
-    label: int
-
-
 class IMDB(IndexedData[LabelledText]):
     """Film reviews to classify (Maas et al. 2011): label 0 is negative, 1 positive.
 
@@ -78,6 +71,14 @@ class IMDB(IndexedData[LabelledText]):
     def item(self, index: int) -> LabelledText:
         review = self._reviews[index]
         return LabelledText(review["text"], review["label"])
+
+
+def labelled_columns(name: str, *, split: str = "train") -> tuple[list[str], list[str]]:
+    """Return the texts of a data set's split and their labels, by name where the set has names."""
+    rows = load(name, split, ("text", "label"), None)
+    names = getattr(rows.features["label"], "names", None)
+    labels = [str(label if names is None else names[label]) for label in rows["label"]]
+    return list(rows["text"]), labels
 
 
 def load(name: str, split: str, columns: tuple[str, ...], cache: str | Path | None) -> "Dataset":
@@ -122,8 +123,7 @@ def holds_dataset(folder: str | Path) -> bool:
 
 def local_folder(name: str, cache: str | Path | None = None) -> Path:
     """Return the folder in which a data set of this name is looked for."""
-    root = Path(cache) if cache is not None else Path(pooch.os_cache("transformer"))
-    return root / name.rpartition("/")[2]
+    return cache_folder(cache) / name.rpartition("/")[2]
 
 
 def _from_folder(folder: Path, split: str) -> "Dataset":

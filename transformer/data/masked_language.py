@@ -5,7 +5,8 @@ random token 1 time in 10, and 1 time in 10 it stays: later there is no mask tok
 model reads, so it must not rely on one (Devlin et al. 2019, section 3.1, "Masked LM").
 
 Each token is chosen by itself, so that the share is 15% on average; the paper's program takes
-15% of each sequence, rounded.
+15% of each sequence, rounded. As there, at least one is chosen in each row. Every time that a row
+comes up others are chosen (Liu et al. 2019, RoBERTa, section 4.1).
 """
 
 from collections.abc import Iterable
@@ -69,7 +70,9 @@ def mask_tokens(
         chance[row], fate[row] = random.random((2, n_pos))
         other[row] = ordinary[random.integers(len(ordinary), size=n_pos)]
 
-    chosen = torch.from_numpy(chance < p_chosen) & ~torch.from_numpy(special)[tokens]
+    chance = np.where(special[tokens.numpy()], np.inf, chance)
+    lowest = chance.min(axis=-1, keepdims=True)
+    chosen = torch.from_numpy((chance < p_chosen) | ((chance == lowest) & np.isfinite(chance)))
     masked = chosen & torch.from_numpy(fate < P_MASKED)
     changed = chosen & ~masked & torch.from_numpy(fate < P_MASKED + P_RANDOM)
     inputs = tokens.masked_fill(masked, mask_token)

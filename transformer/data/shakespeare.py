@@ -17,9 +17,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pooch
-
+from transformer.data.cache import cache_folder
 from transformer.data.wheel import open_wheel
+from transformer.whole import write_whole
 
 USUAL_FILE = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -35,7 +35,7 @@ def shakespeare(cache: str | Path | None = None) -> str:
 
     Raises OSError when neither source can be reached, with the reasons and what to do.
     """
-    folder = Path(cache) if cache is not None else Path(pooch.os_cache("transformer"))
+    folder = cache_folder(cache)
     reasons = []
     for name, sha256, fetch in (
         ("shakespeare.txt", USUAL_SHA256, _fetch_usual_file),
@@ -58,13 +58,13 @@ def _cached(file: Path, sha256: str, fetch: Callable[[], bytes]) -> str:
         if (found := hashlib.sha256(content).hexdigest()) != sha256:
             raise ValueError(f"expected a text with sha256 {sha256[:12]}..., got {found[:12]}...")
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(file.name + ".part")
-        aside.write_bytes(content)
-        aside.replace(file)
+        write_whole(file, content)
     return file.read_bytes().decode("utf-8")
 
 
 def _fetch_usual_file() -> bytes:
+    import pooch
+
     pooch.get_logger().setLevel("WARNING")
     with tempfile.TemporaryDirectory() as folder:
         downloader = pooch.HTTPDownloader(timeout=10)

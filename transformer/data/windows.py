@@ -1,4 +1,9 @@
-"""A long text as windows of n_ctx tokens: all in a row to test on, any of them to train on."""
+"""A long text as windows: all in a row to test on, any of them to train on.
+
+A model of n_ctx positions makes n_ctx forecasts, and the last of them is of the token after
+these: so a window has n_ctx + 1 tokens. With one less the last position would never be trained,
+and it is the one that a text longer than the context is continued from.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -12,8 +17,8 @@ from transformer.data.base import IndexedData
 from transformer.data.token_file import TokenFile
 
 
-class TokenWindows(IndexedData[Int[Tensor, " n_ctx"]]):
-    """Every run of `n_ctx` consecutive tokens; window i begins at token i.
+class TokenWindows(IndexedData[Int[Tensor, " window"]]):
+    """Every run of n_ctx + 1 consecutive tokens; window i begins at token i.
 
     The tokens may be of any integer type, and may lie in a file (`tokens_in`): windows come
     out as int64. Every id is below `d_vocab`; where it is not given it is found by reading
@@ -23,28 +28,25 @@ class TokenWindows(IndexedData[Int[Tensor, " n_ctx"]]):
     def __init__(
         self, tokens: Integer[Tensor, " n_tokens"], *, n_ctx: int, d_vocab: int | None = None
     ) -> None:
-        if n_ctx < 2:
+        if n_ctx < 1:
+            raise ValueError(f"a window takes at least n_ctx = 1 token to read, got {n_ctx}")
+        if len(tokens) < n_ctx + 1:
             raise ValueError(
-                f"a window takes at least n_ctx = 2 tokens, one to forecast from and one to "
-                f"forecast; got {n_ctx}"
-            )
-        if len(tokens) < n_ctx:
-            raise ValueError(
-                f"a window takes n_ctx = {n_ctx} tokens and the text has {len(tokens)}: "
+                f"a window takes n_ctx + 1 = {n_ctx + 1} tokens and the text has {len(tokens)}: "
                 "give a longer text or a smaller n_ctx"
             )
         self.tokens = tokens
-        self.n_ctx = n_ctx
+        self.n_ctx = self.stride = n_ctx
         self.d_vocab = 1 + _highest(tokens) if d_vocab is None else d_vocab
-        self._windows = tokens.unfold(0, n_ctx, 1)
+        self._windows = tokens.unfold(0, n_ctx + 1, 1)
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    def item(self, index: int) -> Int[Tensor, " n_ctx"]:
+    def item(self, index: int) -> Int[Tensor, " window"]:
         return self._windows[index].long()
 
-    def at(self, starts: Int[Tensor, " batch"]) -> Int[Tensor, "batch n_ctx"]:
+    def at(self, starts: Int[Tensor, " batch"]) -> Int[Tensor, "batch window"]:
         """Return the windows that begin at `starts`."""
         return self._windows[starts].long()
 
@@ -54,24 +56,34 @@ class TokenWindows(IndexedData[Int[Tensor, " n_ctx"]]):
         A window's first token is never a target, so each begins where the one before it
         ended. The last window is shorter and comes by itself.
         """
-        starts = torch.arange(0, len(self), self.n_ctx - 1)
+        starts = torch.arange(0, len(self), self.n_ctx)
         for some in torch.split(starts, batch_size):
             yield self.at(some)
-        end = int(starts[-1]) + self.n_ctx
-        if end < len(self.tokens):
-            yield self.tokens[end - 1 :].long()[None]
+        last = int(starts[-1]) + self.n_ctx
+        if last < len(self.tokens) - 1:
+            yield self.tokens[last:].long()[None]
+
+    def beginning(self, n_tokens: int) -> "TokenWindows":
+        """Return the windows of the first tokens: `n_tokens`, or as many as a window takes."""
+        some = self.tokens[: max(n_tokens, self.n_ctx + 1)]
+        return TokenWindows(some, n_ctx=self.n_ctx, d_vocab=self.d_vocab)
 
     def require_d_vocab(self, d_vocab: int) -> None:
-        """Raise ValueError if a model of that vocabulary has no embedding for some token.
+        """Raise ValueError if a model of that vocabulary has no embedding for some token."""
+        require_embedded(self.d_vocab, d_vocab)
 
-        On a GPU that would be found in the middle of a step, by an error that names no cause.
-        """
-        if self.d_vocab > d_vocab:
-            raise ValueError(
-                f"the data have token ids up to {self.d_vocab - 1} and the model only those "
-                f"below d_vocab = {d_vocab}: make it with d_vocab = {self.d_vocab} at least, or "
-                "prepare the data with the model's own tokenizer"
-            )
+
+def require_embedded(needed: int, d_vocab: int) -> None:
+    """Raise ValueError unless a model of `d_vocab` tokens has those of data with `needed`.
+
+    On a GPU that would be found in the middle of a step, by an error that names no cause.
+    """
+    if needed > d_vocab:
+        raise ValueError(
+            f"the data have token ids up to {needed - 1} and the model only those "
+            f"below d_vocab = {d_vocab}: make it with d_vocab = {needed} at least, or "
+            "prepare the data with the model's own tokenizer"
+        )
 
 
 def _highest(tokens: Integer[Tensor, " n_tokens"]) -> int:

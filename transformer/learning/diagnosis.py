@@ -53,6 +53,7 @@ def diagnose(
     ours = right_outcomes(exercise)
     theirs: dict[str, Any] = {}
     missing = {f"{name}: not written yet" for name in exercise.required if name not in names}
+    unfinished: dict[str, list[str]] = {}
     for probe in PROBES[exercise.name]:
         if any(name not in names for name in probe.needs):
             continue
@@ -60,7 +61,8 @@ def diagnose(
         try:
             theirs[probe.name] = probe.outcome(names)
         except NotWrittenError as error:
-            missing.add(str(error))
+            unfinished.setdefault(str(error), []).append(probe.name)
+    missing |= set(_unfinished(exercise, unfinished, theirs))
     right = tuple(name for name in theirs if same(theirs[name], ours[name]))
     wrong = tuple(name for name in theirs if name not in right)
     if not wrong:
@@ -224,6 +226,8 @@ def _evidence(
     probes = {probe.name: probe for probe in PROBES[exercise.name]}
     told = [name for name in wrong if not isinstance(theirs[name], Raised)] or list(wrong)
     first = told[0]
+    if not matched and first != wrong[0]:  # an error, with the line that it comes from
+        yield f"{wrong[0]}: {first_difference(theirs[wrong[0]], ours[wrong[0]])}"
     yield f"{first}: {first_difference(theirs[first], ours[first])}"
     if matched:
         likeness = (
@@ -238,6 +242,17 @@ def _evidence(
     for name in told[:4]:
         if related := relation(theirs[name], ours[name], probes[name].sizes):
             yield f"{name}: {related}"
+
+
+def _unfinished(
+    exercise: Exercise, unfinished: Mapping[str, Sequence[str]], theirs: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield what is not written, and of what is written in part, which experiments wait for it."""
+    came = [probe for probe in PROBES[exercise.name] if probe.name in theirs]
+    tried = {name for probe in came for name in probe.needs}
+    for said, waiting in unfinished.items():
+        in_part = said.split(":")[0] in tried
+        yield f"{said} for {'; '.join(waiting)}" if in_part else said
 
 
 def _in_order(missing: set[str], exercise: Exercise) -> tuple[str, ...]:

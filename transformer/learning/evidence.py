@@ -109,6 +109,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "attention-softmax-missing": sums_of_the_pattern,
     "attention-values-mixed-by-column": sums_of_the_pattern,
     "attention-mask-after-softmax": sums_under_the_causal_mask,
+    "attention-mask-after-softmax-in-forward": sums_under_the_causal_mask,
     "attention-mask-ignored-by-scores": weight_on_the_future,
     "attention-mask-zeroes-scores": weight_on_the_future,
     "attention-mask-inverted": weight_on_the_future,

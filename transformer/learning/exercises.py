@@ -16,6 +16,9 @@ CHAPTERS = {
     11: "Training",
     12: "Sampling",
     13: "The key-value cache",
+    14: "BERT",
+    15: "Encoder and decoder",
+    16: "Circuits and induction heads",
 }
 
 
@@ -163,11 +166,30 @@ EXERCISES: dict[str, Exercise] = {
             "random_states",
             "set_random_states",
         ),
-        _other("windows", 11, "data", "TokenWindows", given=("TokenWindows.require_d_vocab",)),
+        _other(
+            "windows",
+            11,
+            "data",
+            "TokenWindows",
+            given=("TokenWindows.beginning", "TokenWindows.require_d_vocab"),
+        ),
         _other("splits", 11, "data", "split_tokens"),
         _other("filters", 12, "sampling", "apply_temperature", "keep_top_k", "keep_top_p"),
         _other("generate", 12, "sampling", "draw", "generate"),
         _component("cache", 13, "KeyValueCache", given=("KeyValueCache.select",)),
+        _other("masked_language", 14, "data", "mask_tokens"),
+        _component("label_smoothing", 15, "smoothed_cross_entropy"),
+        _component("decoder_block", 15, "PostNormDecoderBlock", "PreNormDecoderBlock"),
+        _other(
+            "heads",
+            16,
+            "circuits",
+            "same_token",
+            "mean_weight",
+            "previous_token_score",
+            "duplicate_token_score",
+            "induction_score",
+        ),
     )
 }
 

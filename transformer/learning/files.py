@@ -5,6 +5,7 @@ from pathlib import Path
 
 from transformer.learning.exercises import EXERCISES, Exercise
 from transformer.learning.source import reference_source, skeleton
+from transformer.whole import write_whole
 
 
 def start(exercise: Exercise, into: Path) -> Path:
@@ -19,9 +20,7 @@ def start(exercise: Exercise, into: Path) -> Path:
             "start --into another folder"
         )
     into.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(file.name + ".part")
-    aside.write_text(skeleton(exercise), encoding="utf-8")
-    aside.rename(file)
+    write_whole(file, skeleton(exercise))
     return file
 
 

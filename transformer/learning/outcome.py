@@ -65,7 +65,8 @@ def first_difference(theirs: Any, ours: Any) -> str:
     """Return in a few words where two outcomes differ, with both figures."""
     if isinstance(theirs, Raised):
         where = f" ({theirs.at})" if theirs.at else ""
-        return f"yours stops with {theirs.kind}: {theirs.message}".rstrip(": ") + where
+        due = f" where {ours.kind} should be raised" if isinstance(ours, Raised) else ""
+        return f"yours stops with {theirs.kind}: {theirs.message}".rstrip(": ") + due + where
     if isinstance(ours, Raised):
         return f"yours gives {_short(theirs)} where {ours.kind} should be raised"
     if isinstance(theirs, Tensor) and isinstance(ours, Tensor):

@@ -83,8 +83,9 @@ def right_implementations() -> list[Path]:
 
 
 def exercise_of(file: Path) -> Exercise:
-    """Return the exercise of such a file: the first word of its name."""
-    return exercise(file.stem.split("_")[0])
+    """Return the exercise of such a file, with whose name its own begins."""
+    begins = [name for name in EXERCISES if f"{file.stem}_".startswith(f"{name}_")]
+    return exercise(max(begins, key=len, default=file.stem))
 
 
 def _try_wrong(name: str) -> Case:

@@ -17,6 +17,14 @@ from transformer.learning.source import PACKAGE
 
 QUICK = "not slow and not long and not gpu and not house and not learning"
 WITH_LEARNING = "not slow and not long and not gpu and not house"
+# Two thirds of a short run's time: what others have installed, and collecting all garbage.
+WITHOUT_PLUGINS = (
+    "--disable-plugin-autoload",
+    "-p",
+    "no:unraisableexception",
+    "-p",
+    "no:cacheprovider",
+)
 
 
 RAN = {
@@ -70,15 +78,7 @@ def run_tests(
     """Run the tests of one exercise on an implementation, in this process."""
     sys.path.insert(0, str(folder()))
     outcome = Outcome()
-    options = [
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:hypothesispytest",
-        "-q",
-        *(["-x"] if first_only else []),
-    ]
-    options += arguments(exercise.tests, implementation=implementation, expression=expression)
+    options = ["-q", *WITHOUT_PLUGINS, *(["-x"] if first_only else [])]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         code = pytest.main(
             [

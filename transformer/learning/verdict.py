@@ -58,7 +58,8 @@ def from_diagnosis(exercise: Exercise, found: Diagnosis) -> Verdict:
     """Return what a diagnosis comes to."""
     if not found.wrong:
         if not found.right:
-            return not_written(exercise)
+            nothing = "nothing of it is written yet: every part raises NotImplementedError"
+            return replace(not_written(exercise), headline=nothing)
         status: Status = "unfinished" if found.missing else "right"
         headline = f"{len(found.right)} experiments come out as they should"
         return Verdict(exercise.name, status, headline, missing=found.missing)
@@ -83,7 +84,7 @@ def _where_to_begin(found: Diagnosis) -> str:
     simplest = f"begin with the first experiment that is wrong: {found.wrong[0]}."
     if not found.right:
         return f"Take it step by step: {simplest}"
-    return f"What does it have that those without fault lack? And {simplest}"
+    return f"What have the wrong experiments that no right one has? If in doubt, {simplest}"
 
 
 def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
@@ -117,7 +118,10 @@ def after_tests(verdict: Verdict, outcome: Outcome) -> Verdict:
         verdict,
         status="wrong",
         headline=f"a test fails: {failure.test}",
-        explanation=(failure.message, f"Before it {outcome.passed} tests passed."),
+        explanation=(
+            failure.message,
+            f"The experiments come out right; {outcome.passed} tests passed before this one.",
+        ),
     )
 
 

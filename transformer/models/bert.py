@@ -10,6 +10,7 @@ unembedding and the pooler's tanh stand in the program released with it. RoBERTa
 2019) is the same model with one segment; its positions begin at 2.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -134,11 +135,24 @@ class MaskedLanguageBERT(Module):
 
 
 class ClassifierBERT(Module):
-    """BERT that says of which class a text is, from the pooled first token."""
+    """BERT that says of which class a text is, from the pooled first token.
 
-    def __init__(self, config: BERTConfig, parts: Parts = Parts(), *, n_classes: int) -> None:
+    `classes` are their names; ValueError unless there is one for each.
+    """
+
+    def __init__(
+        self,
+        config: BERTConfig,
+        parts: Parts = Parts(),
+        *,
+        n_classes: int,
+        classes: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.config, self.n_classes = config, n_classes
+        self.classes = tuple(classes or (f"LABEL_{number}" for number in range(n_classes)))
+        if len(self.classes) != n_classes:
+            raise ValueError(f"{n_classes} classes have as many names, got {', '.join(classes)}")
         self.bert = BERT(config, parts, pooler=True)
         self.dropout = parts.dropout(p=config.dropout)
         self.classifier = Linear(d_in=config.d_model, d_out=n_classes, init_std=config.init_std)

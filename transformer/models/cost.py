@@ -13,6 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from transformer.components.loss import next_token_loss
 from transformer.config import TransformerConfig
+from transformer.models.bert import ClassifierBERT, MaskedLanguageBERT
 from transformer.models.gpt import GPT
 
 EMBEDDINGS = ("W_E", "W_pos", "W_U")
@@ -61,10 +62,11 @@ def model_cost(config: TransformerConfig) -> Cost:
     )
 
 
-def flops_per_token(model: GPT) -> int:
+def flops_per_token(model: GPT | MaskedLanguageBERT | ClassifierBERT) -> int:
     """Return the FLOPs of training `model` on one token, at full context; see `Cost`."""
     config = model.config
-    looked_up = ("W_pos",) if config.tied else ("W_pos", "W_E")
+    multiplies_W_E = config.tied and not isinstance(model, ClassifierBERT)
+    looked_up = ("W_pos",) if multiplies_W_E else ("W_pos", "W_E")
     multiplied = sum(
         parameter.numel()
         for name, parameter in model.named_parameters()

@@ -10,13 +10,15 @@ Vaswani et al. 2017, section 3. The two embeddings and the unembedding are one m
 """
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import Module, ModuleList
 
+from transformer.components.cache import KeyValueCache
 from transformer.components.mask import padding_mask
 from transformer.config import TransformerConfig
 from transformer.models.parts import (
@@ -27,6 +29,19 @@ from transformer.models.parts import (
     build_position,
     build_unembedding,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderCache:
+    """The caches of one decoder block: of the target so far, and of the whole source."""
+
+    attention: KeyValueCache
+    cross_attention: KeyValueCache
+
+    def select(self, rows: Int[Tensor, " new_batch"]) -> None:
+        """Keep these rows of the batch, in this order; a row may be wanted more than once."""
+        self.attention.select(rows)
+        self.cross_attention.select(rows)
 
 
 class EncoderDecoder(Module):
@@ -83,25 +98,44 @@ class EncoderDecoder(Module):
         tokens: Int[Tensor, "batch pos"],
         source: Float[Tensor, "batch source_pos d_model"],
         source_real: Bool[Tensor, "batch source_pos"] | None = None,
+        cache: Sequence[DecoderCache] | None = None,
     ) -> Float[Tensor, "batch pos d_vocab"]:
-        """Return the logits of the target's next tokens, given the encoded source."""
-        resid = self._enter(tokens)
+        """Return the logits of the target's next tokens, given the encoded source.
+
+        With `cache`, one for each block of the decoder, `tokens` are those that follow the ones
+        in the cache, and the logits are theirs alone. The source's keys and values are computed
+        in the first call and kept.
+        """
+        if cache is not None and not len(cache) == len(self.decoder) > 0:
+            raise ValueError(
+                f"cache must hold one DecoderCache for each of the {len(self.decoder)} blocks, "
+                f"and a decoder without blocks takes none; got {len(cache)}"
+            )
+        resid = self._enter(tokens, 0 if cache is None else cache[0].attention.length)
         source_mask = None if source_real is None else padding_mask(source_real)
-        for block in self.decoder:
-            resid = block(resid, source, None, source_mask)
+        new_source = source if cache is None else source[:, cache[0].cross_attention.length :]
+        for layer, block in enumerate(self.decoder):
+            caches = [] if cache is None else [cache[layer].attention, cache[layer].cross_attention]
+            resid = block(resid, new_source, None, source_mask, *caches)
         if self.norm_decoder is not None:
             resid = self.norm_decoder(resid)
         logits: Tensor = self.unembedding(resid)
         return logits
 
-    def _enter(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
-        """Return the streams at the start: scaled embeddings, and positions."""
-        n_pos, n_ctx = tokens.shape[1], self.config.n_ctx
-        if not 1 <= n_pos <= n_ctx:
-            raise ValueError(f"the model is made for 1 to n_ctx = {n_ctx} positions, got {n_pos}")
+    def _enter(
+        self, tokens: Int[Tensor, "batch pos"], start: int = 0
+    ) -> Float[Tensor, "batch pos d_model"]:
+        """Return the streams at the start: scaled embeddings, and positions from `start` on."""
+        n_new, n_ctx = tokens.shape[1], self.config.n_ctx
+        if not 1 <= n_new <= n_ctx - start:
+            cached = f" after {start} in the cache" if start else ""
+            raise ValueError(
+                f"the model is made for 1 to n_ctx = {n_ctx} positions, got {n_new}{cached}"
+            )
         resid: Tensor = self.embedding(tokens) * math.sqrt(self.config.d_model)
         if self.position is not None:
-            positions = torch.arange(n_pos, device=tokens.device).expand(tokens.shape)
+            counted = torch.arange(start, start + n_new, device=tokens.device)
+            positions = counted.expand(tokens.shape)
             resid = resid + self.position(positions)
         dropped: Tensor = self.dropout(resid)
         return dropped

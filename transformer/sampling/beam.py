@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from transformer.components.softmax import at_least_float32, log_softmax
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling, penalise
-from transformer.sampling.texts import GrowingTexts
+from transformer.sampling.texts import Growing, GrowingTexts
+
+Extension = tuple[int, int, float]  # of which beam, by which token, and log P of the whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,8 @@ def best_possible(log_prob: float, length: int, n_new: int, alpha: float) -> flo
     return length_penalised(log_prob, n_new if alpha > 0 else length, alpha)
 
 
-def best_extensions(
-    log_probs: Float[Tensor, "beam d_vocab"], n_best: int
-) -> list[tuple[int, int, float]]:
-    """Return (beam, token, log P) of the n_best likeliest that are possible, best first."""
+def best_extensions(log_probs: Float[Tensor, "beam d_vocab"], n_best: int) -> list[Extension]:
+    """Return the n_best likeliest that are possible, best first."""
     flat = log_probs.flatten()
     values, places = flat.topk(min(n_best, len(flat)))
     d_vocab = log_probs.shape[1]
@@ -54,26 +54,82 @@ def best_extensions(
     return [(*divmod(place, d_vocab), value) for place, value in found if value > -math.inf]
 
 
-@torch.inference_mode()
+class Search:
+    """The search behind one prompt: what it has found, and which beginnings go on."""
+
+    def __init__(
+        self, *, n_new: int, n_beams: int, length_penalty: float, stop_tokens: frozenset[int]
+    ) -> None:
+        self.n_new, self.n_beams = n_new, n_beams
+        self.length_penalty, self.stop_tokens = length_penalty, stop_tokens
+        self.results: list[Hypothesis] = []
+
+    def extend(
+        self, log_probs: Float[Tensor, "beam d_vocab"], begun: Int[Tensor, "beam length"]
+    ) -> list[Extension]:
+        """Return those that go on by a token, none where the search is over.
+
+        `log_probs` are of the beginnings `begun` with each token behind them. Of the `n_beams`
+        likeliest those that end in a stop token, or are n_new tokens long, are results.
+        """
+        length = begun.shape[1] + 1
+        # So many that n_beams go on even where the likeliest extensions are all stops.
+        n_best = max(2, 1 + len(self.stop_tokens)) * self.n_beams
+        going: list[Extension] = []
+        for rank, extension in enumerate(best_extensions(log_probs, n_best)):
+            beam, token, log_prob = extension
+            if length < self.n_new and token not in self.stop_tokens:
+                going.append(extension)
+            elif rank < self.n_beams:
+                score = length_penalised(log_prob, length, self.length_penalty)
+                self.results.append(Hypothesis([*begun[beam].tolist(), token], log_prob, score))
+        self.results = sorted(self.results, key=lambda one: -one.score)[: self.n_beams]
+        if not going:
+            return []
+        best = best_possible(going[0][2], length, self.n_new, self.length_penalty)
+        if len(self.results) == self.n_beams and best <= self.results[-1].score:
+            return []
+        return going[: self.n_beams]
+
+
 def beam_search(
     model: GPT,
-    prompt: Sequence[int],
+    prompts: Sequence[Sequence[int]],
     *,
     n_new: int,
     n_beams: int,
     length_penalty: float = 1.0,
     sampling: Sampling = Sampling(),
-) -> list[Hypothesis]:
-    """Return up to `n_beams` continuations of at most `n_new` tokens, the best score first.
+) -> list[list[Hypothesis]]:
+    """Return, for each prompt, up to `n_beams` continuations of at most `n_new` tokens.
 
-    At each length the `n_beams` likeliest beginnings go on. Of the `n_beams` likeliest
-    extensions those that end in a stop token, or are n_new tokens long, are results. The search
-    is over when no beginning can become better than the worst of `n_beams` results.
+    The best score comes first. At each length the `n_beams` likeliest beginnings go on; the
+    search is over when none can become better than the worst of `n_beams` results. The prompts
+    are searched together, as one batch, and none has an effect on another.
 
     Of `sampling` the filters of the past and the stop tokens count, the filters on
     log-probabilities as Hugging Face has it; nothing is drawn, so that the others are refused.
     Raises ValueError for them, for n_new or n_beams below 1, and for an empty prompt.
     """
+    return beam_search_each(
+        GrowingTexts(model, prompts, n_new=n_new),
+        n_new=n_new,
+        n_beams=n_beams,
+        length_penalty=length_penalty,
+        sampling=sampling,
+    )
+
+
+@torch.inference_mode()
+def beam_search_each(
+    texts: Growing,
+    *,
+    n_new: int,
+    n_beams: int,
+    length_penalty: float = 1.0,
+    sampling: Sampling = Sampling(),
+) -> list[list[Hypothesis]]:
+    """Return what `beam_search` does, of texts of whichever model."""
     if n_new < 1 or n_beams < 1:
         raise ValueError(f"n_new and n_beams must be at least 1, got {n_new} and {n_beams}")
     drawing = (sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p)
@@ -82,32 +138,32 @@ def beam_search(
             "beam search draws nothing: leave temperature at 1 and top-k, top-p and min-p out, "
             f"got {drawing}"
         )
-    texts = GrowingTexts(model, [prompt], n_new=n_new)
-    so_far = torch.zeros(1, device=texts.tokens.device)
-    # So many that n_beams go on even where the likeliest extensions are all stops.
-    n_best = max(2, 1 + len(sampling.stop_tokens)) * n_beams
-    results: list[Hypothesis] = []
-    for length in range(1, n_new + 1):
+    n_prompts, n_known = texts.tokens.shape
+    searches = [
+        Search(
+            n_new=n_new,
+            n_beams=n_beams,
+            length_penalty=length_penalty,
+            stop_tokens=sampling.stop_tokens,
+        )
+        for _ in range(n_prompts)
+    ]
+    device = texts.tokens.device
+    so_far = torch.zeros(n_prompts, device=device)
+    rows_of = {prompt: [prompt] for prompt in range(n_prompts)}  # those that still go on
+    while rows_of:
         log_probs = log_softmax(at_least_float32(texts.forecast()))
-        log_probs = so_far[:, None] + penalise(log_probs, texts.tokens, sampling)
-        going: list[tuple[int, int, float]] = []
-        for rank, extension in enumerate(best_extensions(log_probs, n_best)):
-            beam, token, log_prob = extension
-            if length < n_new and token not in sampling.stop_tokens:
-                going.append(extension)
-            elif rank < n_beams:
-                new = [*texts.tokens[beam, len(prompt) :].tolist(), token]
-                score = length_penalised(log_prob, length, length_penalty)
-                results.append(Hypothesis(new, log_prob, score))
-        results = sorted(results, key=lambda one: -one.score)[:n_beams]
-        going = going[:n_beams]
-        if not going:
-            break
-        best = best_possible(going[0][2], length, n_new, length_penalty)
-        if len(results) == n_beams and best <= results[-1].score:
-            break
-        beams, tokens, values = zip(*going, strict=True)
-        texts.select(torch.tensor(beams, device=so_far.device))
-        texts.append(torch.tensor(tokens, device=so_far.device))
-        so_far = torch.tensor(values, device=so_far.device, dtype=log_probs.dtype)
-    return results
+        log_probs = so_far[:, None] + penalise(log_probs, texts.tokens, sampling, texts.real)
+        going: list[Extension] = []
+        for prompt, rows in list(rows_of.items()):
+            found = searches[prompt].extend(log_probs[rows], texts.tokens[rows, n_known:])
+            rows_of[prompt] = [len(going) + place for place in range(len(found))]
+            going += [(rows[beam], token, log_prob) for beam, token, log_prob in found]
+            if not found:
+                del rows_of[prompt]
+        if going:
+            beams, tokens, values = zip(*going, strict=True)
+            texts.select(torch.tensor(beams, device=device))
+            texts.append(torch.tensor(tokens, device=device))
+            so_far = torch.tensor(values, device=device, dtype=log_probs.dtype)
+    return [search.results for search in searches]

@@ -2,8 +2,8 @@
 
 Those of the distribution alone (temperature, top-k, top-p, min-p) always keep the likeliest
 token. Those of the past (penalties, repeated n-grams) also take the `tokens` so far, prompt
-included, and `real`, False at padding, which is no part of the past. What may not be drawn
-gets minus infinity.
+included, and `real`, False at padding, which is no part of the past. One is of the vocabulary:
+what its tokenizer lacks. What may not be drawn gets minus infinity.
 """
 
 import math
@@ -70,6 +70,25 @@ def keep_min_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor
         raise ValueError(f"min-p must be from 0 to 1, got {p}")
     probs = softmax(logits)
     return logits.masked_fill(probs < p * probs.amax(dim=-1, keepdim=True), -torch.inf)
+
+
+# The vocabulary
+
+
+def forbid_beyond(
+    logits: Float[Tensor, "batch d_vocab"], n_tokens: int
+) -> Float[Tensor, "batch d_vocab"]:
+    """Return minus infinity for the tokens from number `n_tokens` on.
+
+    A model's vocabulary is often padded to a round number, and its tokenizer knows nothing of
+    those tokens. Raises ValueError for an n_tokens below 1, which would leave nothing.
+    """
+    if n_tokens < 1:
+        raise ValueError(f"n_tokens must be at least 1, got {n_tokens}")
+    if n_tokens >= logits.shape[-1]:
+        return logits
+    beyond = torch.arange(logits.shape[-1], device=logits.device) >= n_tokens
+    return logits.masked_fill(beyond, -torch.inf)
 
 
 # The past

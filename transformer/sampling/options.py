@@ -1,5 +1,6 @@
 """What is done to the logits before a token is drawn, in one record and one order.
 
+    0  the vocabulary                    what the tokenizer lacks is forbidden
     1  repetition penalty                what has been said becomes less likely
     2  presence and frequency penalty
     3  repeated n-grams                  forbidden
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from transformer.components.softmax import at_least_float32
 from transformer.sampling.filters import (
+    forbid_beyond,
     forbid_repeated_ngrams,
     presence_and_frequency_penalty,
     repetition_penalty,
@@ -33,6 +35,8 @@ class Sampling:
     """How tokens are drawn and where a text ends; the defaults draw from the model as it is.
 
     Attributes:
+        n_tokens: those from this number on are never drawn: a model's vocabulary may be padded
+            beyond its tokenizer's; None where it is not.
         repetition_penalty: divides the logits of tokens so far; 1 is none.
         presence_penalty: taken from the logit of every token so far.
         frequency_penalty: taken from it for each time that it came.
@@ -48,6 +52,7 @@ class Sampling:
     Raises ValueError for a value that its filter refuses.
     """
 
+    n_tokens: int | None = None
     repetition_penalty: float = 1.0
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
@@ -76,7 +81,9 @@ def penalise(
     sampling: Sampling,
     real: Bool[Tensor, "batch pos"] | None = None,
 ) -> Float[Tensor, "batch d_vocab"]:
-    """Return the logits after the filters of the past, 1 to 3; `real` is False at padding."""
+    """Return the logits after the filters 0 to 3; `real` is False at padding."""
+    if sampling.n_tokens is not None:
+        logits = forbid_beyond(logits, sampling.n_tokens)
     if sampling.repetition_penalty != 1.0:
         logits = repetition_penalty(logits, tokens, sampling.repetition_penalty, real=real)
     if sampling.presence_penalty != 0.0 or sampling.frequency_penalty != 0.0:

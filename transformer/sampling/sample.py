@@ -1,6 +1,7 @@
 """Sampling in full: prompts of different lengths, all filters, texts that end, log-probabilities.
 
 `generate` is the same loop at its shortest; the two are equal where both can do the work.
+`sample_each` is the loop itself, over texts of whichever model.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from torch import Tensor
 from transformer.components.softmax import at_least_float32, log_softmax, softmax
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling, filter_for_drawing
-from transformer.sampling.texts import GrowingTexts
+from transformer.sampling.texts import Growing, GrowingTexts
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,6 @@ def log_probs_of(
     return log_softmax(at_least_float32(logits)).gather(-1, tokens[:, None])[:, 0]
 
 
-@torch.inference_mode()
 def sample(
     model: GPT,
     prompts: Sequence[Sequence[int]],
@@ -73,16 +73,27 @@ def sample(
     n_ctx the window slides: see `GrowingTexts`. `compiled` compiles the steps after the first,
     on CUDA to one graph; that takes a minute, and again whenever a text leaves the batch. The
     model is used in the mode it is in: call `model.eval()` first. Raises ValueError for a
-    prompt without a token, when the first
-    tokens are asked for.
+    prompt without a token, when the first tokens are asked for.
     """
     texts = GrowingTexts(model, prompts, n_new=n_new, compiled=compiled)
-    rows = list(range(len(prompts)))
+    yield from sample_each(texts, n_new=n_new, sampling=sampling, log_probs=log_probs, ends=ends)
+
+
+@torch.inference_mode()
+def sample_each(
+    texts: Growing,
+    *,
+    n_new: int,
+    sampling: Sampling = Sampling(),
+    log_probs: bool = False,
+    ends: Callable[[Drawn], bool] | None = None,
+) -> Iterator[list[Drawn]]:
+    """Yield, `n_new` times, the next token of every text that has not ended, as `sample` does."""
+    rows = list(range(len(texts.tokens)))
     generators = generators_of(sampling.seed, len(rows), texts.tokens.device)
     for _ in range(n_new):
         logits = texts.forecast()
-        real = texts.real if texts.padded else None
-        filtered = filter_for_drawing(logits, texts.tokens, sampling, real)
+        filtered = filter_for_drawing(logits, texts.tokens, sampling, texts.real)
         greedy = sampling.temperature == 0.0
         new = filtered.argmax(dim=-1) if greedy else draw_rows(filtered, generators)
         nats = log_probs_of(new, logits).tolist() if log_probs else [None] * len(rows)

@@ -1,7 +1,7 @@
 """From text to text: prompts are encoded, continuations decoded and cut at stop strings."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling
@@ -64,6 +64,11 @@ def encode_prompts(tokenizer: Tokenizer, prompts: Iterable[str]) -> list[list[in
     return encoded
 
 
+def of_vocabulary(sampling: Sampling, tokenizer: Tokenizer) -> Sampling:
+    """Return how tokens are drawn if only those are that the tokenizer has a text for."""
+    return replace(sampling, n_tokens=tokenizer.d_vocab)
+
+
 def require_stops(stops: Sequence[str]) -> None:
     """Raise ValueError for an empty stop string."""
     if "" in stops:
@@ -86,7 +91,7 @@ def continue_text(
     """
     require_stops(stops)
     [known] = encode_prompts(tokenizer, [prompt])
-    steps = sample(model, [known], n_new=n_new, sampling=sampling)
+    steps = sample(model, [known], n_new=n_new, sampling=of_vocabulary(sampling, tokenizer))
     drawn = (one.token for [one] in steps)
     shown = (token for token in drawn if token not in sampling.stop_tokens)
     yield from until(tokenizer.decode_stream(shown, after=known), stops)
@@ -119,7 +124,9 @@ def complete(
         drawn[one.row].append(one)
         return bool(stops) and first_stop(text_of(one.row), stops) >= 0
 
-    for _ in sample(model, known, n_new=n_new, sampling=sampling, log_probs=log_probs, ends=ends):
+    of_tokenizer = of_vocabulary(sampling, tokenizer)
+    steps = sample(model, known, n_new=n_new, sampling=of_tokenizer, log_probs=log_probs, ends=ends)
+    for _ in steps:
         pass
     return [
         Completion(

@@ -8,6 +8,7 @@ the positions begin at each text's own first token.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -40,6 +41,28 @@ def count_positions(real: Bool[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]
     return (real.cumsum(dim=1) - 1).clamp_min(0)
 
 
+class Growing(Protocol):
+    """What sampling and beam search need of a batch of texts, whatever model forecasts them.
+
+    `tokens` are those so far, `batch pos`; `real` is False at padding, or None where none is.
+    """
+
+    @property
+    def tokens(self) -> Int[Tensor, "batch pos"]: ...
+
+    @property
+    def real(self) -> Bool[Tensor, "batch pos"] | None: ...
+
+    def forecast(self) -> Float[Tensor, "batch d_vocab"]:
+        """Return the logits of the token that comes next in each text."""
+
+    def append(self, new: Int[Tensor, " batch"]) -> None:
+        """Put one token behind each text."""
+
+    def select(self, rows: Int[Tensor, " new_batch"]) -> None:
+        """Go on with these texts, in this order; one may go on more than once."""
+
+
 class GrowingTexts:
     """A batch of texts under one model; `forecast`, then `append` a token to each, again.
 
@@ -60,12 +83,18 @@ class GrowingTexts:
         compiled: bool = False,
     ) -> None:
         self.model = model
-        self.tokens, self.real = pad_left(prompts, next(model.parameters()).device)
-        self.padded = not bool(self.real.all())
+        self.tokens: Int[Tensor, "batch pos"]
+        self.tokens, self._real = pad_left(prompts, next(model.parameters()).device)
+        self._padded = not bool(self._real.all())
         n_pos = min(model.config.n_ctx, self.tokens.shape[1] + n_new)
         self.cache = [StaticKeyValueCache(n_pos=n_pos) for _ in model.blocks]
         self.compiled = compiled
         self.fixed: FixedStep | None = None
+
+    @property
+    def real(self) -> Bool[Tensor, "batch pos"] | None:
+        """False at padding; None where there is none."""
+        return self._real if self._padded else None
 
     def forecast(self) -> Float[Tensor, "batch d_vocab"]:
         """Return the logits of the token that comes next in each text."""
@@ -74,26 +103,26 @@ class GrowingTexts:
             self.cache = []
         if self.compiled and self.cache and self.cache[0].length > 0:
             if self.fixed is None:
-                self.fixed = FixedStep(self.model, self.cache, self.real)
+                self.fixed = FixedStep(self.model, self.cache, self._real)
             return self.fixed.forecast(self.tokens[:, -1:])
         start = self.cache[0].length if self.cache else max(0, self.tokens.shape[1] - n_ctx)
         new, cache = self.tokens[:, start:], self.cache or None
         real = positions = None
-        if self.padded:
+        if self.real is not None:
             real = self.real[:, -n_ctx:]
             positions = count_positions(real)[:, -new.shape[1] :]
-        logits: Tensor = self.model(new, real, positions, cache)
+        logits: Tensor = self.model(new, real, positions, cache, n_logits=1)
         return logits[:, -1]
 
     def append(self, new: Int[Tensor, " batch"]) -> None:
         """Put one token behind each text."""
         self.tokens = torch.cat([self.tokens, new[:, None]], dim=1)
-        if self.padded or self.compiled:
-            self.real = torch.cat([self.real, torch.ones_like(self.real[:, :1])], dim=1)
+        if self._padded or self.compiled:
+            self._real = torch.cat([self._real, torch.ones_like(self._real[:, :1])], dim=1)
 
     def select(self, rows: Int[Tensor, " new_batch"]) -> None:
         """Go on with these texts, in this order; one may go on more than once."""
-        self.tokens, self.real = self.tokens[rows], self.real[rows]
+        self.tokens, self._real = self.tokens[rows], self._real[rows]
         for of_layer in self.cache:
             of_layer.select(rows)
         self.fixed = None

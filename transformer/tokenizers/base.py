@@ -12,9 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from transformer.tokenizers.files import read_json, write_whole
+from transformer.tokenizers.files import read_json
 from transformer.tokenizers.parallel import ordered_map
 from transformer.tokenizers.stream import cut_at_spaces
+from transformer.whole import write_whole
 
 
 class Tokenizer(ABC):

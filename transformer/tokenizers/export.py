@@ -7,8 +7,8 @@ from typing import Any
 
 from transformer.tokenizers.byte_alphabet import all_printable
 from transformer.tokenizers.byte_bpe import N_BYTES, ByteBPETokenizer
-from transformer.tokenizers.files import write_whole
 from transformer.tokenizers.wordpiece import CONTINUES, LONGEST_WORD, UNKNOWN, WordPieceTokenizer
+from transformer.whole import write_whole
 
 
 def save_tiktoken(tokenizer: ByteBPETokenizer, path: str | Path) -> None:

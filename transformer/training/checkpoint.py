@@ -24,7 +24,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
 from transformer.training.model_files import (
@@ -41,6 +40,7 @@ from transformer.training.resume import (
     set_random_states,
 )
 from transformer.training.state import TrainState
+from transformer.training.trained import TrainedModel
 
 FORMAT = "transformer.checkpoint/1"
 FOLDER, PREFIX = "checkpoints", "step-"
@@ -160,7 +160,7 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> No
     model or tokenizer than those of `state`. The weights may be changed by then.
     """
     require_whole(folder)
-    if TransformerConfig.from_yaml(folder / MODEL) != state.model.config:
+    if type(state.model.config).from_yaml(folder / MODEL) != state.model.config:
         raise ValueError(f"{folder} is foreign: {MODEL} is not the model of this run")
     if type(tokenizer).load(folder / TOKENIZER).fingerprint() != tokenizer.fingerprint():
         raise ValueError(f"{folder} is foreign: {TOKENIZER} is not the tokenizer of this run")
@@ -210,6 +210,20 @@ def resume_from_newest(
 
 
 def load_checkpoint(path: str | Path, which: str = "last") -> tuple[GPT, Tokenizer]:
+    """Return the GPT of a run and its tokenizer, as `load_trained` does.
+
+    Raises ValueError besides for a model that does not forecast the next token.
+    """
+    model, tokenizer = load_trained(path, which)
+    if not isinstance(model, GPT):
+        raise ValueError(
+            f"{path} has a {type(model).__name__}, which writes no text: it is read by "
+            "load_trained in transformer.training.checkpoint, and written by transformer export"
+        )
+    return model, tokenizer
+
+
+def load_trained(path: str | Path, which: str = "last") -> tuple[TrainedModel, Tokenizer]:
     """Return the model of a run, in evaluation mode on the CPU, and its tokenizer.
 
     `path` is the folder of a run, of one of its checkpoints, or of a model's three files. Of a

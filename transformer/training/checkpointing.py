@@ -8,14 +8,14 @@ from functools import partial
 
 from torch.utils.checkpoint import checkpoint
 
-from transformer.models.gpt import GPT
+from transformer.training.trained import TrainedModel, blocks_of
 
 
-def recompute_blocks(model: GPT) -> None:
+def recompute_blocks(model: TrainedModel) -> None:
     """Have every block of `model` compute its activations twice and keep none, from now on.
 
     Dropout draws the same numbers both times.
     """
-    for block in model.blocks:
+    for block in blocks_of(model):
         again = partial(checkpoint, block.forward, use_reentrant=False)
         block.forward = again

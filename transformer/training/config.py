@@ -15,6 +15,7 @@ PrecisionName = Literal["auto", "float32", "tf32", "bf16", "fp16"]
 ScheduleName = Literal["cosine", "linear", "constant", "stable-decay"]
 OrderName = Literal["random", "shuffled", "sequential"]
 LogName = Literal["tensorboard", "wandb"]
+ObjectiveName = Literal["next-token", "masked-language", "classification"]
 
 
 def require(values: object, rules: Mapping[str, tuple[bool, str]]) -> None:
@@ -101,17 +102,20 @@ class TrainConfig:
     updates, with a longer context.
 
     Attributes:
-        text: a text file, or a folder of them, to train on.
+        objective: what the model learns: to forecast the next token (GPT), to name hidden tokens
+            or the class of a text (BERT).
+        text: a text file, or a folder of them, to train on; for classification what has labels:
+            a folder with a folder of texts for each class, or a .csv or .jsonl file.
         data: in place of it a data set's name, or a folder that `transformer prepare` made;
             Shakespeare, fetched once, if neither is given.
         tokenizer: what to learn from the text: character, byte, sennrich-bpe, byte-bpe or
             wordpiece; or a tokenizer's file or folder, or gpt2: from the hub. A prepared
-            folder has its own; else it is character if not given.
+            folder has its own; else it is character if not given, for BERT wordpiece.
         tokenizer_size: tokens of byte-bpe and wordpiece (4,256), merges of sennrich-bpe (4,000).
         model: sizes and choices of the model; d_vocab is set to the text's own.
         optimizer: AdamW's settings.
         schedule: the learning rate's way.
-        batch_size: windows of n_ctx tokens that are in memory at once.
+        batch_size: windows, of n_ctx forecasts each, that are in memory at once.
         accumulation: such batches in one update, their gradients added up.
         order: windows drawn anywhere in the text, or each once an epoch, shuffled or in order.
         max_steps: the most updates; null for no limit but `epochs`.
@@ -144,6 +148,7 @@ class TrainConfig:
         runs: the folder that gets this run's folder.
     """
 
+    objective: ObjectiveName = "next-token"
     text: Path | None = None
     data: str | None = None
     tokenizer: str | None = None
@@ -179,6 +184,11 @@ class TrainConfig:
             raise ValueError(f"give text or data, not both; got {self.text} and {self.data}")
         if self.max_steps is None and self.epochs is None:
             raise ValueError("give max_steps or epochs: a run without either has no end")
+        if self.sharded and self.objective != "next-token":
+            raise ValueError(
+                f"sharded training knows the objective next-token only; got {self.objective}: "
+                "take replicated processes"
+            )
         if self.sharded and self.precision == "fp16":
             raise ValueError("sharded training knows no fp16: take bf16, or replicated processes")
         runs = ("batch_size", "accumulation", "max_steps", "epochs", "max_steps_per_epoch")

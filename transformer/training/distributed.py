@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, distributed
 from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
@@ -86,11 +86,16 @@ def any_process(flag: bool) -> bool:
 
 
 def mean_over_processes(value: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """Return the mean of the processes' values; all have as many targets."""
+    """Return the mean of the processes' values."""
     if distributed.is_initialized():
         distributed.all_reduce(value)
         value = value / distributed.get_world_size()
     return value
+
+
+def mean_count(count: int | Int[Tensor, ""]) -> int | Float[Tensor, ""]:
+    """Return the mean of the processes' counts; an int is one that is the same in all."""
+    return count if isinstance(count, int) else mean_over_processes(count.float())
 
 
 def replicated(model: Module, device: torch.device) -> Module:

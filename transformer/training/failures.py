@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
-from transformer.data.batches import Batches
+from transformer.data.base import IndexedData
+from transformer.data.rows import tensors_of
 from transformer.training.checkpoint import checkpoints
 from transformer.training.config import TrainConfig
 from transformer.training.meter import DivergedError
@@ -18,7 +20,7 @@ class BatchTooLargeError(MemoryError):
 
 
 @contextmanager
-def explained(config: TrainConfig, run: Path, batches: Batches) -> Iterator[None]:
+def explained(config: TrainConfig, run: Path, batches: IndexedData[Any]) -> Iterator[None]:
     """Say of a failure what is left and what to try; keep the batch that made it diverge.
 
     Raises DivergedError, BatchTooLargeError and OSError in place of those that came, with
@@ -28,7 +30,7 @@ def explained(config: TrainConfig, run: Path, batches: Batches) -> Iterator[None
         yield
     except DivergedError as error:
         batch = run / f"bad-batch-step-{error.step:08d}.safetensors"
-        save_file({"tokens": batches[error.step - 1]}, batch)
+        save_file(tensors_of(batches[error.step - 1]), batch)
         raise DivergedError(
             f"{error}: try a learning rate below {config.optimizer.lr:g}, or more than "
             f"{config.schedule.warmup_steps} warm-up steps. Its batch is {batch}; {last_good(run)}",

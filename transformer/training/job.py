@@ -11,11 +11,8 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn import Module
 
 from transformer.data.batches import Batches, RandomBatches, SequentialBatches, ShuffledBatches
-from transformer.data.corpus import find_corpus
-from transformer.data.documents import TextFiles
-from transformer.data.windows import TokenWindows
+from transformer.data.masked_windows import MaskedBatches
 from transformer.models.cost import flops_per_token
-from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
 from transformer.training.allocator import keep_freed_memory
 from transformer.training.checkpoint import resume_from_newest, write_checkpoint
@@ -33,6 +30,7 @@ from transformer.training.distributed import (
 from transformer.training.environment import describe_environment
 from transformer.training.failures import explained
 from transformer.training.interruption import Interrupted, listening
+from transformer.training.lock import only_here
 from transformer.training.logs import open_logs, require_installed
 from transformer.training.loop import train
 from transformer.training.meter import Meter, Record
@@ -47,6 +45,8 @@ from transformer.training.run_folder import (
     save_train_config,
 )
 from transformer.training.state import TrainState
+from transformer.training.task import Task, find_task
+from transformer.training.trained import TrainedModel, make_model
 
 BATCHES: dict[str, type[Batches]] = {
     "random": RandomBatches,
@@ -60,27 +60,39 @@ class Job:
     """Everything that a run needs, made and checked before the first update."""
 
     config: TrainConfig
-    tokenizer: Tokenizer
-    batches: Batches
-    validation: TokenWindows
+    task: Task
+    batches: Batches | MaskedBatches
     plan: Plan
     state: TrainState
     device: torch.device
     precision: torch.dtype
 
     @property
-    def model(self) -> GPT:
+    def model(self) -> TrainedModel:
         """The model that is trained."""
         return self.state.model
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """That of the data, and so of the model."""
+        return self.task.tokenizer
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that an update reads, padding left out: on average, where rows differ."""
+        return round(self.config.rows_per_step * self.task.tokens_per_row)
+
+    @property
     def compiles(self) -> bool:
         """Whether the updates run in compiled kernels, as asked for or because it pays."""
-        tokens = self.plan.steps * self.config.rows_per_step * self.config.model.n_ctx
         if self.config.sharded:
             return False  # fully_shard borrows parameters between the kernels
-        pays = is_worth_compiling(self.device, tokens * flops_per_token(self.model))
-        return pays if self.config.compile is None else self.config.compile
+        if self.config.compile is not None:
+            return self.config.compile
+        if self.config.objective == "classification":
+            return False  # batches of texts differ in length, and each length is compiled anew
+        tokens = self.plan.steps * self.tokens_per_step
+        return is_worth_compiling(self.device, tokens * flops_per_token(self.model))
 
 
 def prepare(config: TrainConfig) -> Job:
@@ -98,34 +110,30 @@ def prepare(config: TrainConfig) -> Job:
         keep_freed_memory()
     torch.set_num_threads(config.threads)
     set_float32_products(device, config.precision)
-    corpus = find_corpus(
-        TextFiles(config.text) if config.text is not None else config.data or "shakespeare",
-        tokenizer=config.tokenizer,
-        tokenizer_size=config.tokenizer_size,
-    )
-    model_config = replace(config.model, d_vocab=corpus.tokenizer.d_vocab)
+    task = find_task(config)
+    model_config = replace(config.model, d_vocab=task.tokenizer.d_vocab)
     config = replace(with_whole_paths(config), model=model_config)
-    windows = TokenWindows(corpus.train, n_ctx=model_config.n_ctx)
     order = BATCHES[config.order]
-    per_round = order(windows, batch_size=1, steps=1).per_round
+    per_round = order(task.train, batch_size=1, steps=1).per_round
     plan = make_plan(config, per_round)
     precision = pick_precision(device, config.precision)
     torch.manual_seed(config.seed)
-    model = GPT(model_config).to(device)
+    model = make_model(config.objective, model_config, task.classes).to(device)
     if config.checkpointing:
         recompute_blocks(model)
     return Job(
         config=config,
-        tokenizer=corpus.tokenizer,
-        batches=order(
-            windows,
-            batch_size=config.rows_per_step,
-            steps=plan.steps,
-            seed=config.seed,
-            rank=rank.rank,
-            n_ranks=rank.n_ranks,
+        task=task,
+        batches=task.asked(
+            order(
+                task.train,
+                batch_size=config.rows_per_step,
+                steps=plan.steps,
+                seed=config.seed,
+                rank=rank.rank,
+                n_ranks=rank.n_ranks,
+            )
         ),
-        validation=TokenWindows(corpus.validation, n_ctx=model_config.n_ctx),
         plan=plan,
         state=TrainState(
             model=model,
@@ -172,23 +180,30 @@ def execute(
 
     Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved:
     Interrupted is raised. Raises DivergedError, BatchTooLargeError and OSError as
-    `failures.explained` does.
+    `failures.explained` does, and RunInUseError where another process trains in the folder.
     """
-    with process_group(job.device):
-        folder = _execute(job, observe, run, warn)
+    with process_group(job.device), ExitStack() as stack:
+        folder = from_first(lambda: new_run_folder(job.config)) if run is None else run
+        if ranks().first:
+            stack.enter_context(only_here(folder))
+        _execute(job, observe, folder, warn, resume=run is not None)
     return folder
 
 
 def _execute(
-    job: Job, observe: Callable[[Record], None], run: Path | None, warn: Callable[[str], None]
-) -> Path:
+    job: Job,
+    observe: Callable[[Record], None],
+    folder: Path,
+    warn: Callable[[str], None],
+    *,
+    resume: bool,
+) -> None:
     config, state, rank = job.config, job.state, ranks()
-    folder = from_first(lambda: new_run_folder(config)) if run is None else run
-    if run is not None:
+    if resume:
         from_first(lambda: resume_from_newest(folder, state, job.tokenizer, warn))
         if not rank.first:
             resume_from_newest(folder, state, job.tokenizer, warn)
-    if rank.first and run is not None:
+    if rank.first and resume:
         save_train_config(folder, config)
         for record in cut_metrics(folder, after=state.step):
             observe(record)
@@ -198,7 +213,7 @@ def _execute(
         torch.manual_seed(config.seed + rank.rank)  # of dropout: each process has other rows
     meter = Meter(
         job.device,
-        tokens_per_step=config.rows_per_step * config.model.n_ctx,
+        tokens_per_step=job.tokens_per_step,
         flops_per_token=flops_per_token(job.model),
         peak_flops=rank.n_ranks * peak_flops(job.device, job.precision),
     )
@@ -212,7 +227,7 @@ def _execute(
         for record in train(
             state,
             job.batches,
-            job.validation,
+            job.task.validation,
             config,
             job.plan,
             meter,
@@ -227,7 +242,6 @@ def _execute(
                 observe(record)
     if interrupted.signum is not None:
         raise Interrupted(folder, interrupted.signum)
-    return folder
 
 
 def _spread(

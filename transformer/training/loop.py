@@ -7,11 +7,12 @@ import torch
 from torch.nn import Module
 
 from transformer.data.batches import Batches
-from transformer.data.device import to_device
-from transformer.data.windows import TokenWindows
+from transformer.data.masked_windows import MaskedBatches
+from transformer.data.rows import Rows, batch_to_device, split_batch
 from transformer.training.config import TrainConfig
-from transformer.training.evaluate import evaluate
-from transformer.training.meter import Meter, Record, perplexity
+from transformer.training.figures import validation_figures
+from transformer.training.meter import Meter, Record
+from transformer.training.objective import OBJECTIVES
 from transformer.training.plan import Plan
 from transformer.training.schedule import learning_rate_at
 from transformer.training.state import TrainState, set_learning_rate
@@ -20,8 +21,8 @@ from transformer.training.update import pick_update
 
 def train(
     state: TrainState,
-    batches: Batches,
-    validation: TokenWindows,
+    batches: Batches | MaskedBatches,
+    validation: Rows,
     config: TrainConfig,
     plan: Plan,
     meter: Meter,
@@ -34,9 +35,8 @@ def train(
     """Train `state.model` in place, from `state.step` on; yield a record after some updates.
 
     A record has `step` (updates done), `epoch` and `tokens` (seen), and either the meter's
-    measurements of the last batch, from before its update, with the `learning_rate`; or
-    `validation_loss` (nats per token) and `validation_perplexity`. The last record is of the
-    whole validation split.
+    measurements of the last batch, from before its update, with the `learning_rate`; or the
+    `validation_figures`. The last record is of the whole validation split.
 
     `fast`, where it is given, is what the updates call in place of `state.model`: the same
     model, compiled or spread over processes. `save` is called where a checkpoint is due, when
@@ -45,18 +45,19 @@ def train(
     that the model has no embedding for, and DivergedError when the loss is no number.
     """
     model, optimizer, device = state.model, state.optimizer, meter.device
-    for windows in (batches.windows, validation):
-        windows.require_d_vocab(model.config.d_vocab)
-    beginning = TokenWindows(
-        validation.tokens[: max(config.eval_tokens, validation.n_ctx)],
-        n_ctx=validation.n_ctx,
-        d_vocab=validation.d_vocab,
-    )
+    for rows in (batches.windows, validation):
+        rows.require_d_vocab(model.config.d_vocab)
+    beginning = validation.beginning(config.eval_tokens)
+    objective = OBJECTIVES[config.objective]
     measure = partial(
-        evaluate, batch_size=4 * config.batch_size, device=device, precision=precision
+        validation_figures,
+        objective=objective,
+        batch_size=4 * config.batch_size,
+        device=device,
+        precision=precision,
     )
 
-    update = pick_update(model.config.d_vocab, state.scaler)
+    update = pick_update(objective, model.config.d_vocab, state.scaler)
     for step in range(state.step, plan.steps):
         if plan.ends(step, state.evaluations_without_gain):
             return
@@ -70,7 +71,7 @@ def train(
             decay_steps=config.schedule.decay_steps,
         )
         set_learning_rate(optimizer, learning_rate)
-        micro_batches = torch.split(to_device(batches[step], device), config.batch_size)
+        micro_batches = split_batch(batch_to_device(batches[step], device), config.batch_size)
         metrics = update(
             model if fast is None else fast,
             optimizer,
@@ -90,11 +91,11 @@ def train(
             yield place | meter.read(done) | {"learning_rate": learning_rate}
         if plan.evaluates(done):
             meter.check(done)
-            loss = measure(model, beginning)
-            state.judge(loss)
+            figures = measure(model, beginning)
+            state.judge(figures["validation_loss"])
             if plan.ends(done, state.evaluations_without_gain):
-                loss = measure(model, validation)
-            yield place | {"validation_loss": loss, "validation_perplexity": perplexity(loss)}
+                figures = measure(model, validation)
+            yield place | figures
         stop = interrupted()
         if plan.saves(done) or stop:
             meter.check(done)

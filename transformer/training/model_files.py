@@ -2,39 +2,47 @@
 
     model.yaml          model.safetensors          tokenizer.json
 
-They are all that sampling needs, and a part of every checkpoint.
+They are all that sampling needs, and a part of every checkpoint. A model that does not forecast
+the next token has a fourth, task.yaml, which says what it does and names its classes.
 """
 
 from pathlib import Path
+from typing import Any
 
+import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
 from transformer.config import TransformerConfig
+from transformer.models.bert import BERTConfig, ClassifierBERT
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer, load_tokenizer
+from transformer.training.trained import MODELS, TrainedModel, make_model, objective_of
+from transformer.whole import whole_file, write_whole
 
 MODEL, WEIGHTS, TOKENIZER = "model.yaml", "model.safetensors", "tokenizer.json"
+TASK = "task.yaml"
 
 
-def save_model_files(folder: Path, model: GPT, tokenizer: Tokenizer) -> None:
+def save_model_files(folder: Path, model: TrainedModel, tokenizer: Tokenizer) -> None:
     """Write the model and its tokenizer; each file is replaced whole or not at all.
 
     Raises OSError where the disk refuses.
     """
     model.config.to_yaml(folder / MODEL)
     tokenizer.save(folder / TOKENIZER)
-    aside = folder / f"{WEIGHTS}.part"
+    if not isinstance(model, GPT):
+        classes = list(model.classes) if isinstance(model, ClassifierBERT) else []
+        task = {"objective": objective_of(model), "classes": classes}
+        write_whole(folder / TASK, yaml.safe_dump(task, sort_keys=False))
     try:
-        save_model(model, str(aside))
-        aside.replace(folder / WEIGHTS)
+        with whole_file(folder / WEIGHTS) as aside:
+            save_model(model, str(aside))
     except SafetensorError as error:
         raise OSError(f"{folder / WEIGHTS} cannot be written: {error}") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
-def load_model_files(folder: Path) -> tuple[GPT, Tokenizer]:
+def load_model_files(folder: Path) -> tuple[TrainedModel, Tokenizer]:
     """Return the model, in evaluation mode on the CPU, and its tokenizer.
 
     Raises FileNotFoundError for a missing file, and ValueError for one that is damaged or
@@ -43,7 +51,9 @@ def load_model_files(folder: Path) -> tuple[GPT, Tokenizer]:
     for name in (MODEL, TOKENIZER, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} has no model: {name} is missing")
-    model = GPT(TransformerConfig.from_yaml(folder / MODEL))
+    task = _task(folder)
+    shape = TransformerConfig if task["objective"] == "next-token" else BERTConfig
+    model = make_model(task["objective"], shape.from_yaml(folder / MODEL), task["classes"])
     tokenizer = load_tokenizer(folder / TOKENIZER)
     if tokenizer.d_vocab != model.config.d_vocab:
         raise ValueError(
@@ -54,7 +64,22 @@ def load_model_files(folder: Path) -> tuple[GPT, Tokenizer]:
     return model.eval(), tokenizer
 
 
-def load_weights(model: GPT, folder: Path) -> None:
+def _task(folder: Path) -> dict[str, Any]:
+    """Return what task.yaml says, or what goes without saying."""
+    if not (folder / TASK).is_file():
+        return {"objective": "next-token", "classes": []}
+    try:
+        task = yaml.safe_load((folder / TASK).read_text(encoding="utf-8"))
+        if task["objective"] in MODELS and all(isinstance(name, str) for name in task["classes"]):
+            return dict(task)
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        pass
+    raise ValueError(
+        f"{folder / TASK} is damaged: expected an objective ({', '.join(MODELS)}) and classes"
+    )
+
+
+def load_weights(model: TrainedModel, folder: Path) -> None:
     """Copy the weights of a folder into `model`; ValueError if they are damaged or not its own."""
     device = next(model.parameters()).device
     try:

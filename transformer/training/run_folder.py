@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from transformer.tokenizers.files import write_whole
 from transformer.training.config import TrainConfig
+from transformer.whole import write_whole
 
 CONFIG, ENVIRONMENT, METRICS = "train.yaml", "environment.jsonl", "metrics.jsonl"
 

@@ -16,6 +16,7 @@ from transformer.models.gpt import GPT
 from transformer.training.distributed import whole
 from transformer.training.resume import optimizer_entries, set_optimizer_entries
 from transformer.training.state import TrainState
+from transformer.training.trained import blocks_of
 
 MakeOptimizer = Callable[[Module], Optimizer]
 
@@ -23,7 +24,7 @@ MakeOptimizer = Callable[[Module], Optimizer]
 def shard(state: TrainState, make_optimizer: MakeOptimizer) -> None:
     """Leave this process its part of the parameters of `state` and of their moments."""
     entries = optimizer_entries(state.model, state.optimizer)
-    for block in state.model.blocks:
+    for block in blocks_of(state.model):
         fully_shard(block)
     fully_shard(state.model)
     state.optimizer = make_optimizer(state.model)

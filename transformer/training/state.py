@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.amp.grad_scaler import GradScaler
 
-from transformer.models.gpt import GPT
+from transformer.training.trained import TrainedModel
 
 
 @dataclass(kw_only=True)
@@ -21,13 +21,13 @@ class TrainState:
         optimizer: with the moments of every parameter.
         scaler: of fp16: the factor that its gradients are scaled by.
         step: updates done.
-        best_loss: the lowest validation loss so far, in nats per token; always of the same
+        best_loss: the lowest validation loss so far, in nats per target; always of the same
             tokens.
         best_step: the step that it was measured at.
         evaluations_without_gain: how many there were since.
     """
 
-    model: GPT
+    model: TrainedModel
     optimizer: torch.optim.Optimizer
     scaler: GradScaler | None = None
     step: int = 0

@@ -2,38 +2,39 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.nn import Module
 
-from transformer.components.loss import next_token_loss
-from transformer.components.loss_in_place import next_token_loss_in_place
 from transformer.training.distributed import mean_over_processes
+from transformer.training.objective import NEXT_TOKEN, NextTokenInPlace, Objective
 from transformer.training.optimizer import clip_gradients
-from transformer.training.step import Loss, Metrics, accumulate_gradients, train_step
+from transformer.training.step import Metrics, accumulate_gradients, train_step
 
 LARGE_VOCABULARY = 8192  # from here on the logits outweigh the activations of a small model
 
 
-def pick_update(d_vocab: int, scaler: GradScaler | None) -> Callable[..., Metrics]:
+def pick_update(
+    objective: Objective[Any], d_vocab: int, scaler: GradScaler | None
+) -> Callable[..., Metrics]:
     """Return `train_step`, or with `scaler` the one for fp16, with the loss that fits d_vocab."""
-    loss_of = next_token_loss_in_place if d_vocab >= LARGE_VOCABULARY else next_token_loss
+    if objective is NEXT_TOKEN and d_vocab >= LARGE_VOCABULARY:
+        objective = NextTokenInPlace()
     if scaler is None:
-        return partial(train_step, loss_of=loss_of)
-    return partial(scaled_train_step, scaler=scaler, loss_of=loss_of)
+        return partial(train_step, objective=objective)
+    return partial(scaled_train_step, scaler=scaler, objective=objective)
 
 
 def scaled_train_step(
     model: Module,
     optimizer: torch.optim.Optimizer,
-    *micro_batches: Int[Tensor, "_batch _pos"],
+    *micro_batches: Any,
     clip_norm: float,
     scaler: GradScaler,
     precision: torch.dtype = torch.float16,
-    loss_of: Loss = next_token_loss,
+    objective: Objective[Any] = NEXT_TOKEN,
 ) -> Metrics:
     """Take the step of `train_step` with gradients that fp16 can hold.
 
@@ -45,7 +46,7 @@ def scaled_train_step(
     model.train()
     optimizer.zero_grad()
     loss = accumulate_gradients(
-        model, micro_batches, precision=precision, scale=scaler.scale, loss_of=loss_of
+        model, micro_batches, precision=precision, scale=scaler.scale, objective=objective
     )
     scaler.unscale_(optimizer)
     gradient_norm = clip_gradients(model.parameters(), clip_norm)

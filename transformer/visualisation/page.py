@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Num
 
+from transformer.whole import write_whole
+
 SHELL = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -46,11 +48,8 @@ class Page:
 
     def save(self, path: str | Path) -> Path:
         """Write the page; the file is replaced whole or not at all."""
-        target = Path(path)
-        aside = target.with_name(target.name + ".part")
-        aside.write_text(self.text, encoding="utf-8")
-        aside.replace(target)
-        return target
+        write_whole(path, self.text)
+        return Path(path)
 
     def _repr_html_(self) -> str:
         return (

@@ -8,6 +8,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transformer.whole import write_whole
+
 BLUE, RED, GREY = "#3b6ea5", "#c0392b", "#888888"
 LINES = (BLUE, RED, "#2e8b57", "#b8860b", "#7d5ba6", "#5f9ea0")
 WEIGHTS = "Blues"  # from none to all
@@ -31,10 +33,7 @@ class Picture:
         target = Path(path)
         if target.suffix.lower() not in FORMATS:
             raise ValueError(f"a picture ends in {', '.join(FORMATS)}; got {target.name}")
-        content = self._drawn(target.suffix.lower().removeprefix("."))
-        aside = target.with_name(target.name + ".part")
-        aside.write_bytes(content)
-        aside.replace(target)
+        write_whole(target, self._drawn(target.suffix.lower().removeprefix(".")))
         return target
 
     def _repr_png_(self) -> bytes:

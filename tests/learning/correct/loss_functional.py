@@ -14,8 +14,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, counted: Tensor | None = None
 def next_token_loss(logits: Tensor, tokens: Tensor, real: Tensor | None = None) -> Tensor:
     if tokens.shape[1] < 2:
         raise ValueError("at least two tokens")
-    picked = logits.gather(-1, tokens.roll(-1, 1).unsqueeze(-1)).squeeze(-1)
-    surprise = (torch.logsumexp(logits, -1) - picked)[:, :-1]
+    logits = logits[:, : tokens.shape[1] - 1]
+    picked = logits.gather(-1, tokens[:, 1:].unsqueeze(-1)).squeeze(-1)
+    surprise = torch.logsumexp(logits, -1) - picked
     if real is None:
         return surprise.mean()
     return surprise[real[:, 1:]].mean()

@@ -17,7 +17,7 @@ def accumulate_gradients(
     count = sum(int(t[:, 1:].numel()) for t in micro_batches)
     total = torch.zeros((), dtype=torch.float64)
     for tokens in micro_batches:
-        logits = model(tokens)[:, :-1].flatten(0, 1)
+        logits = model(tokens[:, :-1]).flatten(0, 1)
         loss = functional.cross_entropy(logits, tokens[:, 1:].flatten(), reduction="sum") / count
         loss.backward()  # type: ignore[no-untyped-call]
         total = total.to(loss.dtype) + loss.detach()

@@ -62,11 +62,11 @@ LABS: dict[str, Lab] = {
         Lab(
             name="lab-2",
             title="The loss falls far below what can be known",
-            mistake="attention-mask-after-softmax",
+            mistake="attention-mask-ignored-by-scores",
             others=(
                 "attention-causal-off-by-one",
-                "attention-mask-minus-thirty",
                 "attention-mask-zeroes-scores",
+                "attention-heads-split-by-reshape",
             ),
         ),
         Lab(

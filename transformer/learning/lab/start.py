@@ -1,7 +1,6 @@
 """A lab's folder: the file with the mistake, the curves, and what to do."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from transformer.learning.exercises import CHAPTERS
 from transformer.learning.lab.catalogue import Lab
 from transformer.learning.lab.curves import D_VOCAB, STEPS, floor
+from transformer.whole import whole_folder
 
 Losses = Mapping[str, list[float]]
 Draw = Callable[[Losses, Path], None]
@@ -29,17 +29,11 @@ def start(wanted: Lab, into: Path, draw: Draw) -> Path:
             f"{folder} is there already, perhaps with your work in it: go on with it, move it "
             "away, or name another folder with --into"
         )
-    aside = into / f"{wanted.name}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
+    with whole_folder(folder) as aside:
         (aside / wanted.file).write_text(wanted.misconception.source, encoding="utf-8")
         losses = run_both(wanted, aside / wanted.file)
         draw(losses, aside / "loss.png")
         (aside / "README.md").write_text(instructions(wanted, losses), encoding="utf-8")
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 

@@ -10,6 +10,7 @@ from transformer.learning.probes import attention as attention
 from transformer.learning.probes import basics as basics
 from transformer.learning.probes import bpe as bpe
 from transformer.learning.probes import data as data
+from transformer.learning.probes import family as family
 from transformer.learning.probes import layers as layers
 from transformer.learning.probes import model as model
 from transformer.learning.probes import optimisation as optimisation

@@ -240,6 +240,20 @@ def _in_chunks(n: Namespace, **changes: Any) -> dict[str, Any]:
     return {"output": torch.cat(chunks, dim=1), "positions in the cache": cache.length}
 
 
+def _source(n: Namespace, pos: int) -> Any:
+    return attention(n, causal=False)(stream(), source=normal(BATCH, pos, D_MODEL, seed=12))
+
+
+@probe("attention", "reading another stream", "Attention", **_SIZES)
+def _cross(n: Namespace) -> Any:
+    return _source(n, 3)
+
+
+@probe("attention", "reading another stream of the same length", "Attention", **_SIZES)
+def _cross_square(n: Namespace) -> Any:
+    return _source(n, POS)
+
+
 @probe("attention", "position after position, with a cache", "Attention", **_SIZES)
 def _cached(n: Namespace) -> Any:
     return _in_chunks(n)

@@ -90,6 +90,13 @@ def _softmax_nothing(n: Namespace) -> Any:
     return n.softmax(x)
 
 
+@probe("softmax", "the gradient of softmax with a row of minus infinity", "softmax")
+def _softmax_nothing_gradient(n: Namespace) -> Any:
+    x = normal(2, 3)
+    x[0] = -torch.inf
+    return with_gradients(n.softmax(x.requires_grad_()), x=x)["gradient of x"]
+
+
 @probe("softmax", "softmax in bfloat16 keeps the dtype", "softmax")
 def _softmax_dtype(n: Namespace) -> Any:
     return str(n.softmax(normal(2, 3).bfloat16()).dtype)

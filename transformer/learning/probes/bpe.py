@@ -48,7 +48,7 @@ for _name, _counted in _COUNTED:
 
     @probe("sennrich_bpe", f"the pairs of {_name}", "get_stats")
     def _stats(n: Namespace, words: Any = _counted) -> Any:
-        return _counts(n.get_stats(words))
+        return _counts(n.get_stats(dict(words)))
 
 
 _WORDS: tuple[tuple[str, tuple[str, str], tuple[str, ...]], ...] = (
@@ -73,6 +73,13 @@ for _name, _pair, _word in _WORDS:
         return _counts(n.merge_vocab(pair, {word: 7, ("q", "r"): 2}))
 
 
+@probe("sennrich_bpe", "the words that were given to merge_vocab, after it", "merge_vocab")
+def _merge_vocab_given(n: Namespace) -> Any:
+    words = {("x", "a", "b"): 7, ("q", "r"): 2}
+    n.merge_vocab(("a", "b"), words)
+    return _counts(words)
+
+
 _TIES: tuple[tuple[str, dict[tuple[str, ...], int], str], ...] = (
     ("two pairs equally common, the older symbols seen last", {("b", "c"): 1, ("a", "d"): 1}, "ab"),
     ("two pairs equally common with one left symbol", {("b", "c"): 3, ("b", "a"): 3}, "abc"),
@@ -88,7 +95,7 @@ for _name, _words, _oldest in _TIES:
 
     @probe("sennrich_bpe", f"learning from {_name}", "learn_merges")
     def _learn(n: Namespace, words: Any = _words, symbols: Any = tuple(_symbols_in_order)) -> Any:
-        return _pairs(n.learn_merges(words, symbols, n_merges=5))
+        return _pairs(n.learn_merges(dict(words), symbols, n_merges=5))
 
 
 for _n in (0, 1, 4, 12):
@@ -111,6 +118,11 @@ for _text in ("low lower", "slow owes", "low low low", "", "aaa", "we were", "un
         return list(n.tokenize(text, list(_MERGES)))
 
 
+@probe("sennrich_bpe", "the tokens of 'low lower' with the merges in an iterator", "tokenize")
+def _tokenize_iterator(n: Namespace) -> Any:
+    return list(n.tokenize("low lower", iter(_MERGES)))
+
+
 # Over bytes
 
 _PIECES = {"low": 5, " lower": 2, " newest": 6, "ünï": 4, "!!!": 3}
@@ -130,7 +142,7 @@ for _n in (0, 1, 6, 20):
 
     @probe("byte_bpe", f"{_n} merges learned", "ByteBPETokenizer")
     def _byte_learn(n: Namespace, n_merges: int = _n) -> Any:
-        return _pairs(n.ByteBPETokenizer.learn(_PIECES, n_merges))
+        return _pairs(n.ByteBPETokenizer.learn(dict(_PIECES), n_merges))
 
 
 @probe("byte_bpe", "merges learned from pairs equally common", "ByteBPETokenizer")
@@ -150,6 +162,11 @@ for _piece in ("low", "slow", "aaa", "aaaa", "loww", "x", "é", "aal", "alow", "
         return list(_byte(n).encode_piece(piece.encode()))
 
 
+@probe("byte_bpe", "the ids of a piece whose last two bytes merge first", "ByteBPETokenizer")
+def _byte_last_first(n: Namespace) -> Any:
+    return list(n.ByteBPETokenizer([(78, 86), (64, 78), (64, 256)]).encode_piece(b"aow"))
+
+
 for _text in ("", "low low  low", "c low", "c x", "it's 20 lows!\n\n", "é ünï"):
 
     @probe("byte_bpe", f"the ids of {_text!r}", "ByteBPETokenizer")
@@ -163,7 +180,7 @@ for _allowed in ((), ("<|a|>",), ("<|a|>", "<|a|><|b|>"), "all"):
         "byte_bpe", f"special tokens in a text, {_allowed or 'none'} allowed", "ByteBPETokenizer"
     )
     def _byte_special(n: Namespace, allowed: Any = _allowed) -> Any:
-        text = "low<|a|><|b|> low<|b|>|<|a|>"
+        text = "low<|a|><|b|> low<|b|>|<|a|> al"
         return list(_byte(n, _SPECIAL).encode(text, allowed_special=allowed))
 
 

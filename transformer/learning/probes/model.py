@@ -194,6 +194,11 @@ def _next_padded(n: Namespace) -> Any:
     return n.next_token_loss(normal(2, 5, 7), integers(7, 2, 5), real)
 
 
+@probe("loss", "next_token_loss without the last logits", "next_token_loss", d_vocab=7)
+def _next_token_cut(n: Namespace) -> Any:
+    return n.next_token_loss(normal(2, 4, 7), integers(7, 2, 5))
+
+
 @probe("loss", "next_token_loss padded on the left", "next_token_loss", d_vocab=7)
 def _next_left(n: Namespace) -> Any:
     real = torch.tensor([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]]).bool()

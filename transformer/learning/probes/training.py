@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Module, Parameter, ParameterDict
 
 from transformer.components.embedding import Embedding, Unembedding
 from transformer.learning.implementation import Namespace
@@ -14,7 +14,7 @@ from transformer.learning.probes.base import filled, integers, normal, probe
 
 
 class Bigram(Module):
-    """The smallest model that has a step to take; it notes the mode it was called in."""
+    """The smallest model that has a step to take; it notes how it was called."""
 
     def __init__(self, scale: float = 0.7) -> None:
         super().__init__()
@@ -22,10 +22,12 @@ class Bigram(Module):
         self.unembedding = Unembedding(d_model=5, d_vocab=7)
         filled(self, scale=scale)
         self.modes: list[bool] = []
+        self.read: list[Tensor] = []
         self.graphs: list[bool] = []
 
     def forward(self, tokens: Tensor) -> Tensor:
         self.modes.append(self.training)
+        self.read.append(tokens)
         logits: Tensor = self.unembedding(self.embedding(tokens))
         self.graphs.append(logits.requires_grad)
         return logits
@@ -95,6 +97,14 @@ for _training in (True, False):
         return model.modes
 
 
+@probe("step", "what the model reads of a row", "train_step")
+def _step_reads(n: Namespace) -> Any:
+    model = Bigram()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    n.train_step(model, optimizer, integers(7, 2, 5), clip_norm=1e9)
+    return model.read
+
+
 @probe("step", "the returned loss holds no graph", "train_step")
 def _step_graph(n: Namespace) -> Any:
     model = Bigram()
@@ -121,7 +131,7 @@ def _evaluated(n: Namespace, n_tokens: int, batch_size: int) -> tuple[Any, Bigra
     from transformer.data.windows import TokenWindows
 
     model = Bigram().train()
-    windows = TokenWindows(integers(7, n_tokens), n_ctx=5)
+    windows = TokenWindows(integers(7, n_tokens), n_ctx=4)
     loss = n.evaluate(model, windows, batch_size=batch_size, device=torch.device("cpu"))
     return loss, model
 
@@ -147,13 +157,18 @@ def _evaluate_mode(n: Namespace) -> Any:
     return [sorted(set(model.modes)), model.training]
 
 
+@probe("evaluate", "what the model reads of one whole window", "evaluate")
+def _evaluate_reads(n: Namespace) -> Any:
+    return _evaluated(n, 5, 2)[1].read
+
+
 @probe("evaluate", "a model in evaluation mode stays so", "evaluate")
 def _evaluate_stays(n: Namespace) -> Any:
     from transformer.data.windows import TokenWindows
 
     model = Bigram().eval()
     n.evaluate(
-        model, TokenWindows(integers(7, 9), n_ctx=5), batch_size=2, device=torch.device("cpu")
+        model, TokenWindows(integers(7, 9), n_ctx=4), batch_size=2, device=torch.device("cpu")
     )
     return model.training
 
@@ -242,6 +257,29 @@ def _resume_foreign(n: Namespace) -> Any:
     except ValueError:
         return "refused"
     return "taken"
+
+
+@probe("resume", "an entry of another shape than its parameter", "set_optimizer_entries")
+def _resume_shape(n: Namespace) -> Any:
+    model = Bigram()
+    name = next(name for name, _ in model.named_parameters())
+    try:
+        n.set_optimizer_entries(model, _adam(model), {f"{name}/exp_avg": torch.zeros(3)})
+    except ValueError:
+        return "refused"
+    return "taken"
+
+
+@probe("resume", "two parameters of one shape", *_BOTH)
+def _resume_alike(n: Namespace) -> Any:
+    old, new = (ParameterDict({name: Parameter(torch.zeros(3)) for name in "ab"}) for _ in "12")
+    before, after = _adam(old), _adam(new)
+    old["a"].grad, old["b"].grad = normal(3, seed=1).float(), normal(3, seed=2).float()
+    before.step()
+    n.set_optimizer_entries(new, after, n.optimizer_entries(old, before))
+    new["a"].grad, new["b"].grad = torch.ones(3), torch.ones(3)
+    after.step()
+    return _parameters(new)
 
 
 @probe("resume", "random numbers after a stop", "random_states", "set_random_states")

@@ -1,0 +1,88 @@
+"""Labelled texts: every layout gives the same texts and classes, and a broken one says where."""
+
+import json
+from pathlib import Path
+
+import pytest
+from datasets import ClassLabel, Dataset, Features, Value
+
+from transformer.data import huggingface
+from transformer.data.labelled import LabelledTexts, find_labelled
+
+REVIEWS = [("a dull film", "bad"), ("fine,\nand long", "good"), ("worse", "bad"), ("ok", "good")]
+
+
+def in_folders(folder: Path) -> Path:
+    for number, (text, label) in enumerate(REVIEWS):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        (folder / label / f"{number}.txt").write_text(text)
+    return folder
+
+
+def in_csv(file: Path) -> Path:
+    quoted = "".join(f'{label},"{text}"\n' for text, label in REVIEWS)
+    file.write_text("label,text\n" + quoted)
+    return file
+
+
+def in_lines(file: Path) -> Path:
+    file.write_text("".join(json.dumps({"text": t, "label": c}) + "\n" for t, c in REVIEWS))
+    return file
+
+
+def in_parquet(folder: Path) -> Path:
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    columns = {"text": [t for t, _ in REVIEWS], "label": [c for _, c in REVIEWS]}
+    Dataset.from_dict(columns, features=kinds).to_parquet(str(folder / "train-0.parquet"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (in_folders, "reviews"),
+        (in_csv, "reviews.csv"),
+        (in_lines, "reviews.jsonl"),
+        (in_parquet, "parquet"),
+    ],
+)
+def test_each_layout_has_the_texts_and_the_names_of_their_classes(
+    tmp_path: Path, write: object, name: str
+) -> None:
+    assert callable(write)
+    found = find_labelled(write(tmp_path / name))
+    assert found.classes == ("bad", "good")
+    assert {(text, found.classes[label]) for text, label in found} == set(REVIEWS)
+
+
+def test_the_name_imdb_is_the_reviews_of_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"text": ["a dull film", "fine"], "label": [0, 1]}
+    Dataset.from_dict(columns).to_parquet(str(tmp_path / "imdb" / "train-0.parquet"))
+    monkeypatch.setattr(huggingface.pooch, "os_cache", lambda _: tmp_path)
+    found = find_labelled("imdb")
+    assert found.classes == ("negative", "positive")
+    assert [tuple(review) for review in found] == [("a dull film", 0), ("fine", 1)]
+
+
+def test_classes_that_are_numbers_are_in_the_order_of_numbers() -> None:
+    assert LabelledTexts(["a"] * 4, ["10", "9", "-1", "x"]).classes == ("-1", "9", "10", "x")
+
+
+def test_what_cannot_be_learned_from_says_why(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="expected a folder with a folder of"):
+        find_labelled(tmp_path / "nowhere.csv")
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "a.txt").write_text("a text")
+    with pytest.raises(ValueError, match=r"has 1 class \(only\)"):
+        find_labelled(tmp_path)
+    (tmp_path / "no-label.csv").write_text("text,stars\nfine,3\n")
+    with pytest.raises(ValueError, match="row 1 has no text or no label; it has text, stars"):
+        find_labelled(tmp_path / "no-label.csv")
+    (tmp_path / "broken.jsonl").write_text('{"text": "a", "label": 1}\n{"text"\n')
+    with pytest.raises(ValueError, match=r"line 2 is no JSON"):
+        find_labelled(tmp_path / "broken.jsonl")
+    (tmp_path / "empty.csv").write_text("text,label\nfine,1\n ,0\n")
+    with pytest.raises(ValueError, match="an empty text, number 1"):
+        find_labelled(tmp_path / "empty.csv")

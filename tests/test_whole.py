@@ -1,0 +1,73 @@
+"""Files and folders that are there whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from transformer.whole import whole_file, whole_folder, write_whole
+
+# Contract
+
+
+def test_text_and_bytes_are_written_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    write_whole(file, "é\r\nb\n")
+    assert file.read_bytes() == "é\r\nb\n".encode()
+    write_whole(file, b"\x00\xff")
+    assert file.read_bytes() == b"\x00\xff"
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tokenizer.json"
+    write_whole(file, "old")
+
+    def full_disk(path: Path, target: Path) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        write_whole(file, "new")
+    assert file.read_text() == "old"
+    assert [found.name for found in tmp_path.iterdir()] == ["tokenizer.json"]
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("old")
+    with pytest.raises(UnicodeEncodeError), whole_file(file) as aside:
+        aside.write_text("ne\ud800")
+    assert [found.read_text() for found in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_appears_with_all_that_was_written_into_it(tmp_path: Path) -> None:
+    folder = tmp_path / "parent" / "folder"
+    with whole_folder(folder) as aside:
+        (aside / "a").write_text("1")
+        assert not folder.exists()
+        (aside / "b").write_text("2")
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {"a": "1", "b": "2"}
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_what_an_earlier_attempt_left_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "folder.part").mkdir()
+    (tmp_path / "folder.part" / "old").touch()
+    with whole_folder(tmp_path / "folder") as aside:
+        (aside / "new").touch()
+    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["new"]
+
+
+def test_an_error_while_writing_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), whole_folder(tmp_path / "folder") as aside:
+        (aside / "missing" / "a").touch()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_something_in_it_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "work").touch()
+    with pytest.raises(OSError, match="folder"), whole_folder(tmp_path / "folder") as aside:
+        (aside / "a").touch()
+    assert [file.name for file in tmp_path.rglob("*")] == ["folder", "work"]

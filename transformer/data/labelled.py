@@ -1,0 +1,109 @@
+"""Texts with a label, to learn the label from the text: from files of one's own, or a named set.
+
+FOLDER/positive/*.txt   FOLDER/negative/*.txt     a folder for each class
+reviews.csv                                       with the columns text and label
+reviews.jsonl                                     an object with text and label in each line
+imdb                                              see `huggingface.IMDB`
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from transformer.data.base import IndexedData
+from transformer.data.text import read_text
+
+
+class LabelledText(NamedTuple):
+    """A text and the number of its class."""
+
+    text: str
+    label: int
+
+
+class LabelledTexts(IndexedData[LabelledText]):
+    """Labelled texts in memory; `classes` are the names of the labels 0, 1, 2 ...
+
+    ValueError for fewer than two classes, or a text that is empty.
+    """
+
+    def __init__(self, texts: Sequence[str], labels: Sequence[str], *, where: str = "data") -> None:
+        self.classes = tuple(sorted(set(labels), key=_numbers_first))
+        if len(self.classes) < 2:
+            raise ValueError(
+                f"{where} has {len(self.classes)} class ({', '.join(self.classes) or 'no text'}): "
+                "there is something to tell apart from two on"
+            )
+        if not all(text.strip() for text in texts):
+            number = next(i for i, text in enumerate(texts) if not text.strip())
+            raise ValueError(f"{where} has an empty text, number {number}, counted from 0")
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        self.texts, self.labels = texts, [numbers[label] for label in labels]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def item(self, index: int) -> LabelledText:
+        return LabelledText(self.texts[index], self.labels[index])
+
+
+def find_labelled(source: str | Path) -> LabelledTexts:
+    """Return the labelled texts of a folder, of a .csv or .jsonl file, or of the name `imdb`.
+
+    Raises FileNotFoundError for what is none of these, ValueError for a file that is no table
+    of text and label, and what `huggingface.load` raises.
+    """
+    from transformer.data.huggingface import IMDB, holds_dataset, labelled_columns
+
+    path = Path(source)
+    if str(source) == "imdb":
+        reviews = list(IMDB())
+        labels = [IMDB.LABELS[review.label] for review in reviews]
+        return LabelledTexts([review.text for review in reviews], labels, where="imdb")
+    if holds_dataset(path):
+        return LabelledTexts(*labelled_columns(str(path)), where=str(path))
+    if path.is_dir():
+        return _from_folders(path)
+    if path.suffix in (".csv", ".jsonl") and path.is_file():
+        rows = _csv_rows(path) if path.suffix == ".csv" else _json_rows(path)
+        for number, row in enumerate(rows, start=1):
+            if row.get("text") is None or row.get("label") is None:
+                raise ValueError(
+                    f"{path}: row {number} has no text or no label; it has "
+                    f"{', '.join(map(str, row)) or 'nothing'}"
+                )
+        texts = [str(row["text"]) for row in rows]
+        return LabelledTexts(texts, [str(row["label"]) for row in rows], where=str(path))
+    raise FileNotFoundError(
+        f"there are no labelled texts at {source}: expected a folder with a folder of .txt files "
+        "for each class, a .csv or .jsonl file with text and label, or the name imdb"
+    )
+
+
+def _from_folders(folder: Path) -> LabelledTexts:
+    files = [file for file in sorted(folder.glob("*/*.txt")) if not file.name.startswith(".")]
+    texts = [read_text(file) for file in files]
+    return LabelledTexts(texts, [file.parent.name for file in files], where=str(folder))
+
+
+def _csv_rows(file: Path) -> list[dict[str, Any]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def _json_rows(file: Path) -> list[dict[str, Any]]:
+    rows = []
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{file}: line {number} is no JSON: {error}") from error
+        rows.append(row if isinstance(row, dict) else {})
+    return rows
+
+
+def _numbers_first(label: str) -> tuple[int, float, str]:
+    """Return what sorts "2" before "10", and both before "good"."""
+    return (0, int(label), label) if label.lstrip("-").isdecimal() else (1, 0, label)

@@ -1,0 +1,126 @@
+"""What a model is trained to do: what it reads of a batch, what it should say, how wrong it is.
+
+    objective          a batch                                the model      forecasts
+    next-token         rows of tokens                         GPT            the token after each
+    masked-language    MaskedBatch: rows with tokens hidden   BERT           the hidden tokens
+    classification     LabelledBatch: texts and labels        BERT, pooled   the class of each text
+
+A forecast is wrong by its cross-entropy, in nats, in all three.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from transformer.components.loss import cross_entropy, next_token_loss
+from transformer.components.loss_in_place import next_token_loss_in_place
+from transformer.data.labelled_rows import LabelledBatch
+from transformer.data.masked_language import MaskedBatch
+from transformer.training.config import ObjectiveName
+
+Batch = TypeVar("Batch")
+
+
+class Objective(ABC, Generic[Batch]):
+    """Says three things of a batch; `names_answers` where a share of right ones tells something."""
+
+    names_answers: ClassVar[bool] = True
+
+    @abstractmethod
+    def inputs(self, batch: Batch) -> tuple[Shaped[Tensor, "batch pos"], ...]:
+        """Return what the model is called with."""
+
+    @abstractmethod
+    def n_targets(self, batch: Batch) -> int | Int[Tensor, ""]:
+        """Return how many forecasts count; a tensor where each process has a number of its own."""
+
+    @abstractmethod
+    def loss(self, logits: Float[Tensor, "batch *pos d_out"], batch: Batch) -> Float[Tensor, ""]:
+        """Return the mean surprise at what was to be forecast, in nats."""
+
+    @abstractmethod
+    def n_right(self, logits: Float[Tensor, "batch *pos d_out"], batch: Batch) -> Int[Tensor, ""]:
+        """Return how many of the targets are what the model thinks likeliest."""
+
+
+class NextToken(Objective[Tensor]):
+    """The model reads all but the last token of a row, and forecasts all but the first."""
+
+    names_answers = False
+
+    def inputs(self, batch: Int[Tensor, "batch pos"]) -> tuple[Int[Tensor, "batch forecasts"]]:
+        return (batch[:, :-1],)
+
+    def n_targets(self, batch: Int[Tensor, "batch pos"]) -> int:
+        return batch[:, 1:].numel()
+
+    def loss(
+        self, logits: Float[Tensor, "batch forecasts d_vocab"], batch: Int[Tensor, "batch pos"]
+    ) -> Float[Tensor, ""]:
+        return next_token_loss(logits, batch)
+
+    def n_right(
+        self, logits: Float[Tensor, "batch forecasts d_vocab"], batch: Int[Tensor, "batch pos"]
+    ) -> Int[Tensor, ""]:
+        return (logits.argmax(-1) == batch[:, 1:]).sum()
+
+
+class NextTokenInPlace(NextToken):
+    """The same for a large vocabulary: the loss overwrites the logits, to be held once."""
+
+    def loss(
+        self, logits: Float[Tensor, "batch forecasts d_vocab"], batch: Int[Tensor, "batch pos"]
+    ) -> Float[Tensor, ""]:
+        return next_token_loss_in_place(logits, batch)
+
+
+class MaskedLanguage(Objective[MaskedBatch]):
+    """The model reads a row with tokens hidden, and names those (Devlin et al. 2019, 3.1)."""
+
+    def inputs(self, batch: MaskedBatch) -> tuple[Int[Tensor, "batch pos"]]:
+        return (batch.inputs,)
+
+    def n_targets(self, batch: MaskedBatch) -> Int[Tensor, ""]:
+        return batch.chosen.sum()
+
+    def loss(
+        self, logits: Float[Tensor, "batch pos d_vocab"], batch: MaskedBatch
+    ) -> Float[Tensor, ""]:
+        return cross_entropy(logits, batch.targets, batch.chosen)
+
+    def n_right(
+        self, logits: Float[Tensor, "batch pos d_vocab"], batch: MaskedBatch
+    ) -> Int[Tensor, ""]:
+        return ((logits.argmax(-1) == batch.targets) & batch.chosen).sum()
+
+
+class Classification(Objective[LabelledBatch]):
+    """The model reads whole texts, and says of which class each is (Devlin et al. 2019, 4.1)."""
+
+    def inputs(self, batch: LabelledBatch) -> tuple[Shaped[Tensor, "batch pos"], ...]:
+        return batch.tokens, batch.real
+
+    def n_targets(self, batch: LabelledBatch) -> int:
+        return len(batch.labels)
+
+    def loss(
+        self, logits: Float[Tensor, "batch n_classes"], batch: LabelledBatch
+    ) -> Float[Tensor, ""]:
+        return cross_entropy(logits, batch.labels)
+
+    def n_right(
+        self, logits: Float[Tensor, "batch n_classes"], batch: LabelledBatch
+    ) -> Int[Tensor, ""]:
+        return (logits.argmax(-1) == batch.labels).sum()
+
+
+NEXT_TOKEN = NextToken()
+OBJECTIVES: dict[
+    ObjectiveName, Objective[Tensor] | Objective[MaskedBatch] | Objective[LabelledBatch]
+] = {
+    "next-token": NEXT_TOKEN,
+    "masked-language": MaskedLanguage(),
+    "classification": Classification(),
+}

@@ -1,0 +1,105 @@
+"""What a run learns, found and ready: rows to train and to validate on, and their tokenizer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformer.data.batches import Batches
+from transformer.data.corpus import Corpus, find_corpus
+from transformer.data.documents import TextFiles
+from transformer.data.labelled import find_labelled
+from transformer.data.labelled_rows import LabelledRows
+from transformer.data.masked_windows import EncoderTokens, MaskedBatches, MaskedWindows
+from transformer.data.randomness import random_at
+from transformer.data.rows import Rows
+from transformer.data.windows import TokenWindows
+from transformer.tokenizers import Tokenizer, find_tokenizer
+from transformer.training.config import TrainConfig
+
+VALIDATION_FRACTION = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """The data of a run.
+
+    Attributes:
+        tokenizer: of all the rows.
+        train: rows to train on.
+        validation: rows to evaluate on; no text is in both.
+        classes: the names of the classes to tell apart, if any.
+        tokens_per_row: real ones, on average.
+    """
+
+    tokenizer: Tokenizer
+    train: Rows
+    validation: Rows
+    tokens_per_row: float
+    classes: Sequence[str] = ()
+
+    def asked(self, batches: Batches) -> Batches | MaskedBatches:
+        """Return the batches as the objective has them: with tokens hidden where it hides some."""
+        if isinstance(self.train, MaskedWindows):
+            return MaskedBatches(batches, self.train)
+        return batches
+
+
+def find_task(config: TrainConfig) -> Task:
+    """Find the data that a configuration names, and make rows of them.
+
+    Raises what `find_corpus` and `find_labelled` raise, and ValueError for data too short for
+    the model's context or a tokenizer without the tokens that the objective needs.
+    """
+    n_ctx = config.model.n_ctx
+    if config.objective == "classification":
+        return _labelled(config)
+    if config.objective == "masked-language":
+        corpus = _corpus(config, usual="wordpiece")
+        special = EncoderTokens.of(corpus.tokenizer)
+        train, validation = (
+            MaskedWindows(tokens, n_ctx=n_ctx, special=special, d_vocab=corpus.tokenizer.d_vocab)
+            for tokens in (corpus.train, corpus.validation)
+        )
+        return Task(
+            tokenizer=corpus.tokenizer, train=train, validation=validation, tokens_per_row=n_ctx
+        )
+    corpus = _corpus(config, usual=None)
+    return Task(
+        tokenizer=corpus.tokenizer,
+        train=TokenWindows(corpus.train, n_ctx=n_ctx),
+        validation=TokenWindows(corpus.validation, n_ctx=n_ctx),
+        tokens_per_row=n_ctx,
+    )
+
+
+def _corpus(config: TrainConfig, *, usual: str | None) -> Corpus:
+    source = TextFiles(config.text) if config.text is not None else config.data or "shakespeare"
+    return find_corpus(
+        source, tokenizer=config.tokenizer, tokenizer_size=config.tokenizer_size, usual=usual
+    )
+
+
+def _labelled(config: TrainConfig) -> Task:
+    """Deal labelled texts out at random: a tenth to validate on."""
+    found = find_labelled(config.text or config.data or "imdb")
+    apart = (f"{text}\n" for text in found.texts)  # no word begins in one and ends in the next
+    tokenizer = find_tokenizer(config.tokenizer or "wordpiece", apart, size=config.tokenizer_size)
+    special = EncoderTokens.of(tokenizer)
+    shuffled = random_at("split", 0).permutation(len(found)).tolist()
+    n_validation = max(1, int(VALIDATION_FRACTION * len(found)))
+    train, validation = (
+        LabelledRows.of(
+            tokenizer.encode_batch(found.texts[i] for i in numbers),
+            [found.labels[i] for i in numbers],
+            n_ctx=config.model.n_ctx,
+            special=special,
+            d_vocab=tokenizer.d_vocab,
+        )
+        for numbers in (shuffled[n_validation:], shuffled[:n_validation])
+    )
+    return Task(
+        tokenizer=tokenizer,
+        train=train,
+        validation=validation,
+        classes=found.classes,
+        tokens_per_row=len(train.tokens) / len(train),
+    )

@@ -1,0 +1,49 @@
+"""Files and folders that are there whole or not at all."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Yield a name beside `path` to write to; the file there takes the place of `path`.
+
+    After an error nothing is left beside it, and `path` is what it was before.
+    """
+    target = Path(path)
+    aside = _beside(target)
+    try:
+        yield aside
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` to write into, which then is renamed to `path`.
+
+    Parents are made. After an error nothing is left. A folder that is there already, with
+    something in it, is an OSError.
+    """
+    target = Path(path)
+    aside = _beside(target)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write `content` into `path`, whole or not at all; text in UTF-8, line ends as they are."""
+    with whole_file(path) as aside:
+        aside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
