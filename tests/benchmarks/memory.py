@@ -25,6 +25,7 @@ from transformer.models.gpt import GPT
 from transformer.training.allocator import keep_freed_memory
 from transformer.training.compiling import compiled
 from transformer.training.device import pick_precision, set_float32_products
+from transformer.training.objective import NEXT_TOKEN
 from transformer.training.optimizer import make_adamw
 from transformer.training.update import pick_update
 
@@ -63,10 +64,8 @@ def make_update(
     set_float32_products(CPU)
     optimizer = make_adamw(model, learning_rate=LR, weight_decay=WEIGHT_DECAY, betas=BETAS)
     fast = compiled(model, CPU) if candidate == "ours" else model
-    update, precision = pick_update(config.d_vocab, None), pick_precision(CPU)
-    return lambda tokens: update(
-        fast, optimizer, tokens[:, 1:], clip_norm=CLIP, precision=precision
-    )
+    update, precision = pick_update(NEXT_TOKEN, config.d_vocab, None), pick_precision(CPU)
+    return lambda tokens: update(fast, optimizer, tokens, clip_norm=CLIP, precision=precision)
 
 
 def work_alone(candidate: str, work: str, batch: int, checkout: Path) -> None:

@@ -84,9 +84,7 @@ def nanogpt_loss(checkout: Path, tokens: Any) -> float:
     model = module.GPT(module.GPTConfig(**saved["model_args"]))
     model.load_state_dict(saved["model"])
     model.eval()
-    windows = TokenWindows(
-        torch.from_numpy(tokens.astype(np.int64)), n_ctx=model.config.block_size + 1
-    )
+    windows = TokenWindows(torch.from_numpy(tokens.astype(np.int64)), n_ctx=model.config.block_size)
     total = 0.0
     for batch in windows.in_order(64):
         inputs, targets = batch[:, :-1].contiguous(), batch[:, 1:].contiguous()
