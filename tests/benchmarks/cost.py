@@ -45,16 +45,16 @@ def counted_flops(config: TransformerConfig) -> float:
     """Return the FLOPs a token of the products in one forward and backward pass."""
     explicit = replace(config, attention_path="explicit")
     with torch.device("meta"):
-        model, tokens = GPT(explicit), torch.zeros(1, config.n_ctx, dtype=torch.long)
+        model, tokens = GPT(explicit), torch.zeros(1, config.n_ctx + 1, dtype=torch.long)
     with FlopCounterMode(display=False) as counter:
-        next_token_loss(model(tokens), tokens).backward()  # type: ignore[no-untyped-call]
+        next_token_loss(model(tokens[:, :-1]), tokens).backward()  # type: ignore[no-untyped-call]
     return float(counter.get_total_flops() / config.n_ctx)
 
 
 def nanoseconds_per_token(config: TransformerConfig) -> float:
     """Return the CPU time of one thread that training takes a token, of 8,192 in a batch."""
     model = GPT(replace(config, attention_path="fused"))
-    shape = (TOKENS // config.n_ctx, config.n_ctx)
+    shape = (TOKENS // config.n_ctx, config.n_ctx + 1)
     tokens = torch.randint(config.d_vocab, shape)
     times = [_seconds(model, tokens) for _ in range(1 + REPEATS)]
     return min(times[1:]) / TOKENS * 1e9
@@ -64,7 +64,7 @@ def _seconds(model: GPT, tokens: Tensor) -> float:
     model.zero_grad()
     start = time.thread_time()
     with autocast(CPU, pick_precision(CPU)):
-        loss = next_token_loss(model(tokens), tokens)
+        loss = next_token_loss(model(tokens[:, :-1]), tokens)
     loss.backward()  # type: ignore[no-untyped-call]
     return time.thread_time() - start
 

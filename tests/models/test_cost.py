@@ -65,9 +65,9 @@ def test_the_flops_are_those_that_torch_counts_in_the_products(
 ) -> None:
     config = dataclasses.replace(TINY, n_layers=n_layers, n_ctx=n_ctx, tied=tied)
     with torch.device("meta"):
-        model, tokens = GPT(config), torch.zeros(1, n_ctx, dtype=torch.long)
+        model, tokens = GPT(config), torch.zeros(1, n_ctx + 1, dtype=torch.long)
     with FlopCounterMode(display=False) as counter:
-        next_token_loss(model(tokens), tokens).backward()  # type: ignore[no-untyped-call]
+        next_token_loss(model(tokens[:, :-1]), tokens).backward()  # type: ignore[no-untyped-call]
     # Biases and norms are parameters and no products: the formula counts them, torch does not.
     added = sum(p.numel() for name, p in model.named_parameters() if not is_decayed(name))
     assert counter.get_total_flops() == n_ctx * (flops_per_token(model) - 6 * added)

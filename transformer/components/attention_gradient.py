@@ -43,7 +43,7 @@ def attention_with_gradient(
         dtype = torch.get_autocast_dtype(device)
         q, k, v = q.to(dtype), k.to(dtype), v.to(dtype)
     heads_first = (x.transpose(1, 2).contiguous() for x in (q, k, v))
-    z, _pattern = _Attention.apply(*heads_first, mask)
+    z, _pattern = _Attention.apply(*heads_first, mask)  # type: ignore[no-untyped-call]
     averages: Tensor = z.transpose(1, 2)
     return averages
 

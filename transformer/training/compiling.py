@@ -19,9 +19,6 @@ CPU_OPTIONS: dict[str, Any] = {
     # tanh from exp, whose kernel is several times faster on a CPU. Its error of 1e-7 is absolute,
     # and 1 + tanh is all that a GELU takes of it.
     "cpp.use_decompose_tanh": True,
-    # Loops are merged before kernels are: else a softmax under a mask goes three times over all
-    # scores in memory, and takes twice the time.
-    "loop_ordering_after_fusion": False,
 }
 
 
