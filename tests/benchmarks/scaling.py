@@ -185,7 +185,7 @@ def main() -> None:
     torch.set_num_threads(1)
     set_float32_products(CPU, "float32")
     corpus = find_corpus(TextFiles(options.text))
-    content = {
+    content: dict[str, Any] = {
         "command": "python -m tests.benchmarks.scaling --text TEXT --json FILE",
         "date": f"{datetime.now():%Y-%m-%d}",
         "machine": describe_environment(CPU),
