@@ -217,12 +217,13 @@ class Attention(Module):
         if self.path == "fused":
             dropout_p = self.dropout.p if self.training else 0.0
             z = fused_attention(q, k, v, mask, self.causal, dropout_p)
-        else:
+        elif torch.compiler.is_compiling() and self.dropout.p == 0.0:
             k, v = repeat_heads(k, q.shape[2]), repeat_heads(v, q.shape[2])
             mask = and_causal(mask, q, k) if self.causal else mask
-            if torch.compiler.is_compiling() and self.dropout.p == 0.0:
-                z = attention_with_gradient(q, k, v, mask)
-            else:
-                pattern = softmax(attention_scores(q, k, mask))
-                z = mix_values(self.dropout(pattern), v)
+            z = attention_with_gradient(q, k, v, mask)
+        else:
+            k, v = repeat_heads(k, q.shape[2]), repeat_heads(v, q.shape[2])
+            scores = attention_scores(q, k, and_causal(mask, q, k) if self.causal else mask)
+            pattern = softmax(scores)
+            z = mix_values(self.dropout(pattern), v)
         return merge_heads(z, self.W_O, self.b_O)

@@ -47,5 +47,6 @@ def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> Float[Te
     gradients = [p.grad for p in parameters if p.grad is not None]
     norms = torch.stack(torch._foreach_norm(gradients))  # all in one call, as the scaling below
     norm = whole(norms.square().sum().sqrt())  # in one process it is
-    torch._foreach_mul_(gradients, torch.clamp_max(max_norm / (norm + 1e-6), 1.0))
+    factor = torch.clamp_max(max_norm / (norm + 1e-6), 1.0)
+    torch._foreach_mul_(gradients, factor)
     return norm

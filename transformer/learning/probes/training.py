@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module, Parameter, ParameterDict
+from torch.nn import Module, Parameter
 
 from transformer.components.embedding import Embedding, Unembedding
 from transformer.learning.implementation import Namespace
@@ -31,6 +31,14 @@ class Bigram(Module):
         logits: Tensor = self.unembedding(self.embedding(tokens))
         self.graphs.append(logits.requires_grad)
         return logits
+
+
+class TwoAlike(Module):
+    """Two parameters of one shape, which may be mistaken for each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = Parameter(torch.zeros(3)), Parameter(torch.zeros(3))
 
 
 def _parameters(model: Module) -> list[Tensor]:
@@ -272,12 +280,12 @@ def _resume_shape(n: Namespace) -> Any:
 
 @probe("resume", "two parameters of one shape", *_BOTH)
 def _resume_alike(n: Namespace) -> Any:
-    old, new = (ParameterDict({name: Parameter(torch.zeros(3)) for name in "ab"}) for _ in "12")
+    old, new = TwoAlike(), TwoAlike()
     before, after = _adam(old), _adam(new)
-    old["a"].grad, old["b"].grad = normal(3, seed=1).float(), normal(3, seed=2).float()
+    old.a.grad, old.b.grad = normal(3, seed=1).float(), normal(3, seed=2).float()
     before.step()
     n.set_optimizer_entries(new, after, n.optimizer_entries(old, before))
-    new["a"].grad, new["b"].grad = torch.ones(3), torch.ones(3)
+    new.a.grad, new.b.grad = torch.ones(3), torch.ones(3)
     after.step()
     return _parameters(new)
 
