@@ -343,7 +343,6 @@ def test_position_after_position_with_a_cache_is_the_whole(rotary: bool) -> None
     assert cache.length == POS
 
 
-@pytest.mark.house
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("padded", [True, False])
 def test_cross_attention_equals_torchs_with_queries_and_keys_of_two_streams(

@@ -13,6 +13,10 @@ def test_a_query_looks_at_itself_and_at_what_came_before() -> None:
     assert causal_mask(3, 3)[0, 0].tolist() == expected
 
 
+def test_the_causal_mask_is_of_truth_values() -> None:
+    assert causal_mask(3, 5).dtype == torch.bool  # `~` of numbers is no "not"
+
+
 def test_fewer_queries_than_keys_stand_at_the_end() -> None:
     # Two queries over five keys are those at positions 3 and 4.
     assert torch.equal(causal_mask(2, 5), causal_mask(5, 5)[:, :, -2:])

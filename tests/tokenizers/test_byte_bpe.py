@@ -251,3 +251,7 @@ def test_a_character_over_two_tokens_is_decoded_whole() -> None:
     assert tokenizer.decode([75, 127, 78]) == "l\ufffdo"
     with pytest.raises(ValueError, match="-1"):
         tokenizer.decode([-1])
+
+
+def test_a_piece_that_comes_again_is_encoded_again() -> None:
+    assert ByteBPETokenizer(BY_HAND).encode_plain(" low low") == [260, 260]

@@ -100,3 +100,7 @@ def test_only_whole_symbols_in_their_order_are_merged() -> None:
 
 def test_a_word_that_comes_again_is_tokenised_again() -> None:
     assert tokenize("ab ab", [("a", "b")]) == ["ab", END, "ab", END]
+
+
+def test_merges_that_can_be_read_only_once_serve_every_word() -> None:
+    assert tokenize("ab ab", iter([("a", "b")])) == ["ab", END, "ab", END]

@@ -1,5 +1,7 @@
 """An optimizer and a generator that are put where another was go on as it would have."""
 
+import contextlib
+
 import pytest
 import torch
 from torch.nn import Module, Parameter
@@ -76,6 +78,20 @@ def test_what_it_remembered_is_gone_and_what_it_is_given_stays_the_givers() -> N
 def test_an_entry_that_no_parameter_has_is_refused() -> None:
     model, optimizer = a_run(1)
     with pytest.raises(ValueError):  # noqa: PT011  # in whatever words
+        set_optimizer_entries(model, optimizer, {"W_none/exp_avg": torch.zeros(7)})
+
+
+def test_an_entry_of_another_shape_is_refused() -> None:
+    model, optimizer = a_run(1)
+    entries = optimizer_entries(*a_run(2)) | {"b/exp_avg": torch.zeros(7)}
+    with pytest.raises(ValueError):  # noqa: PT011  # in whatever words
+        set_optimizer_entries(model, optimizer, entries)
+
+
+def test_an_entry_that_no_parameter_has_is_a_fault_of_what_was_given() -> None:
+    # Where a checkpoint is read a ValueError means that another one is taken; a KeyError ends it.
+    model, optimizer = a_run(1)
+    with contextlib.suppress(ValueError):
         set_optimizer_entries(model, optimizer, {"W_none/exp_avg": torch.zeros(7)})
 
 

@@ -19,6 +19,10 @@ from transformer.learning.layout import Layout, LayoutError, in_our_layout
 
 LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
 
+BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+
 
 class NotWrittenError(NotImplementedError):
     """The learner has not written this name, or not this part of it, yet."""
@@ -137,7 +141,7 @@ def adapted(ours: Any, theirs: Any, layout: Layout) -> Any:
         module = theirs(**_taken(ours, theirs, keywords))
         if not isinstance(module, Module):
             raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
-        module.register_forward_pre_hook(_refuse_more_than(theirs))
+        module.register_forward_pre_hook(_refuse_more_than(theirs), with_kwargs=True)
         if any(isinstance(value, Module) and [*value.parameters()] for value in keywords.values()):
             return module  # made of other parts: its parameters are theirs
         return in_our_layout(module, ours(**keywords), layout, sizes=keywords)
@@ -158,19 +162,24 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
     return {name: value for name, value in keywords.items() if name in parameters}
 
 
-def _refuse_more_than(theirs: type) -> Callable[[Module, tuple[Any, ...]], tuple[Any, ...]]:
+def _refuse_more_than(
+    theirs: type,
+) -> Callable[[Module, Arguments, Keywords], tuple[Arguments, Keywords]]:
     """Return a hook that leaves out what forward does not take, or says it is not written."""
-    parameters = inspect.signature(theirs.forward).parameters.values()  # type: ignore[attr-defined]
-    anything = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
-    most = len(parameters) - 1
+    parameters = inspect.signature(theirs.forward).parameters  # type: ignore[attr-defined]
+    kinds = [parameter.kind for parameter in parameters.values()]
+    most = sum(kind in BY_POSITION for kind in kinds) - 1  # without self
 
-    def check(_: Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        if anything or len(arguments) <= most:
-            return arguments
-        if any(argument is not None for argument in arguments[most:]):
-            kind = type(arguments[-1]).__name__
-            raise NotWrittenError(f"{theirs.__name__} with a {kind}: not written yet")
-        return arguments[:most]
+    def check(_: Module, arguments: Arguments, keywords: Keywords) -> tuple[Arguments, Keywords]:
+        too_many = () if inspect.Parameter.VAR_POSITIONAL in kinds else arguments[most:]
+        strange = {name: value for name, value in keywords.items() if name not in parameters}
+        if inspect.Parameter.VAR_KEYWORD in kinds:
+            strange = {}
+        for name, value in [*((type(one).__name__, one) for one in too_many), *strange.items()]:
+            if value is not None:
+                raise NotWrittenError(f"{theirs.__name__} with a {name}: not written yet")
+        kept = {name: value for name, value in keywords.items() if name not in strange}
+        return arguments[: len(arguments) - len(too_many)], kept
 
     return check
 
