@@ -7,6 +7,7 @@ nanoGPT's model (karpathy/nanoGPT, a checkout of it that the caller names), Hugg
 and a stack of torch.nn.TransformerEncoder, all with AdamW, the same decay on the same matrices
 and gradients clipped to 1. That their loss curves agree is checked, and printed.
 
+Each has a process of its own with the settings that it makes for itself, and they work in turns.
 Each round does everything once, so that whatever slows the machine slows all; every other round
 goes backwards. A ratio is of speeds: 2 is twice as fast as the reference. Compiling, which takes
 the first two updates, is not timed; the CPU time until each is ready is printed.
@@ -16,8 +17,10 @@ device's peak in bf16.
 """
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -118,32 +121,49 @@ def seconds(update: Update, batches: Sequence[Tensor], device: torch.device) -> 
     return clock() - start
 
 
+def work_alone(told: Connection, name: str, work: str, checkout: Path | None) -> None:
+    """Train as `name` does, in this process: its curve first, and a time whenever it is told."""
+    torch.set_num_threads(1)
+    device = pick_device()
+    if device.type == "cpu" and name.startswith("ours"):
+        keep_freed_memory()
+    config, batch_size, steps = works(device)[work]
+    generator = torch.Generator().manual_seed(1)
+    shape = (max(CURVE, steps), batch_size, config.n_ctx + 1)
+    batches = list(torch.randint(config.d_vocab, shape, generator=generator).to(device))
+    started = time.process_time()
+    update = candidates(config, device, checkout, [name])[name]()
+    told.send(curve(update, batches[:CURVE]))
+    told.send(time.process_time() - started)
+    while told.recv():
+        told.send(seconds(update, batches[:steps], device))
+
+
 def measure(
-    work: str,
-    config: TransformerConfig,
-    batch_size: int,
-    steps: int,
-    rounds: int,
-    device: torch.device,
-    makers: dict[str, Callable[[], Update]],
+    work: str, rounds: int, device: torch.device, checkout: Path | None, only: Sequence[str]
 ) -> list[Row]:
     """Return the rows of one work: each candidate of ours beside each reference."""
     print(f"\n{work}")
-    generator = torch.Generator().manual_seed(1)
-    shape = (max(CURVE, steps), batch_size, config.n_ctx + 1)
-    batches = torch.randint(config.d_vocab, shape, generator=generator).to(device)
-    updates, curves = {}, {}
-    for name, make in makers.items():
-        started = time.process_time()
-        updates[name] = make()
-        curves[name] = curve(updates[name], list(batches[:CURVE]))
-        print(f"  {name:28} ready after {time.process_time() - started:.0f} s of CPU time")
+    config, batch_size, steps = works(device)[work]
+    start = multiprocessing.get_context("spawn")
+    tell: dict[str, Connection] = {}
+    curves = {}
+    for name in candidates(config, device, checkout, only):
+        tell[name], told = start.Pipe()
+        arguments = (told, name, work, checkout)
+        start.Process(target=work_alone, args=arguments, daemon=True).start()
+        told.close()  # so that the end of the process is heard
+        curves[name] = tell[name].recv()
+        print(f"  {name:28} ready after {tell[name].recv():.0f} s of CPU time")
     check_curves(curves, device)
 
-    taken: dict[str, list[float]] = {name: [] for name in updates}
+    taken: dict[str, list[float]] = {name: [] for name in tell}
     for number in range(rounds):
-        for name in list(updates)[:: 1 if number % 2 == 0 else -1]:
-            taken[name].append(seconds(updates[name], list(batches[:steps]), device))
+        for name in list(tell)[:: 1 if number % 2 == 0 else -1]:
+            tell[name].send(True)
+            taken[name].append(tell[name].recv())
+    for one in tell.values():
+        one.send(False)
 
     tokens = steps * batch_size * config.n_ctx
     rows = []
@@ -173,15 +193,11 @@ def main() -> None:
     parser.add_argument("--work", help="a part of the name of the only work to do")
     parser.add_argument("--only", nargs="*", default=(), help="the candidates, by name")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     device = pick_device()
-    if device.type == "cpu":
-        keep_freed_memory()  # as our runs do; here the others have it too
     rows = []
-    for work, (config, batch_size, steps) in works(device).items():
+    for work in works(device):
         if options.work is None or options.work in work:
-            makers = candidates(config, device, options.nanogpt, options.only)
-            rows += measure(work, config, batch_size, steps, options.rounds, device, makers)
+            rows += measure(work, options.rounds, device, options.nanogpt, options.only)
     report(rows, options.json)
 
 

@@ -46,7 +46,7 @@ def mask_tokens(
     rank: int = 0,
     n_ranks: int = 1,
 ) -> MaskedBatch:
-    """Return a batch in which some of `tokens` are hidden.
+    """Return a batch in which some of `tokens` are hidden: in each row one at least.
 
     `special_tokens` (padding, [CLS], [SEP], the mask token itself) are never chosen, nor put
     in place of a token. What is chosen in a row is decided by the seed, the step and the
