@@ -1,5 +1,6 @@
 """Compiled updates: the same curve, only where it pays, and none where nothing can compile."""
 
+import logging
 import shutil
 
 import pytest
@@ -42,6 +43,20 @@ def test_without_a_compiler_the_model_itself_is_used_and_one_line_says_why(
     assert len(said) == 1
     assert "No working C++ compiler found" in said[0]
     assert "\n" not in said[0]
+
+
+@pytest.mark.house
+def test_on_a_cpu_nothing_is_said_of_cuda(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def compiles(what: object, **_: object) -> object:
+        logging.getLogger("torch.utils.cpp_extension").warning("No CUDA runtime is found")
+        logging.getLogger("torch.utils.cpp_extension").warning("of the compiler")
+        return what
+
+    monkeypatch.setattr(torch, "compile", compiles)
+    compiled(GPT(CONFIG), CPU)
+    assert {record.message for record in caplog.records} == {"of the compiler"}
 
 
 @pytest.mark.slow

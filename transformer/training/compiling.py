@@ -5,6 +5,7 @@ each update. The choice depends on nothing but the configuration, so that a resu
 computes as the run did that it resumes.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,8 @@ def compiled(model: Module, device: torch.device, warn: Callable[[str], None] = 
     model itself, and `warn` gets a line that says why.
     """
     options = CPU_OPTIONS if device.type == "cpu" else {}
+    if device.type == "cpu":
+        logging.getLogger("torch.utils.cpp_extension").addFilter(_is_not_of_cuda)
     try:
         torch.compile(torch.square, options=options)(torch.ones(8, device=device))
     except Exception as error:  # of many kinds: whatever the toolchain lacks
@@ -46,3 +49,8 @@ def compiled(model: Module, device: torch.device, warn: Callable[[str], None] = 
     fast = torch.compile(model, dynamic=False, options=options)
     assert isinstance(fast, Module)
     return fast
+
+
+def _is_not_of_cuda(record: logging.LogRecord) -> bool:
+    """Return False for what torch says of CUDA when it compiles for a CPU."""
+    return "CUDA" not in record.getMessage()
