@@ -102,8 +102,8 @@ FAULTS = [
     component(
         "the target is the input itself, unshifted",
         "loss",
-        "cross_entropy(logits[:, :-1], tokens[:, 1:],",
-        "cross_entropy(logits[:, 1:], tokens[:, 1:],",
+        "cross_entropy(logits[:, :n], tokens[:, 1:],",
+        "cross_entropy(logits[:, :n], tokens[:, :-1],",
     ),
     component("masked scores are -30, not minus infinity", "attention", "-torch.inf", "-30.0"),
     component(

@@ -205,14 +205,17 @@ def serious(found: list[dict[str, Any]]) -> list[str]:
 
 @slow
 @pytest.mark.browser
-def test_axe_finds_no_serious_fault_on_any_page(site: Path, pages: dict[Path, Page]) -> None:
+def test_axe_finds_no_serious_fault_on_a_page(site: Path, pages: dict[Path, Page]) -> None:
+    # The pages of the API are made alike, and are long: one of them stands for all.
     axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
     run = "async () => (await axe.run({preload: false})).violations"
     faults = {}
     with browser.started() as chromium:
         page = chromium.new_page(viewport={"width": PHONE, "height": 800})
-        for file in pages:
-            name = file.relative_to(site).as_posix()
+        names = {file: file.relative_to(site).as_posix() for file in pages}
+        for file, name in names.items():
+            if name.startswith(("api/", "genindex", "py-modindex")) and name not in IN_LIGHT_TOO:
+                continue
             for dark in (True, False) if name in IN_LIGHT_TOO else (True,):
                 page.emulate_media(color_scheme="dark" if dark else "light")
                 page.goto(file.as_uri())

@@ -24,7 +24,12 @@ from transformer.models.gpt import GPT
 from transformer.training.optimizer import make_adamw
 from transformer.training.step import train_step
 
-pytestmark = [pytest.mark.slow, pytest.mark.learning, pytest.mark.house]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.learning,
+    pytest.mark.house,
+    pytest.mark.xdist_group("induction"),  # of one process, which trains the models once
+]
 
 D_VOCAB, N_CTX, D_MODEL, BATCH = 23, 48, 64, 32
 STEPS, LEARNING_RATE = 700, 0.01
