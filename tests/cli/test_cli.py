@@ -153,6 +153,7 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
         (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
         (["config", "gpt5.yaml"], "gpt5.yaml"),
         (["sample", "./nowhere"], "there is no folder ./nowhere"),
+        (["check", "atention"], "there is no exercise 'atention'"),
         (["sample"], "run"),
         (["train", "--text", "nowhere.txt"], "there is no text file at nowhere.txt"),
         (["train", "--data", "nowhere"], "there is no text file at nowhere, nor a folder"),

@@ -7,6 +7,7 @@ from typing import Any
 import datasets
 import pytest
 
+from transformer.data.base import LabelledText
 from transformer.data.huggingface import (
     IMDB,
     HuggingFaceTexts,
@@ -14,7 +15,6 @@ from transformer.data.huggingface import (
     Pile10k,
     load,
 )
-from transformer.data.labelled import LabelledText
 
 TEXTS = ["first", "zweiter é\n", ""]
 

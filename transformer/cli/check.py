@@ -40,6 +40,7 @@ def run(options: Namespace) -> None:
     from transformer.learning.exercises import EXERCISES, exercise
     from transformer.learning.report import show
 
+    names = [exercise(options.name).name] if options.name else list(EXERCISES)
     place = options.implementation
     if place == "exercises" and not Path(place).exists():
         raise ValueError(
@@ -47,7 +48,6 @@ def run(options: Namespace) -> None:
             "say where your code is with --implementation MODULE_OR_FILE"
         )
     limits = Limits(seconds=options.seconds, memory_bytes=int(options.memory * 2**30))
-    names = [exercise(options.name).name] if options.name else list(EXERCISES)
     console = Console(highlight=False)
     verdicts = []
     for verdict in check_exercises(names, place, limits):

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from torch.utils.data import Dataset
 
@@ -32,3 +32,10 @@ class IndexedData(Dataset[Item], ABC):
 
     def __iter__(self) -> Iterator[Item]:
         return (self.item(index) for index in range(len(self)))
+
+
+class LabelledText(NamedTuple):
+    """A text and the number of its class."""
+
+    text: str
+    label: int

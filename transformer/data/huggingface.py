@@ -9,10 +9,9 @@ stay on the disk, memory-mapped, until they are asked for.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformer.data.base import IndexedData
+from transformer.data.base import IndexedData, LabelledText
 from transformer.data.cache import cache_folder
 from transformer.data.documents import Documents
-from transformer.data.labelled import LabelledText
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -10,17 +10,10 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from transformer.data.base import IndexedData
+from transformer.data.base import IndexedData, LabelledText
 from transformer.data.text import read_text
-
-
-class LabelledText(NamedTuple):
-    """A text and the number of its class."""
-
-    text: str
-    label: int
 
 
 class LabelledTexts(IndexedData[LabelledText]):

@@ -52,8 +52,7 @@ class LabelledRows(IndexedData[LabelledBatch]):
         d_vocab: int,
     ) -> Self:
         """Return texts, as tokens, with their ends put on and what n_ctx cannot hold cut off."""
-        if n_ctx < 3:
-            raise ValueError(f"a row takes [CLS], [SEP] and a token between, got n_ctx = {n_ctx}")
+        special.require_room(n_ctx)
         rows = [[special.start, *text[: n_ctx - 2], special.end] for text in texts]
         return cls(rows, labels, pad_token=special.pad, d_vocab=d_vocab)
 

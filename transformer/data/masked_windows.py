@@ -39,6 +39,11 @@ class EncoderTokens(NamedTuple):
             )
         return cls(*(there[name] for name in names))
 
+    def require_room(self, n_ctx: int) -> None:
+        """Raise ValueError where a row of n_ctx tokens has none for text between its ends."""
+        if n_ctx < 3:
+            raise ValueError(f"a row takes [CLS], [SEP] and a token between, got n_ctx = {n_ctx}")
+
 
 class MaskedWindows(IndexedData[Int[Tensor, " pos"]]):
     """Every run of n_ctx - 2 consecutive tokens between [CLS] and [SEP].
@@ -56,8 +61,7 @@ class MaskedWindows(IndexedData[Int[Tensor, " pos"]]):
         special: EncoderTokens,
         d_vocab: int,
     ) -> None:
-        if n_ctx < 3:
-            raise ValueError(f"a row takes [CLS], [SEP] and a token between, got n_ctx = {n_ctx}")
+        special.require_room(n_ctx)
         if len(tokens) < n_ctx - 2:
             raise ValueError(
                 f"a row takes n_ctx - 2 = {n_ctx - 2} tokens and the text has {len(tokens)}: give "
