@@ -1,6 +1,5 @@
 """Probes of chapters 17 and 18: a step with a scaled loss, and the laws of many runs."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,8 @@ def _stepped(
     return {
         "loss": [m.loss.detach() for m in metrics],
         "gradient norm": [torch.tensor(float(m.gradient_norm)) for m in metrics],
-        "parameters": [p.detach().clone() for p in model.parameters()],
+        "parameters": [p.detach() for p in model.parameters()],
+        "gradients": [p.grad for p in model.parameters()],
         "scale": scaler.get_scale(),
     }
 
@@ -258,7 +258,7 @@ def _law_of_noise(n: Namespace) -> Any:
 _TOO_LITTLE = {
     "a size with two values": ([3.0, 2.0, 2.0, 3.0, 2.0], [1.0, 2.0, 2.0, 1.0, 2.0]),
     "two runs": ([3.0, 2.0], [1.0, 2.0]),
-    "a run whose loss is not a number": ([4.0, 3.0, math.nan], [1.0, 2.0, 3.0]),
+    "a run with a loss below 0": ([4.0, 3.0, -2.0], [1.0, 2.0, 3.0]),
 }
 
 for _title, (_losses, _sizes) in _TOO_LITTLE.items():
