@@ -38,7 +38,8 @@ def scaled_train_step(
 
     `scaler.scale(loss)` multiplies. `scaler.unscale_(optimizer)` divides the gradients and notes
     whether all are finite; `scaler.step(optimizer)` takes the optimizer's step if they were, and
-    `scaler.update()` sets the scale for the next update and forgets what was noted.
+    `scaler.update()` sets the scale for the next update and forgets what was noted. In one process
+    `mean_over_processes(loss)` is the loss.
     """
     model.train()
     optimizer.zero_grad()
