@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from tests.support import minimise, randomise
 from transformer.activations.watching import watch
@@ -130,7 +131,7 @@ def trained_parts(*, reads: tuple[int, ...]) -> tuple[Tensor, Tensor, float]:
     Returns the inputs of new places, the terms of the parts there, and the last loss.
     """
     generator = torch.Generator().manual_seed(0)
-    W = [torch.randn(D_MODEL, generator=generator, requires_grad=True) for _ in range(3)]
+    W = [Parameter(torch.randn(D_MODEL, generator=generator)) for _ in range(3)]
     W_U = torch.randn(D_MODEL, D_VOCAB, generator=generator)
 
     def terms_of(x: Tensor) -> Tensor:
