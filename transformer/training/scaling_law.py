@@ -58,10 +58,10 @@ def fit_factors(
 def fit_law(losses: Runs, *sizes: Runs) -> ScalingLaw:
     """Return the law whose losses are nearest to the runs', as `fit_factors` measures it.
 
-    Exponents between SMALLEST and LARGEST are tried on a grid, all of them together, of STEPS
-    logarithms each; ROUNDS times the grid closes in on the best so far, to half its width. So
-    there is no start that the result could depend on. (Hoffmann et al. go down the gradient of a
-    Huber loss of the logarithms from many starts, which a few runs gone wrong disturb less.)
+    The logarithms of all exponents are tried together on a grid, of STEPS each, which reaches from
+    SMALLEST to LARGEST at first and ROUNDS times closes in on the best so far, to half its width.
+    So there is no start that the result could depend on. (Hoffmann et al. go down the gradient of
+    a Huber loss of the logarithms from many starts, which a few runs gone wrong disturb less.)
 
     Raises ValueError, by `require_runs`, for runs that cannot tell a law.
     """
