@@ -81,8 +81,9 @@ def _corpus(config: TrainConfig, *, usual: str | None) -> Corpus:
 def _labelled(config: TrainConfig) -> Task:
     """Deal labelled texts out at random: a tenth to validate on."""
     found = find_labelled(config.text or config.data or "imdb")
-    apart = (f"{text}\n" for text in found.texts)  # no word begins in one and ends in the next
-    tokenizer = find_tokenizer(config.tokenizer or "wordpiece", apart, size=config.tokenizer_size)
+    tokenizer = find_tokenizer(
+        config.tokenizer or "wordpiece", found.texts, size=config.tokenizer_size
+    )
     special = EncoderTokens.of(tokenizer)
     shuffled = random_at("split", 0).permutation(len(found)).tolist()
     n_validation = max(1, int(VALIDATION_FRACTION * len(found)))
