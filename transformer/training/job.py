@@ -1,5 +1,6 @@
 """From a TrainConfig to a trained model in a run folder, and on from where a run stopped."""
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -114,7 +115,9 @@ def prepare(config: TrainConfig) -> Job:
     torch.set_num_threads(config.threads)
     set_float32_products(device, config.precision)
     task = find_task(config)
-    model_config = replace(config.model, d_vocab=task.tokenizer.d_vocab)
+    multiple = config.pad_vocab_multiple
+    d_vocab = multiple * math.ceil(task.tokenizer.d_vocab / multiple)
+    model_config = replace(config.model, d_vocab=d_vocab)
     config = replace(with_whole_paths(config), model=model_config)
     order = BATCHES[config.order]
     per_round = order(task.train, batch_size=1, steps=1).per_round
@@ -181,9 +184,10 @@ def execute(
     before, too. Of several processes, which torchrun has started, the first alone writes and
     observes.
 
-    Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved:
-    Interrupted is raised. Raises DivergedError, BatchTooLargeError and OSError as
-    `failures.explained` does, and RunInUseError where another process trains in the folder.
+    Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved; they do
+    not wait for the first one, which compiles: Interrupted is raised. Raises DivergedError,
+    BatchTooLargeError and OSError as `failures.explained` does, and RunInUseError where another
+    process trains in the folder.
     """
     with process_group(job.device), ExitStack() as stack:
         folder = from_first(lambda: new_run_folder(job.config)) if run is None else run
@@ -224,25 +228,34 @@ def _execute(
         logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
         for log in logs:
             stack.enter_context(closing(log))
-        interrupted = stack.enter_context(listening())
-        for record in train(
-            state,
-            job.batches,
-            job.task.validation,
-            config,
-            job.plan,
-            meter,
-            precision=job.precision,
-            fast=fast,
-            save=save,
-            interrupted=lambda: any_process(interrupted()),
-        ):
-            for log in logs:
-                log.write(record)
-            if rank.first:
-                observe(record)
-    if interrupted.signum is not None:
-        raise Interrupted(folder, interrupted.signum)
+        signals = stack.enter_context(listening())
+
+        def interrupted() -> bool:
+            signals.under_way = True
+            return any_process(signals())
+
+        try:
+            for record in train(
+                state,
+                job.batches,
+                job.task.validation,
+                config,
+                job.plan,
+                meter,
+                precision=job.precision,
+                fast=fast,
+                save=save,
+                interrupted=interrupted,
+            ):
+                for log in logs:
+                    log.write(record)
+                if rank.first:
+                    observe(record)
+        except KeyboardInterrupt:
+            if signals.under_way or signals.signum is None:
+                raise
+    if signals.signum is not None:
+        raise Interrupted(folder, signals.signum)
 
 
 def _resume(job: Job, folder: Path, warn: Callable[[str], None]) -> None:
