@@ -81,6 +81,7 @@ def run(options: Namespace) -> None:
     from transformer.training.checkpoint import load_trained
     from transformer.training.distributed import ranks
     from transformer.training.job import execute, prepare
+    from transformer.training.objective import OBJECTIVES
 
     first = ranks().first
     console = Console(highlight=False, soft_wrap=True, quiet=not first)
@@ -93,9 +94,7 @@ def run(options: Namespace) -> None:
         f"{n_parameters:,} parameters; {job.device.type}, {precision}"
     )
 
-    target = {"masked-language": "hidden token", "classification": "text"}.get(
-        config.objective, "token"
-    )
+    target = OBJECTIVES[config.objective].target
     records: list[dict[str, float]] = []
     progress = Progress(
         TextColumn("{task.description}"),
