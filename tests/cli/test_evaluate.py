@@ -23,16 +23,15 @@ REVIEWS = ["the cat sat", "the rat on the mat sat", "a cat", "the mat sat on the
 
 def config_of(objective: ObjectiveName, data: str, runs: Path) -> TrainConfig:
     """A run of two updates."""
-    bert: dict[str, Any] = {"norm_position": "post", "activation": "gelu"}
+    bert = {"norm_position": "post", "activation": "gelu"}
+    choices: dict[str, Any] = {} if objective == "next-token" else bert
     return TrainConfig(
         objective=objective,
         data=data,
         tokenizer="wordpiece",
         tokenizer_size=30,
         model=TransformerConfig(
-            **{"d_vocab": 1, "n_ctx": 7, "d_model": 10, "n_layers": 1, "n_heads": 5, "d_head": 2},
-            **({} if objective == "next-token" else bert),
-            d_mlp=13,
+            d_vocab=1, n_ctx=7, d_model=10, n_layers=1, n_heads=5, d_head=2, d_mlp=13, **choices
         ),
         max_steps=2,
         batch_size=2,
