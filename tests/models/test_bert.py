@@ -116,6 +116,32 @@ def test_the_classifier_reads_the_first_token_and_no_padding() -> None:
     assert torch.equal(model(refilled, real), logits)
 
 
+def dropped(out: Tensor, whole: Tensor, p: float) -> None:
+    """Assert that of `whole` about a part p was zeroed, and the rest scaled to make up for it."""
+    kept = out != 0
+    assert abs((~kept).double().mean() - p) < 5 * math.sqrt(p * (1 - p) / out.numel())
+    torch.testing.assert_close(out[kept], whole[kept] / (1 - p))
+
+
+def test_in_training_dropout_is_on_the_embeddings() -> None:
+    model, tokens = make(replace(CONFIG, n_layers=0, dropout=0.3)), random_tokens()
+    whole = model(tokens)
+    dropped(model.train()(tokens), whole, 0.3)
+
+
+def test_in_training_dropout_is_on_what_the_classifier_reads() -> None:
+    config = replace(CONFIG, dropout=0.3)
+    model = ClassifierBERT(config, n_classes=10).double().eval()
+    randomise(model)
+    with torch.no_grad():  # the logits are then what the classifier reads
+        model.get_parameter("classifier.W").copy_(torch.eye(10))
+        model.get_parameter("classifier.b").zero_()
+    tokens = torch.randint(CONFIG.d_vocab, (31, POS))
+    whole = model(tokens)
+    model.dropout.train()
+    dropped(model(tokens), whole, 0.3)
+
+
 def test_without_a_pooler_it_is_said_how_to_get_one() -> None:
     with pytest.raises(ValueError, match="pooler=True"):
         make().pool(torch.zeros(1, 1, 10, dtype=torch.float64))

@@ -26,7 +26,6 @@ CHUNKS = [TEXT[start : start + 7] for start in range(0, len(TEXT), 7)]
 def test_each_kind_is_learned_from_chunks_as_from_the_whole(kind: str) -> None:
     made = make_tokenizer(kind, CHUNKS, special_tokens=())
     assert made.fingerprint() == KINDS[kind].train(TEXT).fingerprint()
-    assert find_tokenizer(kind, CHUNKS).vocabulary == make_tokenizer(kind, CHUNKS).vocabulary
 
 
 @pytest.mark.parametrize(
@@ -42,8 +41,27 @@ def test_each_kind_is_learned_from_chunks_as_from_the_whole(kind: str) -> None:
     ],
 )
 def test_the_size_is_what_the_kind_counts(kind: str, size: int, expected: Tokenizer) -> None:
-    assert find_tokenizer(kind, CHUNKS, size=size).fingerprint() == expected.fingerprint()
-    assert find_tokenizer(kind, CHUNKS).fingerprint() != expected.fingerprint()
+    for make, chunks in ((make_tokenizer, CHUNKS), (find_tokenizer, [TEXT])):
+        assert make(kind, chunks, size=size).fingerprint() == expected.fingerprint()
+        assert make(kind, chunks).fingerprint() != expected.fingerprint()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_word_is_learned_that_begins_in_one_text_and_ends_in_the_next(kind: str) -> None:
+    texts = ["the cat", "sat on", "", "the mat"]
+    between = "" if kind == "character" else "\n"  # it has no words, and would learn the line feed
+    whole = f"the cat{between}sat on{between}the mat"
+    expected = make_tokenizer(kind, [whole]).vocabulary
+    assert find_tokenizer(kind, texts).vocabulary == expected
+    glued = make_tokenizer(kind, texts).vocabulary
+    assert (glued == expected) == (kind in ("character", "byte")), "a glued word leaves no trace"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_texts_are_apart_nothing_comes_between(kind: str) -> None:
+    texts = ["the cat\n", "sat", " on", "", "\tthe mat"]
+    expected = make_tokenizer(kind, ["".join(texts)]).vocabulary
+    assert find_tokenizer(kind, texts).vocabulary == expected
 
 
 @pytest.mark.parametrize("kind", ["character", "byte"])

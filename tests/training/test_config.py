@@ -21,6 +21,7 @@ from transformer.training.config import OptimizerConfig, ScheduleConfig, TrainCo
         (TrainConfig, "keep", 0),
         (TrainConfig, "log_every", 0),
         (TrainConfig, "threads", 0),
+        (TrainConfig, "pad_vocab_multiple", 0),
         (ScheduleConfig, "warmup_steps", -1),
         (ScheduleConfig, "min_factor", 1.5),
         (OptimizerConfig, "lr", 0.0),

@@ -2,21 +2,27 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from transformer.training.checkpoint import load_checkpoint
+from tests.training.two_processes import STOPPED_AT, masked_language
+from transformer.training.checkpoint import checkpoints, load_checkpoint
 from transformer.training.distributed import (
     any_process,
+    from_all,
     from_first,
     mean_over_processes,
     ranks,
     share_gradients,
 )
+from transformer.training.job import execute, prepare
+from transformer.training.run_folder import load_train_config, read_metrics
 
 OPTIONS = {
     "model.d_model": 10,
@@ -33,7 +39,7 @@ OPTIONS = {
     "precision": "float32",
     "device": "cpu",
 }
-PATIENCE = 240  # seconds until a hang counts as one; a run takes about 20
+PATIENCE = 600  # seconds until a hang counts as one; a run takes about 20
 
 
 # Contract
@@ -43,6 +49,7 @@ def test_without_torchrun_there_is_one_process_and_nothing_is_exchanged() -> Non
     assert ranks().first
     assert ranks().n_ranks == 1
     assert from_first(lambda: 7) == 7
+    assert from_all(7) == [7]
     assert any_process(True)
     assert not any_process(False)
     assert mean_over_processes(torch.tensor(3.0)) == 3.0
@@ -146,3 +153,90 @@ def test_a_rank_that_dies_ends_the_run_with_its_message(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "rank 1 has had enough" in done.stderr
     assert "never reached" not in done.stdout
+
+
+# Dropout, and what a run is resumed from: one start of two processes for all of it
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which `two_processes.py` has made its runs."""
+    folder = tmp_path_factory.mktemp("two")
+    for name in ("replicated", "sharded"):
+        (folder / name).mkdir()
+    (folder / "text.txt").write_text("the cat sat on the mat.\n" * 40)
+    command = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = run_command(*command, "-m", "tests.training.two_processes", folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def the_run(runs: Path) -> Path:
+    [run] = runs.iterdir()
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.house
+@pytest.mark.parametrize("kind", ["replicated", "sharded"])
+def test_each_process_draws_dropout_of_its_own(two: Path, kind: str) -> None:
+    first, second = (torch.load(two / kind / f"mask-{rank}.pt") for rank in (0, 1))
+    # Of 140 entries 3 in 10 fall out: by two independent draws 58% agree, give or take 4%.
+    assert first.shape == second.shape
+    assert abs((first == second).float().mean() - 0.58) < 5 * 0.042
+
+
+@pytest.mark.slow
+@pytest.mark.house
+@pytest.mark.parametrize("kind", ["replicated", "sharded"])
+def test_two_processes_go_on_as_if_they_had_never_stopped(two: Path, kind: str) -> None:
+    whole, stopped = (the_run(two / kind / name) for name in ("whole", "stopped"))
+    starts = [
+        json.loads(line)["step"]
+        for line in (stopped / "environment.jsonl").read_text().splitlines()
+    ]
+    assert starts == [0, STOPPED_AT]
+    # The manifest has the hash of every file: weights, moments, and each process's generators.
+    ends = [(checkpoints(run)[-1] / "manifest.json").read_text() for run in (whole, stopped)]
+    assert ends[0] == ends[1]
+    assert read_losses(whole) == read_losses(stopped)
+
+
+def read_losses(run: Path) -> list[dict[str, float]]:
+    asked = ("step", "loss", "validation_loss")
+    return [
+        {name: record[name] for name in asked if name in record} for record in read_metrics(run)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.house
+def test_a_run_of_two_processes_goes_on_in_one_and_says_what_differs(
+    two: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(the_run(two / "replicated" / "whole"), tmp_path / "run")
+    said: list[str] = []
+    job = prepare(replace(load_train_config(run), max_steps=7))
+    execute(job, lambda _: None, run=run, warn=said.append)
+    assert len(said) == 1
+    assert "written by 2 processes, and 1 go on" in said[0]
+    assert "dropout draws other numbers" in said[0]
+    # From here on it is a run of one process, and there is nothing to say.
+    execute(prepare(load_train_config(run)), lambda _: None, run=run, warn=said.append)
+    assert len(said) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.house
+def test_rows_with_unequal_numbers_of_hidden_tokens_count_as_in_one_process(
+    two: Path, tmp_path: Path
+) -> None:
+    config = masked_language(two / "text.txt", tmp_path)
+    job = prepare(config)
+    hidden = torch.stack([batch.chosen.sum(-1) for batch in job.batches])
+    of_rank = hidden[:, 0::2].sum(-1), hidden[:, 1::2].sum(-1)
+    assert (of_rank[0] != of_rank[1]).any(), "both hide as many: it does not matter who counts"
+    expected = read_losses(execute(job, lambda _: None))
+    found = read_losses(the_run(two / "masked-language"))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)

@@ -1,6 +1,7 @@
 """A run from its config to its folder, and what an interruption leaves behind."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,16 @@ from transformer.data.documents import TextFiles
 from transformer.data.markov import counting
 from transformer.data.named import NAMED
 from transformer.data.synthetic import AsText
+from transformer.pretrained.load import save_pretrained
 from transformer.sampling.options import Sampling
-from transformer.sampling.text import continue_text
+from transformer.sampling.text import complete, continue_text
 from transformer.tokenizers import CharacterTokenizer, FastByteBPETokenizer
 from transformer.tokenizers.loading import KINDS
 from transformer.training.checkpoint import find_checkpoint, load_checkpoint
 from transformer.training.config import TrainConfig
 from transformer.training.job import execute, prepare
 from transformer.training.meter import Record
+from transformer.training.run_folder import load_train_config, read_metrics
 
 
 @pytest.fixture
@@ -50,6 +53,39 @@ def test_the_vocabulary_of_the_text_sets_that_of_the_model(config: TrainConfig) 
     job = prepare(config)
     assert job.model.config.d_vocab == len(set("the cat sat on the mat.\n"))
     assert job.config.model == job.model.config
+
+
+def test_a_padded_vocabulary_trains_goes_on_writes_and_opens_elsewhere(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    transformers = pytest.importorskip("transformers")
+    like_gpt2 = replace(config.model, n_heads=5)
+    config = replace(config, model=like_gpt2, tokenizer="byte-bpe", tokenizer_size=263)
+    config = replace(config, pad_vocab_multiple=64)
+    run = execute(prepare(config), lambda _: None)
+    saved = load_train_config(run)
+    execute(prepare(replace(saved, max_steps=7)), lambda _: None, run=run)
+    model, tokenizer = load_checkpoint(run)
+    assert (model.config.d_vocab, tokenizer.d_vocab) == (320, 263)
+    records = read_metrics(run)
+    # At first it knows nothing: that some ids have no token is for it to learn.
+    assert records[0]["loss"] == pytest.approx(math.log(320), abs=0.1)
+
+    # Ids without a token are made the likeliest: as two opposite rows, one or the other always is.
+    tokens = torch.tensor([[1, 2, 3]])
+    W_E = model.get_parameter("embedding.W_E")
+    with torch.no_grad():
+        W_E[300] = 100 * torch.randn(10, generator=torch.Generator().manual_seed(0))
+        W_E[301] = -W_E[300]
+        assert bool((model(tokens).argmax(-1) >= 300).all())
+    [written] = complete(model, tokenizer, ["the"], n_new=11, sampling=Sampling(temperature=0))
+    assert len(written.tokens) == 11
+    assert max(written.tokens) < 263
+
+    save_pretrained(model, tmp_path / "out", tokenizer)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out").eval()
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(tokens).logits, model(tokens))
 
 
 def test_the_folder_holds_the_trained_model_and_every_record(config: TrainConfig) -> None:

@@ -1,5 +1,6 @@
 """The three files of a model: what they hold comes back, and only that."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,17 @@ def test_weights_of_another_model_are_refused(
     TransformerConfig(**(vars(CONFIG) | changes)).to_yaml(folder / "model.yaml")
     with pytest.raises(ValueError, match=rf"cannot be loaded.*{said}"):
         load_model_files(folder)
+
+
+def test_of_a_padded_vocabulary_it_is_known_how_many_ids_are_tokens(tmp_path: Path) -> None:
+    model = GPT(replace(CONFIG, d_vocab=7))
+    save_model_files(tmp_path, model, TOKENIZER)
+    loaded, tokenizer = load_model_files(tmp_path)
+    assert (loaded.config.d_vocab, tokenizer.d_vocab) == (7, 4)
+    for other in ("abcd\n", "abc"):
+        CharacterTokenizer.train(other).save(tmp_path / "tokenizer.json")
+        with pytest.raises(ValueError, match=r"has [35] tokens and the model beside it 4"):
+            load_model_files(tmp_path)
 
 
 def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:

@@ -7,10 +7,12 @@ import torch
 from torch.nn import Module, Parameter
 
 from transformer.training.resume import (
+    joined_states,
     optimizer_entries,
     random_states,
     set_optimizer_entries,
     set_random_states,
+    split_states,
 )
 
 SHAPES = {"W": (3, 5), "b": (5,), "scale": ()}
@@ -113,6 +115,23 @@ def test_random_numbers_go_on_where_they_were() -> None:
     torch.rand(2)
     set_random_states(states)
     assert torch.equal(torch.rand(5), expected)
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("n_ranks", [1, 3, 11])
+def test_the_states_of_several_processes_are_told_apart(n_ranks: int) -> None:
+    names = ["cpu", "cuda.1"]
+    states = [
+        {name: torch.tensor([rank, place], dtype=torch.uint8) for place, name in enumerate(names)}
+        for rank in range(n_ranks)
+    ]
+    joined = joined_states(states)
+    assert joined["cpu"] is states[0]["cpu"], "the first has names of its own"
+    again = split_states(dict(sorted(joined.items())))  # a file has them in an order of its own
+    assert len(again) == n_ranks
+    for one, other in zip(again, states, strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 @pytest.mark.gpu

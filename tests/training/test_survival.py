@@ -1,6 +1,7 @@
 """What users meet: too little memory, a full disk, NaN, Ctrl-C, a cluster that wants its node."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,8 +91,45 @@ def test_a_signal_lets_the_update_end_saves_the_run_and_says_where(
     assert seen == read_metrics(folder), "the curve that is drawn begins in the middle"
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_signal_does_not_wait_for_the_first_update_and_nothing_is_lost(
+    config: TrainConfig, tmp_path: Path, resumed: bool
+) -> None:
+    whole = execute(prepare(replace(config, runs=tmp_path / "whole")), ignore)
+    job, ended = prepare(config), []
+    run = shutil.copytree(whole, tmp_path / "run") if resumed else None
+    if run is not None:
+        shutil.rmtree(checkpoint_path(run, 12))
+    job.model.register_forward_pre_hook(lambda *_: signal.raise_signal(signal.SIGTERM))
+    job.model.register_forward_hook(lambda *_: ended.append(1))
+    with pytest.raises(Interrupted) as interrupt:
+        execute(job, ignore, run=run)
+    assert not ended, "the update went on"
+    [folder] = interrupt.value.args
+    assert interrupt.value.signum == signal.SIGTERM
+    assert checkpoints(folder)[-1:] == ([checkpoint_path(folder, 8)] if resumed else [])
+    go_on(folder)
+    assert same_end(folder, whole)
+
+
+def test_a_signal_waits_for_the_second_update(config: TrainConfig) -> None:
+    job, calls = prepare(config), []
+
+    def interrupt_in_the_second(*_: object) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    job.model.register_forward_pre_hook(interrupt_in_the_second)
+    with pytest.raises(Interrupted) as interrupt:
+        execute(job, ignore)
+    [folder] = interrupt.value.args
+    assert checkpoints(folder) == [checkpoint_path(folder, 2)]
+
+
 def test_a_second_signal_does_not_wait() -> None:
     with listening() as listener:
+        listener.under_way = True
         signal.raise_signal(signal.SIGTERM)
         assert listener()
         with pytest.raises(KeyboardInterrupt):

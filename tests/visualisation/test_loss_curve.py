@@ -15,7 +15,7 @@ RECORDS = [
 def test_a_picture_is_drawn_of_a_run_of_any_length(
     tmp_path: Path, records: list[dict[str, float]]
 ) -> None:
-    plot_loss_curve(records, tmp_path / "loss.png", d_vocab=7)
+    plot_loss_curve(records, tmp_path / "loss.png", n_answers=7)
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -24,7 +24,11 @@ def test_the_picture_says_the_final_loss_the_axes_and_the_uniform_guess(tmp_path
     import matplotlib as mpl
 
     with mpl.rc_context({"svg.fonttype": "none"}):
-        plot_loss_curve(RECORDS, tmp_path / "loss.svg", d_vocab=7)
+        for name, target in (("loss", {}), ("texts", {"target": "text"})):
+            plot_loss_curve(RECORDS, tmp_path / f"{name}.svg", n_answers=7, **target)
     svg = (tmp_path / "loss.svg").read_text()
     for text in ("1.625", "ln(7)", "tokens seen", "loss (nats per token)", "validation"):
         assert text in svg
+    svg = (tmp_path / "texts.svg").read_text()
+    assert "loss (nats per text)" in svg
+    assert "per token" not in svg

@@ -12,6 +12,7 @@ from transformer.cli import (
     check,
     config,
     doctor,
+    evaluate,
     exercise,
     export,
     grade,
@@ -29,6 +30,7 @@ from transformer.cli.parser import Parser, UsageError
 COMMANDS = {
     "train": train,
     "sample": sample,
+    "evaluate": evaluate,
     "tokenize": tokenize,
     "prepare": prepare,
     "export": export,

@@ -81,6 +81,7 @@ def run(options: Namespace) -> None:
     from transformer.training.checkpoint import load_trained
     from transformer.training.distributed import ranks
     from transformer.training.job import execute, prepare
+    from transformer.training.objective import OBJECTIVES
 
     first = ranks().first
     console = Console(highlight=False, soft_wrap=True, quiet=not first)
@@ -93,9 +94,7 @@ def run(options: Namespace) -> None:
         f"{n_parameters:,} parameters; {job.device.type}, {precision}"
     )
 
-    target = {"masked-language": "hidden token", "classification": "text"}.get(
-        config.objective, "token"
-    )
+    target = OBJECTIVES[config.objective].target
     records: list[dict[str, float]] = []
     progress = Progress(
         TextColumn("{task.description}"),
@@ -130,7 +129,8 @@ def run(options: Namespace) -> None:
 
     if not first:
         return
-    draw_loss_curve(folder, records, len(job.task.classes) or job.tokenizer.d_vocab)
+    n_answers = len(job.task.classes) or job.tokenizer.d_vocab
+    draw_loss_curve(folder, records, n_answers=n_answers, target=target)
     if config.objective == "next-token":
         console.print(f"\nA sample of what it writes (more: transformer sample {folder}):\n")
     else:
@@ -140,8 +140,10 @@ def run(options: Namespace) -> None:
     console.print(f"\n\nModel, metrics and loss curve are in {folder}")
 
 
-def draw_loss_curve(folder: Path, records: list[dict[str, float]], d_vocab: int) -> None:
+def draw_loss_curve(
+    folder: Path, records: list[dict[str, float]], *, n_answers: int, target: str
+) -> None:
     """Draw the loss curve of a run into its folder."""
     from transformer.visualisation.loss_curve import plot_loss_curve
 
-    plot_loss_curve(records, folder / "loss.png", d_vocab=d_vocab)
+    plot_loss_curve(records, folder / "loss.png", n_answers=n_answers, target=target)

@@ -6,11 +6,12 @@ as a folder of token files:
     train.tokens        validation.tokens        tokenizer.json
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Integer
+from jaxtyping import Int, Integer
 from torch import Tensor
 
 from transformer.data.documents import Documents
@@ -80,10 +81,15 @@ def corpus_in_memory(
                 "from memory: make token files of it first, with `transformer prepare`"
             )
     found = find_tokenizer(tokenizer, texts, size=tokenizer_size)
-    end = [found.special_tokens[END_OF_TEXT]] if END_OF_TEXT in found.special_tokens else []
-    tokens = [token for text in texts for token in (*found.encode(text), *end)]
-    train, validation, _ = split_tokens(torch.tensor(tokens, dtype=torch.long))
+    train, validation, _ = split_tokens(tokens_of(texts, found))
     return Corpus(tokenizer=found, train=train, validation=validation)
+
+
+def tokens_of(texts: Iterable[str], tokenizer: Tokenizer) -> Int[Tensor, " n_tokens"]:
+    """Return texts as one row, each followed by end-of-text where the tokenizer has it."""
+    end = [tokenizer.special_tokens[END_OF_TEXT]] if END_OF_TEXT in tokenizer.special_tokens else []
+    tokens = [token for text in texts for token in (*tokenizer.encode(text), *end)]
+    return torch.tensor(tokens, dtype=torch.long)
 
 
 def prepare_corpus(

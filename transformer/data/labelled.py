@@ -42,21 +42,22 @@ class LabelledTexts(IndexedData[LabelledText]):
         return LabelledText(self.texts[index], self.labels[index])
 
 
-def find_labelled(source: str | Path) -> LabelledTexts:
+def find_labelled(source: str | Path, *, split: str = "train") -> LabelledTexts:
     """Return the labelled texts of a folder, of a .csv or .jsonl file, or of the name `imdb`.
 
-    Raises FileNotFoundError for what is none of these, ValueError for a file that is no table
-    of text and label, and what `huggingface.load` raises.
+    `split` is that of a data set of the hub, as imdb; a file or folder of texts has none. Raises
+    FileNotFoundError for what is none of these, ValueError for a file that is no table of text
+    and label, and what `huggingface.load` raises.
     """
     from transformer.data.huggingface import IMDB, holds_dataset, labelled_columns
 
     path = Path(source)
     if str(source) == "imdb":
-        reviews = list(IMDB())
+        reviews = list(IMDB(split=split))
         labels = [IMDB.LABELS[review.label] for review in reviews]
         return LabelledTexts([review.text for review in reviews], labels, where="imdb")
     if holds_dataset(path):
-        return LabelledTexts(*labelled_columns(str(path)), where=str(path))
+        return LabelledTexts(*labelled_columns(str(path), split=split), where=str(path))
     if path.is_dir():
         return _from_folders(path)
     if path.suffix in (".csv", ".jsonl") and path.is_file():

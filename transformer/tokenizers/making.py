@@ -1,6 +1,6 @@
 """A tokenizer by name: one that is learned from a text at hand, or one that is there already."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from transformer.tokenizers.base import Tokenizer
@@ -15,17 +15,33 @@ from transformer.tokenizers.wordpiece import WordPieceTokenizer
 GPT2 = "gpt2"  # on the hub
 
 
-def find_tokenizer(name: str, chunks: Iterable[str], *, size: int | None = None) -> Tokenizer:
-    """Return the tokenizer of a kind in `KINDS`, learned from `chunks`, or that of `name`.
+def find_tokenizer(name: str, texts: Iterable[str], *, size: int | None = None) -> Tokenizer:
+    """Return the tokenizer of a kind in `KINDS`, learned from `texts`, or that of `name`.
 
-    `chunks` are not read where nothing is learned. Raises what `make_tokenizer` and
-    `open_tokenizer` raise, and ValueError for a size with a tokenizer that has its own.
+    No word goes over from one text to the next: they are documents, or pieces that may be
+    tokenised one by one. They are not read where nothing is learned. Raises what
+    `make_tokenizer` and `open_tokenizer` raise, and ValueError for a size with a tokenizer that
+    has its own.
     """
     if name in KINDS:
-        return make_tokenizer(name, chunks, size=size)
+        return make_tokenizer(name, texts if name == "character" else _apart(texts), size=size)
     if size is not None:
         raise ValueError(f"the tokenizer {name} is there already: it has no size to choose")
     return open_tokenizer(name)
+
+
+def _apart(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the texts, and a line feed between two where a word could run from one into the next.
+
+    By itself it is a piece of text from which no tokenizer learns a merge; but a tokenizer of
+    characters would take it for one of them.
+    """
+    last = ""
+    for text in texts:
+        if last and text and not (last.isspace() or text[0].isspace()):
+            yield "\n"
+        yield text
+        last = text[-1:] or last
 
 
 def open_tokenizer(name: str | Path) -> Tokenizer:
@@ -47,7 +63,7 @@ def make_tokenizer(
     special_tokens: Sequence[str] = (END_OF_TEXT,),
     processes: int = 1,
 ) -> Tokenizer:
-    """Learn a tokenizer of a kind in `KINDS` from a text that comes in chunks.
+    """Learn a tokenizer of a kind in `KINDS` from one text, in chunks that may cut its words.
 
     `size` counts the tokens of byte-bpe and wordpiece (4,256) and the merges of sennrich-bpe
     (4,000); for a kind that has no size to choose it is a ValueError. `special_tokens` and

@@ -3,7 +3,7 @@
     RUN/checkpoints/step-00000500/
         model.yaml  model.safetensors  tokenizer.json    see `model_files.py`
         optimizer.safetensors                            its moments, by parameter
-        random.safetensors                               the states of torch's generators
+        random.safetensors                               the states of each process's generators
         state.json                                       step, best loss, the optimizer's numbers
         manifest.json                                    size and SHA-256 of every file above
 
@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
+from transformer.training.distributed import ranks
 from transformer.training.model_files import (
     MODEL,
     TOKENIZER,
@@ -34,10 +35,13 @@ from transformer.training.model_files import (
     save_model_files,
 )
 from transformer.training.resume import (
+    RandomStates,
+    joined_states,
     optimizer_entries,
     random_states,
     set_optimizer_entries,
     set_random_states,
+    split_states,
 )
 from transformer.training.state import TrainState
 from transformer.training.trained import TrainedModel
@@ -63,10 +67,18 @@ def checkpoint_path(run: Path, step: int) -> Path:
     return run / FOLDER / f"{PREFIX}{step:08d}"
 
 
-def write_checkpoint(run: Path, state: TrainState, tokenizer: Tokenizer, *, keep: int) -> Path:
+def write_checkpoint(
+    run: Path,
+    state: TrainState,
+    tokenizer: Tokenizer,
+    *,
+    keep: int,
+    random: Sequence[RandomStates] | None = None,
+) -> Path:
     """Write a checkpoint and return its folder; then remove all but the best and the last `keep`.
 
-    Raises OSError where the disk refuses; the checkpoints before it are then still there.
+    `random` has the `random_states` of each process, where there are several. Raises OSError
+    where the disk refuses; the checkpoints before it are then still there.
     """
     folder = checkpoint_path(run, state.step)
     aside = folder.with_name(f".{folder.name}.part")
@@ -78,7 +90,7 @@ def write_checkpoint(run: Path, state: TrainState, tokenizer: Tokenizer, *, keep
         tensors = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
         numbers = {name: value for name, value in entries.items() if name not in tensors}
         save_file(tensors, aside / OPTIMIZER)
-        save_file(random_states(), aside / RANDOM)
+        save_file(joined_states(random or [random_states()]), aside / RANDOM)
         content = {name: getattr(state, name) for name in NUMBERS} | {"optimizer": numbers}
         if state.scaler is not None:
             content["scaler"] = state.scaler.state_dict()
@@ -153,11 +165,13 @@ def require_whole(folder: Path) -> None:
                 )
 
 
-def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> None:
+def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> int:
     """Put a run where it was: weights, optimizer, random generators, step and best loss.
 
-    Raises ValueError, with the reason, for a folder that is damaged or foreign: of another
-    model or tokenizer than those of `state`. The weights may be changed by then.
+    Returns how many processes wrote it: a process of a higher rank, of which it has no
+    generators, keeps its own. Raises ValueError, with the reason, for a folder that is damaged
+    or foreign: of another model or tokenizer than those of `state`. The weights may be changed
+    by then.
     """
     require_whole(folder)
     if type(state.model.config).from_yaml(folder / MODEL) != state.model.config:
@@ -169,29 +183,34 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> No
     try:
         entries = load_file(folder / OPTIMIZER) | content["optimizer"]
         set_optimizer_entries(state.model, state.optimizer, entries)
-        set_random_states(load_file(folder / RANDOM))
+        random = split_states(load_file(folder / RANDOM))
+        if ranks().rank < len(random):
+            set_random_states(random[ranks().rank])
         for name in NUMBERS:
             setattr(state, name, content[name])
         if state.scaler is not None:
             state.scaler.load_state_dict(content["scaler"])
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise ValueError(f"{folder} is damaged: {error!r:.200}") from error
+    return len(random)
 
 
 def resume_from_newest(
     run: Path, state: TrainState, tokenizer: Tokenizer, refuse: Callable[[str], None]
-) -> None:
+) -> int:
     """Put a run where its newest whole checkpoint is; it stays at step 0 if it has none yet.
 
-    One that is damaged or foreign is named to `refuse`, with the reason, and the one before it
-    taken; then it is renamed, to be in nobody's way. Raises ValueError if there are
-    checkpoints and none can be taken.
+    Returns how many processes wrote that checkpoint, 0 without one. One that is damaged or
+    foreign is named to `refuse`, with the reason, and the one before it taken; then it is
+    renamed, to be in nobody's way. Raises ValueError if there are checkpoints and none can be
+    taken.
     """
     clear_leftovers(run)
     reasons: dict[Path, str] = {}
+    n_writers = 0
     for folder in reversed(checkpoints(run)):
         try:
-            read_checkpoint(folder, state, tokenizer)
+            n_writers = read_checkpoint(folder, state, tokenizer)
         except ValueError as error:
             reasons[folder] = str(error)
             continue
@@ -207,6 +226,7 @@ def resume_from_newest(
         shutil.rmtree(aside, ignore_errors=True)
         folder.rename(aside)
         refuse(f"{reason}. It is refused, and the one before it taken")
+    return n_writers
 
 
 def load_checkpoint(path: str | Path, which: str = "last") -> tuple[GPT, Tokenizer]:

@@ -113,6 +113,9 @@ class TrainConfig:
             folder has its own; else it is character if not given, for BERT wordpiece.
         tokenizer_size: tokens of byte-bpe and wordpiece (4,256), merges of sennrich-bpe (4,000).
         model: sizes and choices of the model; d_vocab is set to the text's own.
+        pad_vocab_multiple: d_vocab is rounded up to a multiple of this, for matrix products that
+            a GPU likes better. The ids without a token count in the loss, as what never comes,
+            and are never drawn.
         optimizer: AdamW's settings.
         schedule: the learning rate's way.
         batch_size: windows, of n_ctx forecasts each, that are in memory at once.
@@ -154,6 +157,7 @@ class TrainConfig:
     tokenizer: str | None = None
     tokenizer_size: int | None = None
     model: TransformerConfig = field(default_factory=lambda: PRESETS["shakespeare-cpu"])
+    pad_vocab_multiple: int = 1
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     batch_size: int = 3
@@ -200,6 +204,7 @@ class TrainConfig:
             "keep",
             "log_every",
             "devices",
+            "pad_vocab_multiple",
         )
         require(self, at_least_1(self, *runs, *reports, "threads"))
 

@@ -51,8 +51,11 @@ def ranks() -> Ranks:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Talk to the other processes, if there are any; a wait for one that dies ends in an error."""
-    if ranks().n_ranks == 1:
+    """Talk to the other processes, if there are any; a wait for one that dies ends in an error.
+
+    Where they talk already that goes on, and does after: torch makes such a group once.
+    """
+    if ranks().n_ranks == 1 or distributed.is_initialized():
         yield
         return
     backend = "gloo"
@@ -74,6 +77,15 @@ def from_first(make: Callable[[], Thing]) -> Thing:
     distributed.broadcast_object_list(box, device=torch.device("cpu"))
     made: Thing = box[0]
     return made
+
+
+def from_all(thing: Thing) -> list[Thing]:
+    """Return what each process gives, in the order of their ranks, in every process."""
+    if not distributed.is_initialized():
+        return [thing]
+    things: list[Any] = [None] * ranks().n_ranks
+    distributed.all_gather_object(things, thing)
+    return things
 
 
 def any_process(flag: bool) -> bool:

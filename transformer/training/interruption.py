@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: the update is finished, the run is saved, and then it ends."""
+"""Ctrl-C and SIGTERM: the update is finished, the run is saved, and then it ends.
+
+But not the first update: it may take minutes, of which compiling is all but a moment, and a
+cluster waits half a minute from SIGTERM to SIGKILL. There is nothing in it that is not saved yet.
+"""
 
 import signal
 import threading
@@ -18,18 +22,24 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Listener:
-    """Whether a signal came: `signum` is the first one's number."""
+    """Whether a signal came: `signum` is the first one's number.
+
+    `under_way` is whether there is something to save, so that the first signal waits.
+    """
 
     signum: int | None = None
+    under_way: bool = False
 
     def __call__(self) -> bool:
         return self.signum is not None
 
     def hear(self, signum: int, frame: FrameType | None) -> None:
-        """Take note of the first signal; a second one does not wait for the update."""
-        if self():
+        """Take note of the first signal, which waits for the update; a second one does not."""
+        first = not self()
+        if first:
+            self.signum = signum
+        if not (first and self.under_way):
             raise KeyboardInterrupt
-        self.signum = signum
 
 
 @contextmanager

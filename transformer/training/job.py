@@ -1,5 +1,6 @@
 """From a TrainConfig to a trained model in a run folder, and on from where a run stopped."""
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from torch.nn import Module
 
 from transformer.data.batches import Batches, RandomBatches, SequentialBatches, ShuffledBatches
 from transformer.data.masked_windows import MaskedBatches
+from transformer.data.randomness import random_at
 from transformer.models.cost import flops_per_token
 from transformer.tokenizers import Tokenizer
 from transformer.training.allocator import keep_freed_memory
@@ -22,6 +24,7 @@ from transformer.training.config import OptimizerConfig, TrainConfig
 from transformer.training.device import pick_device, pick_precision, set_float32_products
 from transformer.training.distributed import (
     any_process,
+    from_all,
     from_first,
     process_group,
     ranks,
@@ -37,6 +40,7 @@ from transformer.training.meter import Meter, Record
 from transformer.training.optimizer import make_adamw
 from transformer.training.peak import peak_flops
 from transformer.training.plan import Plan, make_plan
+from transformer.training.resume import random_states
 from transformer.training.run_folder import (
     ENVIRONMENT,
     append_line,
@@ -111,7 +115,9 @@ def prepare(config: TrainConfig) -> Job:
     torch.set_num_threads(config.threads)
     set_float32_products(device, config.precision)
     task = find_task(config)
-    model_config = replace(config.model, d_vocab=task.tokenizer.d_vocab)
+    multiple = config.pad_vocab_multiple
+    d_vocab = multiple * math.ceil(task.tokenizer.d_vocab / multiple)
+    model_config = replace(config.model, d_vocab=d_vocab)
     config = replace(with_whole_paths(config), model=model_config)
     order = BATCHES[config.order]
     per_round = order(task.train, batch_size=1, steps=1).per_round
@@ -178,9 +184,10 @@ def execute(
     before, too. Of several processes, which torchrun has started, the first alone writes and
     observes.
 
-    Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved:
-    Interrupted is raised. Raises DivergedError, BatchTooLargeError and OSError as
-    `failures.explained` does, and RunInUseError where another process trains in the folder.
+    Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved; they do
+    not wait for the first one, which compiles: Interrupted is raised. Raises DivergedError,
+    BatchTooLargeError and OSError as `failures.explained` does, and RunInUseError where another
+    process trains in the folder.
     """
     with process_group(job.device), ExitStack() as stack:
         folder = from_first(lambda: new_run_folder(job.config)) if run is None else run
@@ -200,17 +207,15 @@ def _execute(
 ) -> None:
     config, state, rank = job.config, job.state, ranks()
     if resume:
-        from_first(lambda: resume_from_newest(folder, state, job.tokenizer, warn))
-        if not rank.first:
-            resume_from_newest(folder, state, job.tokenizer, warn)
+        _resume(job, folder, warn)
+    elif not rank.first:
+        _seed_apart(job)
     if rank.first and resume:
         save_train_config(folder, config)
         for record in cut_metrics(folder, after=state.step):
             observe(record)
     if rank.first:
         append_line(folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device))
-    else:
-        torch.manual_seed(config.seed + rank.rank)  # of dropout: each process has other rows
     meter = Meter(
         job.device,
         tokens_per_step=job.tokens_per_step,
@@ -223,25 +228,62 @@ def _execute(
         logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
         for log in logs:
             stack.enter_context(closing(log))
-        interrupted = stack.enter_context(listening())
-        for record in train(
-            state,
-            job.batches,
-            job.task.validation,
-            config,
-            job.plan,
-            meter,
-            precision=job.precision,
-            fast=fast,
-            save=save,
-            interrupted=lambda: any_process(interrupted()),
-        ):
-            for log in logs:
-                log.write(record)
-            if rank.first:
-                observe(record)
-    if interrupted.signum is not None:
-        raise Interrupted(folder, interrupted.signum)
+        signals = stack.enter_context(listening())
+
+        def interrupted() -> bool:
+            signals.under_way = True
+            return any_process(signals())
+
+        try:
+            for record in train(
+                state,
+                job.batches,
+                job.task.validation,
+                config,
+                job.plan,
+                meter,
+                precision=job.precision,
+                fast=fast,
+                save=save,
+                interrupted=interrupted,
+            ):
+                for log in logs:
+                    log.write(record)
+                if rank.first:
+                    observe(record)
+        except KeyboardInterrupt:
+            if signals.under_way or signals.signum is None:
+                raise
+    if signals.signum is not None:
+        raise Interrupted(folder, signals.signum)
+
+
+def _resume(job: Job, folder: Path, warn: Callable[[str], None]) -> None:
+    """Put each process where it was; the first looks before the others which checkpoint is whole.
+
+    Of another number of processes than before, each has other rows of a batch: `warn` says so,
+    and those that are new draw numbers of their own.
+    """
+
+    def go_back() -> int:
+        return resume_from_newest(folder, job.state, job.tokenizer, warn)
+
+    rank, n_before = ranks(), from_first(go_back)
+    if not rank.first:
+        go_back()
+        if rank.rank >= n_before:
+            _seed_apart(job)
+    elif n_before not in (0, rank.n_ranks):
+        warn(
+            f"the checkpoint was written by {n_before} processes, and {rank.n_ranks} go on: the "
+            "batches stay the same, dropout draws other numbers for their rows"
+        )
+
+
+def _seed_apart(job: Job) -> None:
+    """Have this process draw other numbers for dropout than the others: its rows are others."""
+    random = random_at("dropout", job.config.seed, ranks().rank, job.state.step)
+    torch.manual_seed(int(random.integers(2**63)))
 
 
 def _spread(
@@ -251,8 +293,9 @@ def _spread(
     config, state, rank = job.config, job.state, ranks()
 
     def write(whole: TrainState) -> None:
+        random = from_all(random_states())
         if rank.first:
-            write_checkpoint(folder, whole, job.tokenizer, keep=config.keep)
+            write_checkpoint(folder, whole, job.tokenizer, keep=config.keep, random=random)
 
     if rank.n_ranks > 1 and config.sharded:
         from transformer.training.sharding import gathered, shard

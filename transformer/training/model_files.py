@@ -3,7 +3,8 @@
     model.yaml          model.safetensors          tokenizer.json
 
 They are all that sampling needs, and a part of every checkpoint. A model that does not forecast
-the next token has a fourth, task.yaml, which says what it does and names its classes.
+the next token, or whose vocabulary is padded, has a fourth, task.yaml: what it does, the names of
+its classes, and how many of its ids are tokens.
 """
 
 from pathlib import Path
@@ -31,9 +32,10 @@ def save_model_files(folder: Path, model: TrainedModel, tokenizer: Tokenizer) ->
     """
     model.config.to_yaml(folder / MODEL)
     tokenizer.save(folder / TOKENIZER)
-    if not isinstance(model, GPT):
+    n_tokens = tokenizer.d_vocab
+    if not isinstance(model, GPT) or n_tokens != model.config.d_vocab:
         classes = list(model.classes) if isinstance(model, ClassifierBERT) else []
-        task = {"objective": objective_of(model), "classes": classes}
+        task = {"objective": objective_of(model), "classes": classes, "n_tokens": n_tokens}
         write_whole(folder / TASK, yaml.safe_dump(task, sort_keys=False))
     try:
         with whole_file(folder / WEIGHTS) as aside:
@@ -55,10 +57,11 @@ def load_model_files(folder: Path) -> tuple[TrainedModel, Tokenizer]:
     shape = TransformerConfig if task["objective"] == "next-token" else BERTConfig
     model = make_model(task["objective"], shape.from_yaml(folder / MODEL), task["classes"])
     tokenizer = load_tokenizer(folder / TOKENIZER)
-    if tokenizer.d_vocab != model.config.d_vocab:
+    n_tokens = task.get("n_tokens", model.config.d_vocab)
+    if tokenizer.d_vocab != n_tokens:
         raise ValueError(
             f"{folder / TOKENIZER} has {tokenizer.d_vocab} tokens and the model beside it "
-            f"{model.config.d_vocab}: it is that of another run"
+            f"{n_tokens}: it is that of another run"
         )
     load_weights(model, folder)
     return model.eval(), tokenizer

@@ -24,9 +24,13 @@ Batch = TypeVar("Batch")
 
 
 class Objective(ABC, Generic[Batch]):
-    """Says three things of a batch; `names_answers` where a share of right ones tells something."""
+    """Says three things of a batch; `names_answers` where a share of right ones tells something.
+
+    `target` is the word for what is forecast.
+    """
 
     names_answers: ClassVar[bool] = True
+    target: ClassVar[str] = "token"
 
     @abstractmethod
     def inputs(self, batch: Batch) -> tuple[Shaped[Tensor, "batch pos"], ...]:
@@ -79,6 +83,8 @@ class NextTokenInPlace(NextToken):
 class MaskedLanguage(Objective[MaskedBatch]):
     """The model reads a row with tokens hidden, and names those (Devlin et al. 2019, 3.1)."""
 
+    target = "hidden token"
+
     def inputs(self, batch: MaskedBatch) -> tuple[Int[Tensor, "batch pos"]]:
         return (batch.inputs,)
 
@@ -98,6 +104,8 @@ class MaskedLanguage(Objective[MaskedBatch]):
 
 class Classification(Objective[LabelledBatch]):
     """The model reads whole texts, and says of which class each is (Devlin et al. 2019, 4.1)."""
+
+    target = "text"
 
     def inputs(self, batch: LabelledBatch) -> tuple[Shaped[Tensor, "batch pos"], ...]:
         return batch.tokens, batch.real

@@ -4,6 +4,7 @@ With the weights alone the loss jumps: AdamW's moments begin at zero again, and 
 moves every coordinate by the whole learning rate, whichever way its last gradient points.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -76,3 +77,26 @@ def set_random_states(states: RandomStates) -> None:
     for number in range(torch.cuda.device_count()):
         if (state := states.get(f"cuda.{number}")) is not None:
             torch.cuda.set_rng_state(state, number)
+
+
+def joined_states(states: Sequence[RandomStates]) -> RandomStates:
+    """Return the states of several processes in one, `rank.1/cpu` that of the second.
+
+    Those of the first have their own names, as where there is one.
+    """
+    return {
+        f"rank.{rank}/{name}" if rank else name: state
+        for rank, of_rank in enumerate(states)
+        for name, state in of_rank.items()
+    }
+
+
+def split_states(joined: RandomStates) -> list[RandomStates]:
+    """Return what `joined_states` was given."""
+    states: list[RandomStates] = [{}]
+    for place, state in joined.items():
+        prefix, _, name = place.rpartition("/")
+        rank = int(prefix.removeprefix("rank.") or 0)
+        states += [{} for _ in range(rank + 1 - len(states))]
+        states[rank][name] = state
+    return states

@@ -6,6 +6,7 @@ al. 2020 (ZeRO), stage 3, by torch's FSDP2.
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -43,7 +44,8 @@ def gathered(state: TrainState, make_optimizer: MakeOptimizer) -> TrainState:
     """
     if not isinstance(state.model, FSDPModule):
         return state
-    model = GPT(state.model.config)
+    with torch.random.fork_rng(devices=[]):  # new weights are drawn from what dropout draws from
+        model = GPT(state.model.config)
     model.load_state_dict(
         {name: whole(value).cpu() for name, value in state.model.state_dict().items()}
     )

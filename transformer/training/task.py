@@ -1,19 +1,26 @@
 """What a run learns, found and ready: rows to train and to validate on, and their tokenizer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Integer
+from torch import Tensor
 
 from transformer.data.batches import Batches
-from transformer.data.corpus import Corpus, find_corpus
+from transformer.data.corpus import Corpus, find_corpus, tokens_of
 from transformer.data.documents import TextFiles
 from transformer.data.labelled import find_labelled
 from transformer.data.labelled_rows import LabelledRows
 from transformer.data.masked_windows import EncoderTokens, MaskedBatches, MaskedWindows
+from transformer.data.named import find_documents
 from transformer.data.randomness import random_at
 from transformer.data.rows import Rows
 from transformer.data.windows import TokenWindows
+from transformer.models.bert import ClassifierBERT
 from transformer.tokenizers import Tokenizer, find_tokenizer
-from transformer.training.config import TrainConfig
+from transformer.training.config import ObjectiveName, TrainConfig
+from transformer.training.trained import TrainedModel, objective_of
 
 VALIDATION_FRACTION = 0.1
 
@@ -52,23 +59,49 @@ def find_task(config: TrainConfig) -> Task:
     n_ctx = config.model.n_ctx
     if config.objective == "classification":
         return _labelled(config)
-    if config.objective == "masked-language":
-        corpus = _corpus(config, usual="wordpiece")
-        special = EncoderTokens.of(corpus.tokenizer)
-        train, validation = (
-            MaskedWindows(tokens, n_ctx=n_ctx, special=special, d_vocab=corpus.tokenizer.d_vocab)
-            for tokens in (corpus.train, corpus.validation)
-        )
-        return Task(
-            tokenizer=corpus.tokenizer, train=train, validation=validation, tokens_per_row=n_ctx
-        )
-    corpus = _corpus(config, usual=None)
-    return Task(
-        tokenizer=corpus.tokenizer,
-        train=TokenWindows(corpus.train, n_ctx=n_ctx),
-        validation=TokenWindows(corpus.validation, n_ctx=n_ctx),
-        tokens_per_row=n_ctx,
+    corpus = _corpus(config, usual="wordpiece" if config.objective == "masked-language" else None)
+    train, validation = (
+        _windows(config.objective, tokens, corpus.tokenizer, n_ctx=n_ctx)
+        for tokens in (corpus.train, corpus.validation)
     )
+    return Task(
+        tokenizer=corpus.tokenizer, train=train, validation=validation, tokens_per_row=n_ctx
+    )
+
+
+def find_rows(
+    model: TrainedModel, tokenizer: Tokenizer, source: str | Path, *, split: str = "test"
+) -> Rows:
+    """Return data to measure a trained model on, in rows of its objective: all there are.
+
+    `split` is that of a data set with labels. Raises what finding the data raises, and
+    ValueError for data too short for the model's context, or of a class that it does not know.
+    """
+    n_ctx = model.config.n_ctx
+    if not isinstance(model, ClassifierBERT):
+        tokens = tokens_of(find_documents(source), tokenizer)
+        return _windows(objective_of(model), tokens, tokenizer, n_ctx=n_ctx)
+    found = find_labelled(source, split=split)
+    if unknown := set(found.classes) - set(model.classes):
+        raise ValueError(
+            f"{source} has the class {', '.join(sorted(unknown))}, and the model tells apart "
+            f"{', '.join(model.classes)}: it was trained for other labels"
+        )
+    labels = [model.classes.index(found.classes[label]) for label in found.labels]
+    return _labelled_rows(found.texts, labels, tokenizer, n_ctx=n_ctx)
+
+
+def _windows(
+    objective: ObjectiveName,
+    tokens: Integer[Tensor, " n_tokens"],
+    tokenizer: Tokenizer,
+    *,
+    n_ctx: int,
+) -> Rows:
+    if objective == "next-token":
+        return TokenWindows(tokens, n_ctx=n_ctx)
+    special = EncoderTokens.of(tokenizer)
+    return MaskedWindows(tokens, n_ctx=n_ctx, special=special, d_vocab=tokenizer.d_vocab)
 
 
 def _corpus(config: TrainConfig, *, usual: str | None) -> Corpus:
@@ -81,18 +114,17 @@ def _corpus(config: TrainConfig, *, usual: str | None) -> Corpus:
 def _labelled(config: TrainConfig) -> Task:
     """Deal labelled texts out at random: a tenth to validate on."""
     found = find_labelled(config.text or config.data or "imdb")
-    apart = (f"{text}\n" for text in found.texts)  # no word begins in one and ends in the next
-    tokenizer = find_tokenizer(config.tokenizer or "wordpiece", apart, size=config.tokenizer_size)
-    special = EncoderTokens.of(tokenizer)
+    tokenizer = find_tokenizer(
+        config.tokenizer or "wordpiece", found.texts, size=config.tokenizer_size
+    )
     shuffled = random_at("split", 0).permutation(len(found)).tolist()
     n_validation = max(1, int(VALIDATION_FRACTION * len(found)))
     train, validation = (
-        LabelledRows.of(
-            tokenizer.encode_batch(found.texts[i] for i in numbers),
+        _labelled_rows(
+            (found.texts[i] for i in numbers),
             [found.labels[i] for i in numbers],
+            tokenizer,
             n_ctx=config.model.n_ctx,
-            special=special,
-            d_vocab=tokenizer.d_vocab,
         )
         for numbers in (shuffled[n_validation:], shuffled[:n_validation])
     )
@@ -102,4 +134,16 @@ def _labelled(config: TrainConfig) -> Task:
         validation=validation,
         classes=found.classes,
         tokens_per_row=len(train.tokens) / len(train),
+    )
+
+
+def _labelled_rows(
+    texts: Iterable[str], labels: Sequence[int], tokenizer: Tokenizer, *, n_ctx: int
+) -> LabelledRows:
+    return LabelledRows.of(
+        tokenizer.encode_batch(texts),
+        labels,
+        n_ctx=n_ctx,
+        special=EncoderTokens.of(tokenizer),
+        d_vocab=tokenizer.d_vocab,
     )

@@ -9,12 +9,17 @@ from matplotlib.ticker import EngFormatter
 
 
 def plot_loss_curve(
-    records: Sequence[Mapping[str, float]], path: str | Path, *, d_vocab: int
+    records: Sequence[Mapping[str, float]],
+    path: str | Path,
+    *,
+    n_answers: int,
+    target: str = "token",
 ) -> None:
-    """Draw training and validation loss, in nats per token, over the tokens seen.
+    """Draw training and validation loss, in nats per `target`, over the tokens seen.
 
-    `records` are those of a training run. The dashed line is ln(d_vocab), the loss of a
-    model that knows nothing. The ending of `path` chooses the format (png, svg, pdf).
+    `records` are those of a training run, in which a target is one of `n_answers`: tokens, or
+    classes of texts. The dashed line is ln(n_answers), the loss of a model that knows nothing.
+    The ending of `path` chooses the format (png, svg, pdf).
     """
     training = [(r["tokens"], r["loss"]) for r in records if "loss" in r]
     validation = [(r["tokens"], r["validation_loss"]) for r in records if "validation_loss" in r]
@@ -39,11 +44,11 @@ def plot_loss_curve(
             ha="right",
             color="#c0392b",
         )
-    uniform = math.log(d_vocab)
+    uniform = math.log(n_answers)
     axes.axhline(
-        uniform, color="grey", linestyle="--", linewidth=1, label=f"ln({d_vocab}): any token"
+        uniform, color="grey", linestyle="--", linewidth=1, label=f"ln({n_answers}): a mere guess"
     )
-    axes.set(xlabel="tokens seen", ylabel="loss (nats per token)", xlim=(0, None))
+    axes.set(xlabel="tokens seen", ylabel=f"loss (nats per {target})", xlim=(0, None))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
