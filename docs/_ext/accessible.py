@@ -8,13 +8,15 @@ from sphinx.util.typing import ExtensionMetadata
 
 
 def reachable(body: str) -> str:
-    """Return the page with code and tables, which may scroll, in reach of the keyboard.
+    """Return the page with all that may scroll (code, tables, pictures) in reach of the keyboard.
 
     The empty corner of a table is no header of anything.
     """
     body = body.replace("<pre>", '<pre tabindex="0">')
     body = body.replace('<th class="head"><p></p></th>', "<td></td>")
-    return body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
+    for scrolls in ("table-wrapper", "drawn"):
+        body = body.replace(f'<div class="{scrolls}', f'<div tabindex="0" class="{scrolls}')
+    return body
 
 
 def without_lists_in_signatures(body: str) -> str:
