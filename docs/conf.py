@@ -24,6 +24,7 @@ extensions = [
     "docstrings",
     "mathml",
     "misconceptions",
+    "names",
     "notebooks",
     "pictures",
     "reference",
@@ -53,6 +54,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_preserve_defaults = True
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # the signature has them
 default_role = "code"
 maximum_signature_line_length = 80
 python_maximum_signature_line_length = 80

@@ -178,6 +178,29 @@ def test_shapes_stand_in_the_reference_as_in_the_source(site: Path) -> None:
     assert "&lt;class" not in page
 
 
+# What autodoc, Napoleon, torch and Python write by themselves, and nobody wants to read.
+NOISE = (
+    "Define the computation performed at every call",
+    "Alias for field number",
+    "Bases: object",
+    "Type:",
+    "(*args, **kwargs)",
+    "jaxtyping.",
+)
+
+
+@slow
+def test_the_reference_says_only_what_we_say(site: Path) -> None:
+    for file in (site / "api").glob("*.html"):
+        text = re.sub(r"<[^>]+>", "", file.read_text(encoding="utf-8"))
+        assert [noise for noise in NOISE if noise in text] == [], file.name
+
+
+@slow
+def test_a_class_in_a_signature_leads_to_its_entry(site: Path, pages: dict[Path, Page]) -> None:
+    assert "models.html#transformer.models.gpt.GPT" in pages[site / "api/circuits.html"].links
+
+
 @slow
 def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site: Path) -> None:
     for file in site.rglob("*.html"):
