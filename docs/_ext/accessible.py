@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
@@ -14,7 +15,7 @@ def reachable(body: str) -> str:
     """
     body = body.replace("<pre>", '<pre tabindex="0">')
     body = body.replace('<th class="head"><p></p></th>', "<td></td>")
-    for scrolls in ("table-wrapper", "drawn"):
+    for scrolls in ("table-wrapper", "drawn", "picture"):
         body = body.replace(f'<div class="{scrolls}', f'<div tabindex="0" class="{scrolls}')
     return body
 
@@ -29,6 +30,17 @@ def without_lists_in_signatures(body: str) -> str:
     return re.sub(r'<dl>\s*(<dd><em class="sig-param">.*?)</dl>', as_lines, body, flags=re.DOTALL)
 
 
+def in_boxes(app: Sphinx, doctree: nodes.document) -> None:
+    """Put each picture that is no part of a line into a box that can scroll."""
+    for picture in [*doctree.findall(nodes.image)]:
+        around = picture.parent
+        alone = isinstance(around, nodes.paragraph) and len(around) == 1
+        if alone or isinstance(around, nodes.container):
+            box = nodes.container(is_div=True, classes=["drawn"])
+            (around if alone else picture).replace_self(box)
+            box += picture
+
+
 def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Mend a page's body, and say which level the sidebar's headings have."""
     if "body" in context:
@@ -40,6 +52,7 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Connect the hook; Furo makes its tree at the usual 500."""
+    """Connect the hooks; at the usual 500 Furo makes its tree, and pictures get their words."""
+    app.connect("doctree-read", in_boxes, priority=900)
     app.connect("html-page-context", mend, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -70,7 +70,7 @@ def mend_description(app: Sphinx, domain: str, kind: str, content: Element) -> N
 
     That a class has no other base than `object` says nothing, and is left out.
     """
-    if content and content[0].astext() == "Bases: object":
+    if len(content) and content[0].astext() == "Bases: object":
         del content[0]
     for node in content.parent.findall(desc_sig_literal_string):
         shape = node.astext()[1:-1]

@@ -68,9 +68,6 @@ def describe(app: Sphinx, doctree: nodes.document) -> None:
                 )
             for picture, said in zip(pictures, words, strict=False):
                 picture["alt"] = said
-                box = nodes.container(is_div=True, classes=["drawn"])
-                picture.replace_self(box)
-                box += picture
 
 
 def write_files(app: Sphinx, exception: Exception | None) -> None:

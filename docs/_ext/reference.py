@@ -16,7 +16,7 @@ WITHOUT = {"__main__", "cli"}  # commands, which `--help` explains
 
 
 def modules_of(package: str) -> list[str]:
-    """Return the modules inside a folder of the package; the module itself if it is one.
+    """Return the modules inside a folder of the package, none of a module.
 
     Folders in it that define something show that and not their modules.
     """
@@ -27,7 +27,7 @@ def modules_of(package: str) -> list[str]:
         found.append(f"{root}.{info.name}")
         if info.ispkg and not defines_something(found[-1]):
             found += modules_of(f"{package}.{info.name}")
-    return found or [root]
+    return found
 
 
 def defines_something(module: str) -> bool:
@@ -46,7 +46,7 @@ class ApiOf(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
         lines: list[str] = []
-        modules = modules_of(self.arguments[0])
+        modules = modules_of(self.arguments[0]) or [f"transformer.{self.arguments[0]}"]
         for module in modules:
             title = module.removeprefix("transformer.")
             if len(modules) > 1:  # else the page is the section
