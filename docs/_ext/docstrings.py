@@ -7,6 +7,7 @@ imported, and the source says `Float[Tensor, "batch pos d_model"]` where they sa
 import ast
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -91,6 +92,19 @@ def paragraphs(lines: list[str]) -> Iterator[list[str]]:
         yield paragraph
 
 
+def said_by_others(method: Any) -> bool:
+    """Return whether a method's docstring is inherited, and from another library."""
+    if method.__doc__ is not None:
+        return False
+    owner = sys.modules[method.__module__]
+    for name in method.__qualname__.split(".")[:-1]:
+        owner = getattr(owner, name)
+    for base in inspect.getmro(owner):
+        if getattr(vars(base).get(method.__name__), "__doc__", None):
+            return not base.__module__.startswith("transformer")
+    return False
+
+
 def before_napoleon(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
 ) -> None:
@@ -99,7 +113,7 @@ def before_napoleon(
     It takes the text before a property's first colon for a type. Of a module's docstring, which
     stands at the margin, the indentation is lost where all of it but its first line is indented.
     """
-    if what == "method" and thing.__doc__ is None:
+    if what == "method" and said_by_others(thing):
         lines.clear()
     if what == "property" and lines:
         lines[0] = lines[0].replace(":", COLON)
