@@ -1,18 +1,21 @@
-"""The notebooks run from start to end, what they draw is seen, and Colab opens what was written."""
+"""The notebooks: what Colab opens, what their first cell installs, and words for what they draw.
+
+That they run, and that what they draw is seen, is held by tests/test_site.py: building the site
+runs them.
+"""
 
 import ast
+import json
+import os
+import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jupytext  # type: ignore[import-untyped]
-import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
@@ -21,18 +24,26 @@ pytestmark = pytest.mark.skipif(not NOTEBOOKS, reason="docs are not part of an i
 each_notebook = pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda source: source.stem)
 
 
-def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Run every cell in a kernel of this Python; the first that fails is a CellExecutionError."""
-    notebook.metadata.kernelspec.name = "python3"
-    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}})
-    client.execute()
+@pytest.fixture
+def writer() -> dict[str, Any]:
+    """What docs/_notebooks.py defines."""
+    return runpy.run_path(str(ROOT / "docs/_notebooks.py"))
+
+
+def published(writer: dict[str, Any], source: Path) -> str:
+    return str(writer["as_ipynb"](source, writer["Repository"]("someone/library", "c0ffee")))
 
 
 @each_notebook
-def test_what_colab_opens_is_the_text_that_is_under_version_control(source: Path) -> None:
-    as_ipynb: Callable[[Path], str] = runpy.run_path(str(ROOT / "docs/_notebooks.py"))["as_ipynb"]
+def test_what_colab_opens_is_the_text_that_is_under_version_control(
+    source: Path, writer: dict[str, Any]
+) -> None:
     written = source.with_suffix(".ipynb").read_text(encoding="utf-8")
-    assert written == as_ipynb(source), "run `python docs/_notebooks.py`"
+    assert written == writer["as_ipynb"](source), "run `python docs/_notebooks.py`"
+    assert all(not cell.get("outputs") for cell in json.loads(written)["cells"])
+
+
+# The first cell
 
 
 def installing_cell() -> str:
@@ -44,62 +55,119 @@ def installing_cell() -> str:
     return str(first.pop())
 
 
-def what_is_installed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
-    """Run the first cell in this folder; return what it hands to pip, as which nothing is run."""
+def what_is_installed(monkeypatch: pytest.MonkeyPatch, folder: Path, cell: str) -> list[str]:
+    """Run the cell in this folder; return what it hands to pip, as which nothing is run."""
     asked: list[list[str]] = []
 
     def note(command: list[str], **_: Any) -> None:
         asked.append(command)
 
     monkeypatch.setattr(subprocess, "run", note)
-    monkeypatch.setattr("builtins.input", lambda _: "https://example.org/a/library")
+    monkeypatch.setattr("builtins.input", lambda _: " https://example.org/a/library ")
     monkeypatch.chdir(folder)
-    exec(installing_cell(), {})
+    exec(cell, {})
     return [command[-1] for command in asked if command[:3] == [sys.executable, "-m", "pip"]]
 
 
 def test_where_the_library_is_the_first_cell_installs_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert what_is_installed(monkeypatch, ROOT / "docs" / "notebooks") == []
+    here = ROOT / "docs" / "notebooks"
+    assert what_is_installed(monkeypatch, here, installing_cell()) == []
 
 
 def test_where_it_is_not_the_clone_is_installed_or_else_the_repository_that_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "transformer.components", None)
-    assert what_is_installed(monkeypatch, ROOT / "docs" / "notebooks") == [str(ROOT)]
-    assert what_is_installed(monkeypatch, tmp_path) == ["git+https://example.org/a/library"]
+    cell = installing_cell()
+    assert what_is_installed(monkeypatch, ROOT / "docs" / "notebooks", cell) == [str(ROOT)]
+    assert what_is_installed(monkeypatch, tmp_path, cell) == ["git+https://example.org/a/library"]
 
 
-def displays(source: str) -> str | None:
-    """Return the form in which the last statement of a cell should display itself, if it draws."""
-    last = ast.unparse(ast.parse(source).body[-1])
-    if last.startswith("attention_page("):
-        return "text/html"
-    drawing = ("attention_maps(", "attribution_picture(", "plt.show(", "show(", "compare(")
-    return "image/png" if last.startswith(drawing) else None
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of the machinery that runs notebooks; a cell has its own
 @each_notebook
-def test_it_runs_from_start_to_end_and_every_picture_and_page_displays(source: Path) -> None:
-    notebook = jupytext.read(source)
-    execute(notebook, source.parent)
-    drawn = 0
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and (kind := displays(cell.source)):
-            assert kind in {form for output in cell.outputs for form in output.get("data", {})}
-            drawn += 1
-    assert drawn, "nothing was drawn, so nothing was seen"
+def test_a_published_notebook_knows_where_it_is_from_and_asks_nothing(
+    source: Path, writer: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cells = json.loads(published(writer, source))["cells"]
+    cell = "".join(next(cell["source"] for cell in cells if cell["cell_type"] == "code"))
+    monkeypatch.setitem(sys.modules, "transformer.components", None)
+    installed = what_is_installed(monkeypatch, tmp_path, cell)
+    assert installed == ["git+https://github.com/someone/library@c0ffee"]
 
 
-@pytest.mark.slow
-def test_a_notebook_with_a_wrong_statement_does_not(tmp_path: Path) -> None:
-    """The negative control: an assertion in a cell is an assertion of the test."""
-    notebook = jupytext.read(NOTEBOOKS[0])
-    notebook.cells = notebook.cells[:2]  # the title and the first cell
-    notebook.cells[1].source = "assert 1 + 1 == 3"
-    with pytest.raises(CellExecutionError, match="AssertionError"):
-        execute(notebook, tmp_path)
+# Published
+
+
+@each_notebook
+def test_the_links_of_a_published_notebook_lead_to_files_of_the_repository(
+    source: Path, writer: dict[str, Any]
+) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", published(writer, source))
+    there = "https://github.com/someone/library/blob/c0ffee/"
+    assert links
+    for link in links:
+        assert link.startswith(there), link
+        assert (ROOT / link.removeprefix(there)).is_file(), link
+
+
+def test_a_run_on_github_says_where_the_notebooks_are_published(
+    writer: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    assert writer["of_this_run"]() is None
+    monkeypatch.setenv("GITHUB_REPOSITORY", "someone/library")
+    monkeypatch.setenv("GITHUB_SHA", "c0ffee")
+    repository = writer["of_this_run"]()
+    assert repository == writer["Repository"]("someone/library", "c0ffee")
+    assert repository.in_colab("gpt").endswith("/github/someone/library/blob/notebooks/gpt.ipynb")
+
+
+def git(*command: str, folder: Path) -> str:
+    own = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "PATH": os.defpath}
+    run = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *command]
+    done = subprocess.run(run, cwd=folder, env=own, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_branch_that_colab_reads_holds_the_notebooks_of_the_last_push_alone(
+    tmp_path: Path, writer: dict[str, Any]
+) -> None:
+    remote, clone, folder = (tmp_path / name for name in ("remote", "clone", "clone/site"))
+    git("init", "--quiet", "--bare", str(remote), folder=tmp_path)
+    git("clone", "--quiet", str(remote), str(clone), folder=tmp_path)
+    folder.mkdir()
+    (clone / ".gitignore").write_text("site/\n")
+    git("add", ".gitignore", folder=clone)
+    git("commit", "--quiet", "-m", "a library", folder=clone)
+    publish = [str(ROOT / ".github" / "publish_notebooks"), "site"]
+    for names in (("attention", "old"), ("attention", "gpt")):
+        for file in folder.iterdir():
+            file.unlink()
+        (folder / "page.html").write_text("not a notebook")
+        for name in names:
+            (folder / f"{name}.ipynb").write_text(f"{names}")
+        subprocess.run(publish, cwd=clone, check=True, env=os.environ | {"HOME": str(tmp_path)})
+    listed = git("ls-tree", "--name-only", writer["BRANCH"], folder=remote).split()
+    assert listed == ["attention.ipynb", "gpt.ipynb"]
+    assert git("show", "notebooks:attention.ipynb", folder=remote) == "('attention', 'gpt')"
+    assert git("status", "--porcelain", folder=clone) == ""
+
+
+# What is drawn
+
+
+DRAWING = ("attention_maps(", "attribution_picture(", "plt.show(", "show(", "compare(")
+
+
+def draws(source: str) -> bool:
+    """Return whether the last statement of a cell draws a picture."""
+    return ast.unparse(ast.parse(source).body[-1]).startswith(DRAWING)
+
+
+@each_notebook
+def test_a_cell_that_draws_says_in_words_what_is_to_be_seen(source: Path) -> None:
+    cells = [cell for cell in jupytext.read(source).cells if cell.cell_type == "code"]
+    drawing = [cell for cell in cells if draws(cell.source)]
+    assert drawing, "nothing is drawn, so nothing is seen"
+    assert [cell.source for cell in drawing if not cell.metadata.get("alt")] == []

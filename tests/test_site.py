@@ -1,6 +1,9 @@
 """The site: built without a warning, whole, and all of it from here."""
 
+import html
 import importlib.util
+import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +23,7 @@ from transformer.learning.exercises import CHAPTERS, EXERCISES
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 CHAPTER_FILES = sorted((DOCS / "chapters").glob("*.md"))
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.md"))
 
 pytestmark = pytest.mark.skipif(
     not (DOCS / "conf.py").is_file(), reason="the site's sources come with a checkout, not a wheel"
@@ -91,13 +95,26 @@ def slow(test: Callable[..., None]) -> Callable[..., None]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built anew; a warning is an error."""
-    pytest.importorskip("sphinx", reason="the site is built with Sphinx, of the dev group")
+    """The site, built anew as GitHub builds it, which runs the notebooks; a warning is an error."""
     out = tmp_path_factory.mktemp("site").resolve() / "html"
-    command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", str(DOCS), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    done = built(DOCS, out)
     assert done.returncode == 0, done.stderr
     return out
+
+
+def built(source: Path, out: Path, *settings: str) -> subprocess.CompletedProcess[str]:
+    """Build a site from these sources with the settings of ours."""
+    pytest.importorskip("sphinx", reason="the site is built with Sphinx, of the dev group")
+    options = ["-W", "-q", "-b", "html", "-c", str(DOCS)]
+    options += [option for setting in settings for option in ("-D", setting)]
+    return subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, str(source), str(out)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"GITHUB_REPOSITORY": "someone/library", "GITHUB_SHA": "c0ffee"},
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +125,7 @@ def pages(site: Path) -> dict[Path, Page]:
 
 def extension(name: str) -> ModuleType:
     """One of the site's own extensions."""
-    sys.path.insert(0, str(DOCS / "_ext"))
+    sys.path[:0] = [str(DOCS / "_ext"), str(DOCS)]
     try:
         spec = importlib.util.spec_from_file_location(f"site_{name}", DOCS / "_ext" / f"{name}.py")
         assert spec is not None
@@ -116,7 +133,7 @@ def extension(name: str) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     finally:
-        sys.path.pop(0)
+        sys.path[:2] = []
     return module
 
 
@@ -160,6 +177,29 @@ def test_shapes_stand_in_the_reference_as_in_the_source(site: Path) -> None:
     assert "&lt;class" not in page
 
 
+# What autodoc, Napoleon, torch and Python write by themselves, and nobody wants to read.
+NOISE = (
+    "Define the computation performed at every call",
+    "Alias for field number",
+    "Bases: object",
+    "Type:",
+    "(*args, **kwargs)",
+    "jaxtyping.",
+)
+
+
+@slow
+def test_the_reference_says_only_what_we_say(site: Path) -> None:
+    for file in (site / "api").glob("*.html"):
+        text = re.sub(r"<[^>]+>", "", file.read_text(encoding="utf-8"))
+        assert [noise for noise in NOISE if noise in text] == [], file.name
+
+
+@slow
+def test_a_class_in_a_signature_leads_to_its_entry(site: Path, pages: dict[Path, Page]) -> None:
+    assert "models.html#transformer.models.gpt.GPT" in pages[site / "api/circuits.html"].links
+
+
 @slow
 def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site: Path) -> None:
     for file in site.rglob("*.html"):
@@ -170,11 +210,98 @@ def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site
         assert not re.search(r"<dl>\s*<dd>", page), file
 
 
+# The notebooks
+
+
+@slow
+@pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda source: source.stem)
+def test_a_notebook_was_run_and_what_it_draws_and_prints_is_seen(site: Path, source: Path) -> None:
+    page = (site / "notebooks" / f"{source.stem}.html").read_text(encoding="utf-8")
+    shown = [html.unescape(alt) for alt in re.findall(r'<img alt="([^"]*)"', page)]
+    cells = json.loads(source.with_suffix(".ipynb").read_text(encoding="utf-8"))["cells"]
+    words = [cell["metadata"].get("alt", []) for cell in cells]
+    assert shown == [alt for one in words for alt in ([one] if isinstance(one, str) else one)]
+    assert shown
+    lines = [line for cell in cells for line in cell["source"]]
+    pages_inside = [line for line in lines if line.startswith("attention_page(")]
+    assert page.count("<iframe srcdoc=") == len(pages_inside)
+    assert page.count('class="output stream') > 0
+
+
+@slow
+def test_a_notebook_can_be_opened_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
+    index = pages[site / "notebooks.html"].links
+    for source in NOTEBOOKS:
+        own = pages[site / "notebooks" / f"{source.stem}.html"].links
+        assert f"{source.stem}.ipynb" in own
+        assert f"notebooks/{source.stem}.ipynb" in index
+        file = f"someone/library/blob/notebooks/{source.stem}.ipynb"
+        for links in (own, index):
+            assert f"https://colab.research.google.com/github/{file}" in links
+            assert "https://codespaces.new/someone/library" in links
+        published = (site / "notebooks" / f"{source.stem}.ipynb").read_text(encoding="utf-8")
+        assert "https://github.com/someone/library@c0ffee" in published
+
+
+def test_where_no_repository_is_known_the_page_says_how_to_open_the_file() -> None:
+    pytest.importorskip("sphinx", reason="the site is built with Sphinx, of the dev group")
+    links = extension("notebooks").openings("gpt", "notebooks/gpt", None).astext()
+    assert re.findall('href="([^"]*)"', links) == [
+        "gpt.ipynb",
+        "../notebooks.html#how-to-open-them",
+    ]
+
+
+FAULTY = """\
+---
+jupytext:
+  text_representation:
+    format_name: myst
+kernelspec:
+  name: python3
+---
+# Faulty
+
+```{code-cell} python
+import sys
+print("a complaint", file=sys.stderr)
+```
+
+```{code-cell} python
+import matplotlib.pyplot as plt
+plt.plot([1, 2]);
+```
+
+```{code-cell} python
+assert 1 + 1 == 3
+```
+"""
+
+
+@slow
+def test_a_notebook_that_fails_complains_or_draws_without_words_stops_the_build(
+    tmp_path: Path,
+) -> None:
+    """The negative control of what the site's build holds."""
+    (tmp_path / "index.md").write_text(FAULTY)
+    done = built(tmp_path, tmp_path / "out", "extensions=myst_nb,notebooks", "html_theme=basic")
+    assert done.returncode != 0
+    assert "stderr was found in the cell outputs of cell 2" in done.stderr
+    assert "the cell draws 1 pictures, its `alt` describes 0" in done.stderr
+    assert "AssertionError" in done.stderr
+
+
 # In a browser
 
 
 PHONE = 390  # pixels
-IN_LIGHT_TOO = {"index.html", "chapters/06_attention.html", "api/components.html"}
+IN_LIGHT_TOO = {
+    "index.html",
+    "chapters/06_attention.html",
+    "api/components.html",
+    "notebooks/circuits.html",
+}
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @slow
@@ -185,12 +312,27 @@ def test_no_page_is_wider_than_a_phone(site: Path, pages: dict[Path, Page]) -> N
         page = chromium.new_page(viewport={"width": PHONE, "height": 800})
         for file in pages:
             page.goto(file.as_uri())
-            width = page.evaluate("document.documentElement.scrollWidth")
-            if width > PHONE:
-                wide[str(file.relative_to(site))] = width
+            if any(frame.evaluate(WIDER) > 0 for frame in page.frames):
+                wide[str(file.relative_to(site))] = [frame.evaluate(WIDER) for frame in page.frames]
         page.set_content('<p style="width: 500px">too wide</p>')  # the control
-        assert page.evaluate("document.documentElement.scrollWidth") > PHONE
+        assert page.evaluate(WIDER) > 0
     assert wide == {}
+
+
+@slow
+@pytest.mark.browser
+def test_a_page_inside_a_notebook_answers_without_a_network(site: Path) -> None:
+    with browser.started() as chromium:
+        page = chromium.new_page(viewport={"width": PHONE, "height": 800})
+        said, asked = list[str](), set[str]()
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.add(urlsplit(request.url).scheme))
+        page.goto((site / "notebooks/circuits.html").as_uri())
+        inside = page.frames[1]
+        inside.locator(".token").nth(5).hover()
+        assert inside.locator("#readout").inner_text().strip()
+    assert said == []
+    assert asked <= {"file", "data", "about"}
 
 
 def serious(found: list[dict[str, Any]]) -> list[str]:
@@ -207,7 +349,7 @@ def serious(found: list[dict[str, Any]]) -> list[str]:
 def test_axe_finds_no_serious_fault_on_a_page(site: Path, pages: dict[Path, Page]) -> None:
     # The pages of the API are made alike, and are long: one of them stands for all.
     axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-    run = "async () => (await axe.run({preload: false})).violations"
+    run = "async () => (await axe.run({preload: false, iframes: false})).violations"
     faults = {}
     with browser.started() as chromium:
         page = chromium.new_page(viewport={"width": PHONE, "height": 800})
@@ -218,9 +360,10 @@ def test_axe_finds_no_serious_fault_on_a_page(site: Path, pages: dict[Path, Page
             for dark in (True, False) if name in IN_LIGHT_TOO else (True,):
                 page.emulate_media(color_scheme="dark" if dark else "light")
                 page.goto(file.as_uri())
-                page.evaluate(axe)
-                if found := serious(page.evaluate(run)):
-                    faults[name, dark] = found
+                for frame in page.frames:
+                    frame.evaluate(axe)
+                    if found := serious(frame.evaluate(run)):
+                        faults[name, dark] = found
         page.set_content('<html lang="en"><main><h1>a</h1><img src="data:,"></main></html>')
         page.evaluate(axe)
         assert serious(page.evaluate(run))  # the control: a picture without words

@@ -3,18 +3,21 @@
 import re
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 
 def reachable(body: str) -> str:
-    """Return the page with code and tables, which may scroll, in reach of the keyboard.
+    """Return the page with all that may scroll (code, tables, pictures) in reach of the keyboard.
 
     The empty corner of a table is no header of anything.
     """
     body = body.replace("<pre>", '<pre tabindex="0">')
     body = body.replace('<th class="head"><p></p></th>', "<td></td>")
-    return body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
+    for scrolls in ("table-wrapper", "drawn", "picture"):
+        body = body.replace(f'<div class="{scrolls}', f'<div tabindex="0" class="{scrolls}')
+    return body
 
 
 def without_lists_in_signatures(body: str) -> str:
@@ -25,6 +28,17 @@ def without_lists_in_signatures(body: str) -> str:
         return f'<span class="sig-lines">{inside}</span>'
 
     return re.sub(r'<dl>\s*(<dd><em class="sig-param">.*?)</dl>', as_lines, body, flags=re.DOTALL)
+
+
+def in_boxes(app: Sphinx, doctree: nodes.document) -> None:
+    """Put each picture that is no part of a line into a box that can scroll."""
+    for picture in [*doctree.findall(nodes.image)]:
+        around = picture.parent
+        alone = isinstance(around, nodes.paragraph) and len(around) == 1
+        if alone or isinstance(around, nodes.container):
+            box = nodes.container(is_div=True, classes=["drawn"])
+            (around if alone else picture).replace_self(box)
+            box += picture
 
 
 def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -38,6 +52,7 @@ def mend(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Connect the hook; Furo makes its tree at the usual 500."""
+    """Connect the hooks; at the usual 500 Furo makes its tree, and pictures get their words."""
+    app.connect("doctree-read", in_boxes, priority=900)
     app.connect("html-page-context", mend, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,6 +7,7 @@ imported, and the source says `Float[Tensor, "batch pos d_model"]` where they sa
 import ast
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,10 @@ from docutils import nodes
 from docutils.nodes import Element
 from sphinx.addnodes import desc_sig_literal_string
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 from sphinx.util.typing import ExtensionMetadata
+
+COLON = "\ufdd0"  # no character: what a colon is while Napoleon looks for colons
 
 
 def function_of(thing: Any) -> Any:
@@ -25,8 +29,17 @@ def function_of(thing: Any) -> Any:
     return inspect.unwrap(getattr(thing, "__func__", thing))
 
 
+def unquoted(annotation: ast.expr | None) -> ast.expr | None:
+    """Return a type that is written in quotes, because it is defined below, without them."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return ast.parse(annotation.value, mode="eval").body
+    return annotation
+
+
 def signature_in_source(thing: Any) -> tuple[str, str | None] | None:
     """Return the arguments and the result as they are written; None where no source is."""
+    if getattr(thing, "_is_protocol", False):
+        return "", None
     try:
         source = textwrap.dedent(inspect.getsource(function_of(thing)))
     except (OSError, TypeError):
@@ -35,6 +48,10 @@ def signature_in_source(thing: Any) -> tuple[str, str | None] | None:
     if not isinstance(node, ast.FunctionDef):
         return None
     arguments = node.args
+    for argument in ast.walk(arguments):
+        if isinstance(argument, ast.arg):
+            argument.annotation = unquoted(argument.annotation)
+    node.returns = unquoted(node.returns)
     if arguments.args and arguments.args[0].arg in ("self", "cls"):
         del arguments.args[0]
     returns = ast.unparse(node.returns) if node.returns else None
@@ -49,8 +66,13 @@ def show_signature(
     return signature_in_source(thing) if ours and arguments is not None else None
 
 
-def double_quotes(app: Sphinx, domain: str, kind: str, content: Element) -> None:
-    """Write shapes in the quotes of the source; Sphinx shows what `repr` gives."""
+def mend_description(app: Sphinx, domain: str, kind: str, content: Element) -> None:
+    """Write shapes in the quotes of the source, where Sphinx shows what `repr` gives.
+
+    That a class has no other base than `object` says nothing, and is left out.
+    """
+    if len(content) and content[0].astext() == "Bases: object":
+        del content[0]
     for node in content.parent.findall(desc_sig_literal_string):
         shape = node.astext()[1:-1]
         node.clear()
@@ -70,6 +92,35 @@ def paragraphs(lines: list[str]) -> Iterator[list[str]]:
         yield paragraph
 
 
+def said_by_others(method: Any) -> bool:
+    """Return whether a method's docstring is inherited, and from another library."""
+    if method.__doc__ is not None:
+        return False
+    owner = sys.modules[method.__module__]
+    for name in method.__qualname__.split(".")[:-1]:
+        owner = getattr(owner, name)
+    for base in inspect.getmro(owner):
+        if getattr(vars(base).get(method.__name__), "__doc__", None):
+            return not base.__module__.startswith("transformer")
+    return False
+
+
+def before_napoleon(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """Leave out what torch says of any `forward`, and hide what Napoleon would misread.
+
+    It takes the text before a property's first colon for a type. Of a module's docstring, which
+    stands at the margin, the indentation is lost where all of it but its first line is indented.
+    """
+    if what == "method" and said_by_others(thing):
+        lines.clear()
+    if what == "property" and lines:
+        lines[0] = lines[0].replace(":", COLON)
+    if what == "module" and thing.__doc__:
+        lines[:] = [*thing.__doc__.splitlines(), ""]
+
+
 def show_docstring(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
 ) -> None:
@@ -78,6 +129,7 @@ def show_docstring(
     Docstrings here are plain text with names in single backticks; indented paragraphs are
     equations and examples. What Napoleon made of their sections begins with a colon.
     """
+    lines[:] = [line.replace(COLON, ":") for line in lines]
     shown: list[str] = []
     for paragraph in paragraphs(lines):
         if all(line.startswith("    ") for line in paragraph) and shown:
@@ -96,9 +148,21 @@ def escaped(line: str) -> str:
     return "".join(parts)
 
 
+def without_numbers_of_fields(
+    app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: Any
+) -> bool | None:
+    """Skip a NamedTuple's fields, of which nothing is said but their number."""
+    return True if str(getattr(thing, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Connect the hooks; Napoleon, at the usual 500, has read the sections before."""
+    """Connect the hooks; Napoleon, at the usual 500, reads the sections."""
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"
     app.connect("autodoc-process-signature", show_signature)
-    app.connect("object-description-transform", double_quotes)
+    app.connect("autodoc-skip-member", without_numbers_of_fields)
+    app.connect("object-description-transform", mend_description)
+    app.connect("autodoc-process-docstring", before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", show_docstring, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

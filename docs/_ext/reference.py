@@ -1,5 +1,6 @@
 """The API reference: a page for each folder of the package, made anew with the site."""
 
+import importlib
 import pkgutil
 from pathlib import Path
 
@@ -15,10 +16,26 @@ WITHOUT = {"__main__", "cli"}  # commands, which `--help` explains
 
 
 def modules_of(package: str) -> list[str]:
-    """Return the modules right inside a folder of the package; the module itself if it is one."""
+    """Return the modules inside a folder of the package, none of a module.
+
+    Folders in it that define something show that and not their modules.
+    """
     root = f"transformer.{package}"
-    path = [f"{transformer.__path__[0]}/{package}"]
-    return [f"{root}.{info.name}" for info in pkgutil.iter_modules(path)] or [root]
+    path = [f"{transformer.__path__[0]}/{package.replace('.', '/')}"]
+    found: list[str] = []
+    for info in pkgutil.iter_modules(path):
+        found.append(f"{root}.{info.name}")
+        if info.ispkg and not defines_something(found[-1]):
+            found += modules_of(f"{package}.{info.name}")
+    return found
+
+
+def defines_something(module: str) -> bool:
+    """Return whether a package has anything of its own besides its modules."""
+    there = importlib.import_module(module)
+    return hasattr(there, "__all__") or any(
+        getattr(thing, "__module__", None) == module for thing in vars(there).values()
+    )
 
 
 class ApiOf(SphinxDirective):
@@ -29,9 +46,12 @@ class ApiOf(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
         lines: list[str] = []
-        for module in modules_of(self.arguments[0]):
+        modules = modules_of(self.arguments[0]) or [f"transformer.{self.arguments[0]}"]
+        for module in modules:
             title = module.removeprefix("transformer.")
-            lines += [title, "-" * len(title), "", f".. automodule:: {module}", ""]
+            if len(modules) > 1:  # else the page is the section
+                lines += [title, "-" * len(title), ""]
+            lines += [f".. automodule:: {module}", ""]
         container = nodes.section()
         content = StringList(lines, source=self.get_source_info()[0])
         self.state.nested_parse(content, 0, container, match_titles=True)

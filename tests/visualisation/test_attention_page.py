@@ -39,6 +39,7 @@ def test_it_is_one_file_that_asks_for_no_other_and_displays_itself_in_a_notebook
         assert outside not in page.text
     assert page.text.count("</script>") == 2, "a token must not end the script"
     assert page._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
+    assert ' title="Attention"' in page._repr_html_(), "a frame without a name is read out as one"
 
 
 @pytest.mark.parametrize(

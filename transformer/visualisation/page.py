@@ -32,7 +32,7 @@ class Page:
     """An interactive page made of a package's own style, body and script, and the data given."""
 
     def __init__(self, kind: str, data: dict[str, Any], *, title: str, height: int = 760) -> None:
-        self.height = height
+        self.title, self.height = title, height
         read = files("transformer.visualisation.pages").joinpath
         # Inside a script element only "</" could end it: a token may well be that.
         content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
@@ -53,8 +53,8 @@ class Page:
 
     def _repr_html_(self) -> str:
         return (
-            f'<iframe srcdoc="{html.escape(self.text)}" width="100%" height="{self.height}" '
-            'style="border:0"></iframe>'
+            f'<iframe srcdoc="{html.escape(self.text)}" title="{html.escape(self.title)}" '
+            f'width="100%" height="{self.height}" style="border:0"></iframe>'
         )
 
 

@@ -1,1 +1,1 @@
-"""The files of the interactive pages: a style, and a script for each; pages.py joins them."""
+"""The files of the interactive pages: a style, and a script for each; page.py joins them."""
