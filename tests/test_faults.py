@@ -12,7 +12,11 @@ from typing import NamedTuple
 
 import pytest
 
+from transformer.learning.suite import WITHOUT_PLUGINS
+
 ROOT = Path(__file__).parents[1]
+# A fifth of each run's time would go into plugins: these two are named in pyproject.toml.
+PLUGINS = (*WITHOUT_PLUGINS, "-p", "xdist.plugin", "-p", "jaxtyping._pytest_plugin")
 
 
 class Fault(NamedTuple):
@@ -181,7 +185,7 @@ def test_a_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
     file.write_text(source.replace(fault.right, fault.wrong), encoding="utf-8")
 
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", f"tests/{fault.tests}"],
+        [sys.executable, "-m", "pytest", "-q", "-x", *PLUGINS, f"tests/{fault.tests}"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,

@@ -27,25 +27,26 @@ LR, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 0.1, (0.9, 0.99), 1.0
 
 
 def ours(model: GPT, device: torch.device, precision: PrecisionName, *, compile: bool) -> Update:
-    """Return the update that `transformer train` makes by itself."""
+    """Return the update that `transformer train` makes by itself.
+
+    How float32 is multiplied is set for the whole process, as a run does it.
+    """
     path = "fused" if device.type == "cuda" else model.config.attention_path
     mine = GPT(replace(model.config, attention_path=path))
     mine.load_state_dict(model.state_dict())
     mine.to(device).train()
     optimizer = make_adamw(mine, learning_rate=LR, weight_decay=WEIGHT_DECAY, betas=BETAS)
     dtype = pick_precision(device, precision)
+    set_float32_products(device, precision)
     fast = compiled(mine, device) if compile else mine
 
     def update(tokens: Tensor) -> float:
-        set_for_all = torch.get_float32_matmul_precision()
-        set_float32_products(device, precision)
         optimizer.zero_grad()
         with autocast(device, dtype):
             loss = our_cross_entropy(fast(tokens[:, :-1].contiguous()), tokens[:, 1:])
         loss.backward()  # type: ignore[no-untyped-call]
         clip_gradients(mine.parameters(), CLIP)
         optimizer.step()
-        torch.set_float32_matmul_precision(set_for_all)
         return loss.item()
 
     return update

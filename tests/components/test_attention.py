@@ -16,6 +16,7 @@ from transformer.components.attention import (
     attention_scores,
     mix_values,
     project,
+    project_together,
 )
 from transformer.components.cache import KeyValueCache
 from transformer.components.embedding import Embedding, Unembedding
@@ -304,6 +305,17 @@ def test_the_fused_path_equals_the_explicit_one_in_value_and_gradient(
         results.append([out, seen.grad, *(p.grad for p in attention.parameters())])
     for explicit, fused in zip(*results, strict=True):
         torch.testing.assert_close(fused, explicit)
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("bias", [True, False])
+def test_projected_together_they_are_what_each_projection_gives(bias: bool) -> None:
+    x, heads = stream(), (3, 1, 2)
+    weights = [torch.randn(n, D_MODEL, D_HEAD, dtype=torch.float64) for n in heads]
+    biases = [torch.randn(n, D_HEAD, dtype=torch.float64) if bias else None for n in heads]
+    together = project_together(x, weights, biases)
+    for mine, W, b in zip(together, weights, biases, strict=True):
+        torch.testing.assert_close(mine, project(x, W, b))
 
 
 def test_rotary_turns_queries_and_keys_and_leaves_values() -> None:

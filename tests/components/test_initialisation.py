@@ -3,7 +3,10 @@
 import math
 
 import pytest
+import torch
+from torch.nn import Module, ModuleList, Parameter
 
+from transformer.components.initialisation import scale_residual_projections, writes_to_stream
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 
@@ -49,3 +52,73 @@ def test_at_the_start_the_stream_grows_no_more_with_many_layers_than_with_few() 
 
     assert scale_of_additions(2) == pytest.approx(0.05**2 / 2, rel=0.1)
     assert scale_of_additions(11) == pytest.approx(0.05**2 / 2, rel=0.1)
+
+
+# What is scaled: the last matrix of each layer, in its place
+
+
+@pytest.mark.parametrize(
+    ("name", "writes"),
+    [
+        ("blocks.0.attention.W_O", True),
+        ("0.mlp.W_out", True),
+        ("W_O", True),
+        ("blocks.0.attention.b_O", False),
+        ("blocks.0.mlp.b_out", False),
+        ("blocks.0.attention.W_V", False),
+        ("blocks.0.mlp.W_in", False),
+        ("W_O.scale", False),
+        ("blocks.0.mlp.W_out_gate", False),
+    ],
+)
+def test_the_last_matrix_of_a_layer_writes_to_the_stream(name: str, writes: bool) -> None:
+    assert writes_to_stream(name) == writes
+
+
+def two_matrices(d_model: int, n_blocks: int) -> ModuleList:
+    """Return blocks of two matrices that write and one that reads, from N(0, 1 / d_model)."""
+
+    def block() -> Module:
+        made = Module()
+        for name in ("W_O", "W_out", "W_in"):
+            made.register_parameter(
+                name, Parameter(torch.randn(d_model, d_model) / math.sqrt(d_model))
+            )
+        made.register_parameter("b_out", Parameter(torch.ones(d_model)))
+        return made
+
+    return ModuleList(block() for _ in range(n_blocks))
+
+
+def test_what_writes_is_scaled_in_place_and_all_else_stays() -> None:
+    blocks = two_matrices(d_model=5, n_blocks=3)
+    before = {name: (p, p.detach().clone()) for name, p in blocks.named_parameters()}
+    scale_residual_projections(blocks, n_layers=3)
+    for name, p in blocks.named_parameters():
+        same, values = before[name]
+        assert p is same, "another parameter stands in its place"
+        assert p.requires_grad
+        factor = 1 / math.sqrt(6) if name.endswith(("W_O", "W_out")) else 1.0
+        torch.testing.assert_close(p.detach(), factor * values)
+
+
+@pytest.mark.parametrize("n_blocks", [2, 23])
+def test_a_stream_of_size_1_ends_at_the_root_of_2_however_many_blocks_write(n_blocks: int) -> None:
+    d_model, n_places = 199, 11
+
+    def size_at_the_end(blocks: ModuleList) -> float:
+        resid = torch.randn(n_places, d_model)
+        for block in blocks:
+            for name in ("W_O", "W_out"):  # each part reads a copy of size 1
+                read = resid / resid.square().mean(-1, keepdim=True).sqrt()
+                resid = resid + read @ block.get_parameter(name)
+        return resid.square().mean().sqrt().item()
+
+    with torch.no_grad():
+        blocks = two_matrices(d_model, n_blocks)
+        # Independent matrices: the variances 1 and 2 n_blocks times 1 add up. Two vectors of
+        # d_model numbers are only nearly at right angles, within 1 / sqrt(d_model) of it.
+        grown = size_at_the_end(blocks)
+        assert grown == pytest.approx(math.sqrt(1 + 2 * n_blocks), rel=0.2)
+        scale_residual_projections(blocks, n_layers=n_blocks)
+        assert size_at_the_end(blocks) == pytest.approx(math.sqrt(2), rel=0.2)

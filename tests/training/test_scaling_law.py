@@ -5,7 +5,13 @@ import pytest
 from jaxtyping import Float
 
 from transformer.data.markov import random_chain
-from transformer.training.scaling_law import ScalingLaw, compute_optimal, fit_law, least_squares
+from transformer.training.scaling_law import (
+    ScalingLaw,
+    compute_optimal,
+    fit_factors,
+    fit_law,
+    least_squares,
+)
 
 # Hoffmann et al. 2022, section 3.3 (the constants of appendix D.3).
 CHINCHILLA = ScalingLaw(1.69, (406.4, 410.7), (0.34, 0.28))
@@ -49,6 +55,22 @@ def test_no_weight_is_below_zero_and_what_is_left_is_the_best() -> None:
     weights, error = least_squares(columns)
     assert weights == pytest.approx([2.5 / 2.25, 0.0])
     assert error == pytest.approx(2 * (2.5 / 2.25 - 1) ** 2 + (1.25 / 2.25 - 1) ** 2)
+
+
+def test_where_the_exponents_are_known_relative_errors_decide() -> None:
+    # Of one size two runs with losses 1 and 2: v with the least (v/1 - 1)^2 + (v/2 - 1)^2 is 1.2.
+    losses, sizes = np.array([1.0, 2.0, 1.0]), np.array([1.0, 1.0, 2.0])
+    law, error = fit_factors(losses, [sizes], [1.0])
+    assert (law(1.0), law(2.0)) == pytest.approx((1.2, 1.0))
+    assert (law.floor, *law.factors, *law.exponents) == pytest.approx((0.8, 0.4, 1.0))
+    assert error == pytest.approx(0.2**2 + 0.4**2)
+
+
+def test_no_floor_is_below_zero_however_the_losses_fall() -> None:
+    sizes = 2.0 ** np.arange(4, 12)
+    law, _ = fit_factors(1 / sizes, [sizes], [0.5])  # steeper: unbound, the floor would be -0.02
+    assert law.floor == 0.0
+    assert law.factors[0] > 0
 
 
 # Oracle

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import Module
 
 from transformer.activations.seen import Activations
 from transformer.activations.watching import activation_names, watch
+from transformer.circuits.stream import after_each, gap, logit_direction, logit_terms
 from transformer.circuits.weights import unembedding_weights
 from transformer.components.norm import LayerNorm, RMSNorm
 from transformer.models.gpt import GPT
@@ -34,6 +34,14 @@ class Attribution:
     parts: tuple[str, ...]
     terms: Float[Tensor, "parts batch pos"]
     logits: Float[Tensor, "batch pos"]
+
+    @property
+    def so_far(self) -> Float[Tensor, "parts batch pos"]:
+        """The logit as it grows: the sum of the terms up to each part, in the model's order.
+
+        As the terms, it is under the final norm's division of the whole run, the biases last.
+        """
+        return after_each(self.terms)
 
 
 @torch.no_grad()
@@ -57,25 +65,22 @@ def logit_attribution(
     with watch(model, *(name for name in _names(model) if name in known), stream) as seen:
         logits = model(tokens)
     W_U, b_U = unembedding_weights(model)
-    direction = W_U.mT[of].double()
+    direction = logit_direction(W_U, of).double()
     wanted = logits.gather(-1, of[..., None])[..., 0]
     constant = direction.new_zeros(of.shape) if b_U is None else b_U[of].double()
     if minus is not None:
-        direction = direction - W_U.mT[minus]
+        direction = direction - logit_direction(W_U, minus)
         wanted = wanted - logits.gather(-1, minus[..., None])[..., 0]
         constant = constant if b_U is None else constant - b_U[minus]
     reading, of_norm = _frozen(model.norm_final, seen[stream].double(), direction)
-    terms = {
-        part: einsum(x.double(), reading, "batch pos d_model, batch pos d_model -> batch pos")
-        for part, x in _written(model, seen)
-    }
+    terms = {part: logit_terms(x.double(), reading) for part, x in _written(model, seen)}
     terms["biases"] = constant + of_norm
     together = torch.stack([*terms.values()])
-    gap = (together.sum(0) - wanted).abs().max().item()
-    if not gap < CLOSE * (1 + logits.abs().max().item()):
+    missed = gap(together, wanted).item()
+    if not missed < CLOSE * (1 + logits.abs().max().item()):
         raise ValueError(
-            f"the terms miss the logits by {gap:.2g}: is dropout at work (call model.eval()), or "
-            "does a part of your own add something else to the stream?"
+            f"the terms miss the logits by {missed:.2g}: is dropout at work (call model.eval()), "
+            "or does a part of your own add something else to the stream?"
         )
     return Attribution(parts=tuple(terms), terms=together, logits=wanted)
 

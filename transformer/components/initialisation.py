@@ -12,12 +12,27 @@ import math
 import torch
 from torch.nn import Module
 
-RESIDUAL_PROJECTIONS = ("W_O", "W_out")
+LAST_MATRICES = ("W_O", "W_out")  # of an attention, of an MLP
+
+
+def writes_to_stream(name: str) -> bool:
+    """Return whether the parameter of this dotted name is the last matrix of its layer.
+
+    What a layer adds to the residual stream is proportional to it; a bias beside it begins at 0.
+
+    >>> writes_to_stream("blocks.3.attention.W_O"), writes_to_stream("blocks.3.attention.b_O")
+    (True, False)
+    """
+    return name.rpartition(".")[2] in LAST_MATRICES
 
 
 def scale_residual_projections(blocks: Module, *, n_layers: int) -> None:
-    """Multiply every parameter named W_O or W_out under `blocks` by 1/sqrt(2 n_layers)."""
+    """Multiply every matrix of `blocks` that writes to the stream by 1/sqrt(2 n_layers), in place.
+
+    `n_layers` is the number of blocks, of which each writes twice. What autograd records of a
+    model begins after this.
+    """
     with torch.no_grad():
         for name, parameter in blocks.named_parameters():
-            if name.rpartition(".")[2] in RESIDUAL_PROJECTIONS:
+            if writes_to_stream(name):
                 parameter.mul_(1.0 / math.sqrt(2.0 * n_layers))

@@ -7,6 +7,7 @@ CHAPTERS = {
     1: "Tensors and shapes",
     2: "Tokenizers",
     3: "Embedding, unembedding and bigrams",
+    4: "The residual stream",
     5: "Positions",
     6: "Attention",
     7: "The MLP",
@@ -19,6 +20,8 @@ CHAPTERS = {
     14: "BERT",
     15: "Encoder and decoder",
     16: "Circuits and induction heads",
+    17: "Precision, compile and several GPUs",
+    18: "Scaling laws",
 }
 
 
@@ -124,6 +127,8 @@ EXERCISES: dict[str, Exercise] = {
         _component(
             "embedding", 3, "embed", "unembed", "Embedding", "Unembedding", "TiedUnembedding"
         ),
+        _other("stream", 4, "circuits", "after_each", "gap", "logit_direction", "logit_terms"),
+        _component("initialisation", 4, "writes_to_stream", "scale_residual_projections"),
         _component(
             "position",
             5,
@@ -190,6 +195,8 @@ EXERCISES: dict[str, Exercise] = {
             "duplicate_token_score",
             "induction_score",
         ),
+        _other("scaled_step", 17, "training", "scaled_train_step"),
+        _other("scaling_law", 18, "training", "fit_factors", "fit_law", "compute_optimal"),
     )
 }
 

@@ -32,7 +32,7 @@ from transformer.learning.verdict import (
     with_more,
 )
 
-OPTIMIZES = {"adamw", "step"}
+OPTIMIZES = {"adamw", "step", "scaled_step"}
 Report = Callable[..., None]
 
 

@@ -14,7 +14,9 @@ from transformer.learning.probes import family as family
 from transformer.learning.probes import layers as layers
 from transformer.learning.probes import model as model
 from transformer.learning.probes import optimisation as optimisation
+from transformer.learning.probes import residual as residual
 from transformer.learning.probes import sampling as sampling
+from transformer.learning.probes import scaling as scaling
 from transformer.learning.probes import stream as stream
 from transformer.learning.probes import text as text
 from transformer.learning.probes import training as training
