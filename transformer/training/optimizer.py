@@ -1,7 +1,7 @@
 """AdamW with decay on the weight matrices alone.
 
-Loshchilov and Hutter 2019, algorithm 2, by torch's own implementation. Biases, norm scales
-and biases are left undecayed, as in GPT-2's and GPT-3's recipes.
+Loshchilov and Hutter 2019, algorithm 2, by torch's own implementation. Biases and the
+norms' scales are left undecayed, as in GPT-2's and GPT-3's recipes.
 """
 
 from collections.abc import Iterable

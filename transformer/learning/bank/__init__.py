@@ -59,6 +59,10 @@ STYLES: dict[str, tuple[Style, ...]] = {
         (("import softmax\n", "import softmax\n\nsoftmax = torch.softmax\n"),
          ("pattern = softmax(scores)", "pattern = softmax(scores, dim=-1)")),
     ),
+    "loss": (
+        (),
+        (("surprise.masked_fill(~counted, 0.0).sum() / counted.sum()", "surprise[counted].mean()"),),
+    ),
 }  # fmt: skip
 
 TEXTS = {"name", "what", "why", "symptom", "hint", "explanation"}
