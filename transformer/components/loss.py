@@ -43,7 +43,8 @@ def next_token_loss(
 
     `logits` are those of every token, or of every token but the last, after which nothing is
     left to forecast: given, they are not used. The first token of a row is never a target.
-    Targets at which `real` is False (padding) are not counted.
+    Targets at which `real` is False (padding) are not counted. Raises ValueError for rows of
+    one token, in which there is nothing to forecast, and for logits of any other number.
     """
     if tokens.shape[1] < 2:
         raise ValueError(

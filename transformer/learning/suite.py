@@ -132,4 +132,6 @@ def in_words(node: str) -> str:
 def _message(report: pytest.TestReport) -> str:
     crash: Any = getattr(report.longrepr, "reprcrash", None)
     text = str(getattr(crash, "message", report.longrepr))
+    if "DID NOT RAISE" in text:
+        return "no error is raised where the docstring says that there is one"
     return text.strip().splitlines()[0][:200] if text.strip() else ""

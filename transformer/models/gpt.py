@@ -66,6 +66,7 @@ class GPT(Module):
 
         With `n_logits` only those of that many last positions are computed: behind a prompt one
         is read, and d_vocab numbers for each of the others may be more than all else together.
+        Fewer than 1 is a ValueError.
         """
         if cache is not None and not len(cache) == len(self.blocks) > 0:
             raise ValueError(

@@ -45,7 +45,8 @@ def keep_top_k(logits: Float[Tensor, "batch d_vocab"], k: int) -> Float[Tensor, 
 def keep_top_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor, "batch d_vocab"]:
     """Return the smallest set of likeliest tokens with a probability of p in all.
 
-    The token that crosses p is kept, so the set is never empty. Where it ends among equal
+    The token that crosses p is kept, so the set is never empty; a p of 1 keeps everything, also
+    what is so unlikely that the sum before it rounds to 1. Where the set ends among equal
     logits, which of them it has is left open. Raises ValueError unless p is above 0 and at
     most 1. Holtzman et al. 2020, section 3.1, equation 2.
     """

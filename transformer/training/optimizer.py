@@ -1,7 +1,7 @@
 """AdamW with decay on the weight matrices alone.
 
-Loshchilov and Hutter 2019, algorithm 2, by torch's own implementation. Biases, norm scales
-and biases are left undecayed, as in GPT-2's and GPT-3's recipes.
+Loshchilov and Hutter 2019, algorithm 2, by torch's own implementation. Biases and the
+norms' scales are left undecayed, as in GPT-2's and GPT-3's recipes.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,8 @@ NOT_DECAYED = ("b_", "scale", "bias")
 def is_decayed(name: str) -> bool:
     """Return whether the parameter of this dotted name is a weight, not a bias or scale.
 
-    The name decides, not the number of axes: `b_Q: n_heads d_head` has two and is a bias.
+    The name decides, not the number of axes: `b_Q: n_heads d_head` has two and is a bias. Of
+    the name it is the last part: `b`, and what begins with one of NOT_DECAYED, is not decayed.
     """
     last = name.rpartition(".")[2]
     return last != "b" and not last.startswith(NOT_DECAYED)

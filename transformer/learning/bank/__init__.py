@@ -52,12 +52,27 @@ class Misconception:
 
 
 Style = tuple[Edit, ...]
+_ALL_OF_1: Edit = (
+    "    if p == 1.0:\n"
+    "        return logits  # below, the sum of the likelier tokens may round to 1\n",
+    "",
+)
+_ALL_K: Edit = (
+    "    smallest_kept = ",
+    "    if k >= logits.shape[-1]:\n        return logits\n    smallest_kept = ",
+)
 STYLES: dict[str, tuple[Style, ...]] = {
     "attention": (
         (),
         (("scores.masked_fill(~mask, -torch.inf)", "scores.masked_fill(~mask, -1e9)"),),
         (("import softmax\n", "import softmax\n\nsoftmax = torch.softmax\n"),
          ("pattern = softmax(scores)", "pattern = softmax(scores, dim=-1)")),
+    ),
+    "filters": ((), (_ALL_OF_1,), (_ALL_K,), (_ALL_OF_1, _ALL_K)),
+    "loss": (
+        (),
+        (("surprise.masked_fill(~counted, 0.0).sum() / counted.sum()",
+          "surprise[counted].mean()"),),
     ),
 }  # fmt: skip
 

@@ -108,7 +108,9 @@ for _name in ("relu", "gelu", "gelu_tanh", "silu"):
 
     @probe("activations", f"{_name} from -8 to 8", _name)
     def _activation(n: Namespace, name: str = _name) -> Any:
-        return getattr(n, name)(torch.linspace(-8.0, 8.0, 67, dtype=torch.float64))
+        points = torch.linspace(-8.0, 8.0, 33, dtype=torch.float64)
+        values = getattr(n, name)(points.clone())
+        return {f"x = {x:g}": y for x, y in zip(points.tolist(), values, strict=False)}
 
     @probe("activations", f"{_name} of a matrix", _name)
     def _activation_matrix(n: Namespace, name: str = _name) -> Any:
@@ -117,6 +119,11 @@ for _name in ("relu", "gelu", "gelu_tanh", "silu"):
     @probe("activations", f"the gradient of {_name}", _name)
     def _activation_gradient(n: Namespace, name: str = _name) -> Any:
         x = normal(5, 7, scale=2.0).requires_grad_()
+        return with_gradients(getattr(n, name)(x), x=x)
+
+    @probe("activations", f"the gradient of {_name} at -1000 and at 1000", _name)
+    def _activation_far(n: Namespace, name: str = _name) -> Any:
+        x = torch.tensor([-1000.0, 1000.0], dtype=torch.float64, requires_grad=True)
         return with_gradients(getattr(n, name)(x), x=x)
 
 

@@ -58,6 +58,12 @@ def _layer_norm_function(n: Namespace) -> Any:
     return n.layer_norm(normal(2, 3, 11), normal(11, seed=2), normal(11, seed=3), 0.3)
 
 
+@probe("norm", "the function layer_norm of constant vectors", "layer_norm", d_model=11)
+def _layer_norm_of_constants(n: Namespace) -> Any:
+    x = torch.full((2, 3, 11), 3.0, dtype=torch.float64)
+    return n.layer_norm(x, normal(11, seed=2), normal(11, seed=3), 0.3)
+
+
 @probe("norm", "the function rms_norm", "rms_norm", batch=2, pos=3, d_model=11)
 def _rms_norm_function(n: Namespace) -> Any:
     return n.rms_norm(normal(2, 3, 11), normal(11, seed=2), 0.3)
