@@ -184,6 +184,8 @@ NOISE = (
     "Bases: object",
     "Type:",
     "(*args, **kwargs)",
+    "&lt;factory&gt;",
+    "~typing.",
     "jaxtyping.",
 )
 

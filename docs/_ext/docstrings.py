@@ -5,6 +5,7 @@ imported, and the source says `Float[Tensor, "batch pos d_model"]` where they sa
 """
 
 import ast
+import dataclasses
 import inspect
 import re
 import sys
@@ -58,12 +59,43 @@ def signature_in_source(thing: Any) -> tuple[str, str | None] | None:
     return f"({ast.unparse(arguments)})", None if inspect.isclass(thing) else returns
 
 
+def signature_of_dataclass(thing: type) -> tuple[str, None]:
+    """Return its fields as arguments; of a default that is made anew, what makes it."""
+    written: dict[str, ast.AnnAssign] = {}
+    for base in reversed(inspect.getmro(thing)):
+        if dataclasses.is_dataclass(base):
+            (found,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+            assert isinstance(found, ast.ClassDef)
+            written |= {
+                ast.unparse(node.target): node
+                for node in found.body
+                if isinstance(node, ast.AnnAssign)
+            }
+    arguments = []
+    for field in dataclasses.fields(thing):
+        node = written[field.name]
+        argument = f"{field.name}: {ast.unparse(unquoted(node.annotation) or node.annotation)}"
+        if field.default_factory is not dataclasses.MISSING:
+            assert isinstance(node.value, ast.Call)
+            (makes,) = (word.value for word in node.value.keywords if word.arg == "default_factory")
+            made = makes.body if isinstance(makes, ast.Lambda) else ast.Call(makes, [], [])
+            argument += f" = {ast.unparse(made)}"
+        elif field.default is not dataclasses.MISSING and node.value is not None:
+            argument += f" = {ast.unparse(node.value)}"
+        arguments.append(argument)
+    by_name = all(field.kw_only for field in dataclasses.fields(thing))
+    return f"({', '.join(['*'] * by_name + arguments)})", None
+
+
 def show_signature(
     app: Sphinx, what: str, name: str, thing: Any, options: Any, arguments: str | None, *_: Any
 ) -> tuple[str, str | None] | None:
     """Give autodoc the signature as it is written."""
-    ours = getattr(thing, "__module__", "").startswith("transformer")
-    return signature_in_source(thing) if ours and arguments is not None else None
+    if arguments is None or not getattr(thing, "__module__", "").startswith("transformer"):
+        return None
+    if inspect.isclass(thing) and dataclasses.is_dataclass(thing):
+        return signature_of_dataclass(thing)
+    return signature_in_source(thing)
 
 
 def mend_description(app: Sphinx, domain: str, kind: str, content: Element) -> None:

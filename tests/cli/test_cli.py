@@ -148,7 +148,7 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "train,sample,tokenize,prepare,export"),
+        ([], "train,sample,evaluate,tokenize,prepare"),
         (["trian"], "invalid choice: 'trian'"),
         (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
         (["config", "gpt5.yaml"], "gpt5.yaml"),
