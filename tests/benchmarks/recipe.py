@@ -52,12 +52,14 @@ def cpu_seconds(
     `watch`, if given, is told twenty times a second how much it has taken so far.
     """
     path = os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])
-    one_thread = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    # A folder of its own: what another run has compiled is compiled again.
+    settings["TORCHINDUCTOR_CACHE_DIR"] = str(folder.with_name(f"{folder.name}-compiled"))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
         [sys.executable, *command],
         cwd=folder,
-        env=os.environ | one_thread,
+        env=os.environ | settings,
         stdout=subprocess.DEVNULL,
     )
     while watch is not None and process.poll() is None:
