@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -87,12 +87,6 @@ def broken_links(site: Path, pages: dict[Path, Page]) -> Iterator[str]:
                 yield f"{file.relative_to(site)}: no anchor {link}"
 
 
-def slow(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test as slow, and for the one process that builds the site for all of them."""
-    marked: Callable[..., None] = pytest.mark.slow(pytest.mark.xdist_group("site")(test))
-    return marked
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built anew as GitHub builds it, which runs the notebooks; a warning is an error."""
@@ -140,7 +134,7 @@ def extension(name: str) -> ModuleType:
 # Contract
 
 
-@slow
+@pytest.mark.slow
 def test_a_browser_fetches_nothing_from_outside(site: Path, pages: dict[Path, Page]) -> None:
     assert len(pages) > len(CHAPTER_FILES)
     for file, page in pages.items():
@@ -150,25 +144,25 @@ def test_a_browser_fetches_nothing_from_outside(site: Path, pages: dict[Path, Pa
         assert not [address for address in fetched if outside(address)], file
 
 
-@slow
+@pytest.mark.slow
 def test_every_internal_link_and_anchor_holds(site: Path, pages: dict[Path, Page]) -> None:
     assert [*broken_links(site, pages)] == []
     assert sum(len(page.links) for page in pages.values()) > 1000
 
 
-@slow
+@pytest.mark.slow
 def test_every_picture_says_what_is_to_be_seen(pages: dict[Path, Page]) -> None:
     assert [file for file, page in pages.items() if page.unnamed_pictures] == []
 
 
-@slow
+@pytest.mark.slow
 def test_no_script_is_needed_for_an_equation(site: Path, pages: dict[Path, Page]) -> None:
     file = site / "chapters/06_attention.html"
     assert file.read_text(encoding="utf-8").count("<math") > 10
     assert not [address for address in pages[file].fetched if "mathjax" in address.lower()]
 
 
-@slow
+@pytest.mark.slow
 def test_shapes_stand_in_the_reference_as_in_the_source(site: Path) -> None:
     page = (site / "api/components.html").read_text(encoding="utf-8")
     text = re.sub(r"<[^>]+>", "", page).replace("&quot;", '"')
@@ -190,19 +184,19 @@ NOISE = (
 )
 
 
-@slow
+@pytest.mark.slow
 def test_the_reference_says_only_what_we_say(site: Path) -> None:
     for file in (site / "api").glob("*.html"):
         text = re.sub(r"<[^>]+>", "", file.read_text(encoding="utf-8"))
         assert [noise for noise in NOISE if noise in text] == [], file.name
 
 
-@slow
+@pytest.mark.slow
 def test_a_class_in_a_signature_leads_to_its_entry(site: Path, pages: dict[Path, Page]) -> None:
     assert "models.html#transformer.models.gpt.GPT" in pages[site / "api/circuits.html"].links
 
 
-@slow
+@pytest.mark.slow
 def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site: Path) -> None:
     for file in site.rglob("*.html"):
         page = file.read_text(encoding="utf-8")
@@ -215,7 +209,7 @@ def test_what_scrolls_is_in_reach_of_the_keyboard_and_headings_have_a_level(site
 # The notebooks
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda source: source.stem)
 def test_a_notebook_was_run_and_what_it_draws_and_prints_is_seen(site: Path, source: Path) -> None:
     page = (site / "notebooks" / f"{source.stem}.html").read_text(encoding="utf-8")
@@ -230,7 +224,7 @@ def test_a_notebook_was_run_and_what_it_draws_and_prints_is_seen(site: Path, sou
     assert page.count('class="output stream') > 0
 
 
-@slow
+@pytest.mark.slow
 def test_a_notebook_can_be_opened_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
     index = pages[site / "notebooks.html"].links
     for source in NOTEBOOKS:
@@ -280,7 +274,7 @@ assert 1 + 1 == 3
 """
 
 
-@slow
+@pytest.mark.slow
 def test_a_notebook_that_fails_complains_or_draws_without_words_stops_the_build(
     tmp_path: Path,
 ) -> None:
@@ -306,7 +300,7 @@ IN_LIGHT_TOO = {
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.browser
 def test_no_page_is_wider_than_a_phone(site: Path, pages: dict[Path, Page]) -> None:
     wide = {}
@@ -321,7 +315,7 @@ def test_no_page_is_wider_than_a_phone(site: Path, pages: dict[Path, Page]) -> N
     assert wide == {}
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.browser
 def test_a_page_inside_a_notebook_answers_without_a_network(site: Path) -> None:
     with browser.started() as chromium:
@@ -346,7 +340,7 @@ def serious(found: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-@slow
+@pytest.mark.slow
 @pytest.mark.browser
 def test_axe_finds_no_serious_fault_on_a_page(site: Path, pages: dict[Path, Page]) -> None:
     # The pages of the API are made alike, and are long: one of them stands for all.

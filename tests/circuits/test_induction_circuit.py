@@ -28,7 +28,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.learning,
     pytest.mark.house,
-    pytest.mark.xdist_group("induction"),  # of one process, which trains the models once
 ]
 
 D_VOCAB, N_CTX, D_MODEL, BATCH = 23, 48, 64, 32
