@@ -28,6 +28,8 @@ def test_it_is_the_last_part_of_a_name_that_decides() -> None:
         assert is_decayed(f"{place}W_Q"), place
         assert not is_decayed(f"{place}b_Q"), place
         assert not is_decayed(f"{place}scale"), place
+        assert is_decayed(f"{place}W"), place
+        assert not is_decayed(f"{place}b"), place  # the linear map's
 
 
 def test_every_parameter_is_in_one_group_and_a_tied_one_once() -> None:
