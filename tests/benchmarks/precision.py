@@ -23,7 +23,8 @@ from transformer.training.config import (
     ScheduleConfig,
     TrainConfig,
 )
-from transformer.training.job import execute, prepare
+from transformer.training.execute import execute
+from transformer.training.job import prepare
 from transformer.training.meter import Record
 
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "bf16")

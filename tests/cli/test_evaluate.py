@@ -15,7 +15,8 @@ from transformer.data.rows import Rows
 from transformer.data.windows import TokenWindows
 from transformer.training.config import ObjectiveName, TrainConfig
 from transformer.training.evaluate import evaluate
-from transformer.training.job import execute, prepare
+from transformer.training.execute import execute
+from transformer.training.job import prepare
 from transformer.training.objective import OBJECTIVES
 
 REVIEWS = ["the cat sat", "the rat on the mat sat", "a cat", "the mat sat on the rat"] * 10

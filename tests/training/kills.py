@@ -24,7 +24,8 @@ from typing import Any
 from transformer.config import TransformerConfig
 from transformer.training.checkpoint import find_checkpoint
 from transformer.training.config import ObjectiveName, ScheduleConfig, TrainConfig
-from transformer.training.job import execute, prepare
+from transformer.training.execute import execute
+from transformer.training.job import prepare
 from transformer.training.run_folder import load_train_config, read_metrics
 
 FORK = multiprocessing.get_context("fork")

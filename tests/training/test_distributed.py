@@ -21,7 +21,8 @@ from transformer.training.distributed import (
     ranks,
     share_gradients,
 )
-from transformer.training.job import execute, prepare
+from transformer.training.execute import execute
+from transformer.training.job import prepare
 from transformer.training.run_folder import load_train_config, read_metrics
 
 OPTIONS = {

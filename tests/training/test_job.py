@@ -26,7 +26,8 @@ from transformer.tokenizers import CharacterTokenizer, FastByteBPETokenizer
 from transformer.tokenizers.loading import KINDS
 from transformer.training.checkpoint import find_checkpoint, load_checkpoint
 from transformer.training.config import TrainConfig
-from transformer.training.job import execute, prepare
+from transformer.training.execute import execute
+from transformer.training.job import prepare
 from transformer.training.meter import Record
 from transformer.training.run_folder import load_train_config, read_metrics
 

@@ -14,7 +14,8 @@ from transformer.config import PRESETS, TransformerConfig
 from transformer.models.bert import BERT_PRESETS, ClassifierBERT
 from transformer.training.checkpoint import load_trained
 from transformer.training.config import TrainConfig
-from transformer.training.job import execute, prepare
+from transformer.training.execute import execute
+from transformer.training.job import prepare
 from transformer.training.recipes import RECIPES, find_recipe
 from transformer.training.run_folder import read_metrics
 

@@ -17,9 +17,10 @@ from safetensors.torch import load_file
 from transformer.config import TransformerConfig
 from transformer.training.checkpoint import checkpoint_path, checkpoints, load_checkpoint
 from transformer.training.config import TrainConfig
+from transformer.training.execute import execute
 from transformer.training.failures import BatchTooLargeError, smaller_batch
 from transformer.training.interruption import Interrupted, listening
-from transformer.training.job import execute, prepare
+from transformer.training.job import prepare
 from transformer.training.meter import DivergedError, Record
 from transformer.training.run_folder import load_train_config, read_metrics
 
@@ -237,7 +238,8 @@ def test_another_error_is_left_as_it_is(config: TrainConfig) -> None:
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from transformer.training.job import execute, prepare
+from transformer.training.execute import execute
+from transformer.training.job import prepare
 from transformer.training.run_folder import load_train_config
 run = Path(sys.argv[1])
 job = prepare(load_train_config(run))

@@ -22,7 +22,8 @@ from transformer.pretrained.load import load_model, load_pretrained
 from transformer.tokenizers.wordpiece import UNKNOWN
 from transformer.training.checkpoint import checkpoints, load_checkpoint, load_trained
 from transformer.training.config import ObjectiveName, TrainConfig
-from transformer.training.job import execute, prepare
+from transformer.training.execute import execute
+from transformer.training.job import prepare
 from transformer.training.meter import Record
 from transformer.training.run_folder import load_train_config, read_metrics
 from transformer.training.task import find_task

@@ -18,8 +18,9 @@ from torch import Tensor
 from transformer.config import TransformerConfig
 from transformer.training.config import TrainConfig
 from transformer.training.distributed import process_group, ranks
+from transformer.training.execute import execute
 from transformer.training.interruption import Interrupted
-from transformer.training.job import Job, execute, prepare
+from transformer.training.job import Job, prepare
 from transformer.training.meter import Record
 from transformer.training.run_folder import load_train_config
 

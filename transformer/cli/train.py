@@ -80,7 +80,8 @@ def run(options: Namespace) -> None:
     from transformer.cli.outcome import outcome
     from transformer.training.checkpoint import load_trained
     from transformer.training.distributed import ranks
-    from transformer.training.job import execute, prepare
+    from transformer.training.execute import execute
+    from transformer.training.job import prepare
     from transformer.training.objective import OBJECTIVES
 
     first = ranks().first
