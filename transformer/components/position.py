@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import Module, Parameter
 
+from transformer.components.cos_and_sin import cos_and_sin
 from transformer.components.validation import require_positive
 
 
@@ -48,8 +49,8 @@ def rotate(
     """
     n_pairs = x.shape[-1] // 2
     dtype = torch.promote_types(x.dtype, torch.float32)
-    angle = angles(positions, n_pairs, base, dtype)[:, :, None, :]
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    turns = cos_and_sin(angles(positions, n_pairs, base, dtype))
+    cos, sin = (turn[:, :, None, :].to(x.dtype) for turn in turns)
     first, second = x[..., :n_pairs], x[..., n_pairs:]
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 

@@ -20,6 +20,9 @@ CPU_OPTIONS: dict[str, Any] = {
     # tanh from exp, whose kernel is several times faster on a CPU. Its error of 1e-7 is absolute,
     # and 1 + tanh is all that a GELU takes of it.
     "cpp.use_decompose_tanh": True,
+    # What the processor says of its vector instructions is believed. To try each of them torch
+    # starts a Python of its own, which takes most of the time of compiling a small model.
+    "cpp.vec_isa_ok": True,
 }
 
 
