@@ -24,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # Small tensors: a second thread costs more in waiting than it computes.
     torch.set_num_threads(1)
+    # torch's compiler would start a Python of its own to try each kind of vector instruction.
+    os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
     # How long an example takes says more about the machine than about the code.
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")

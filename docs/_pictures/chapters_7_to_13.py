@@ -201,7 +201,7 @@ def surprise() -> None:
     picture.path([axes(p, -math.log(p)) for p in points], colour=BLUE, width=2.5)
     for p, words in (
         (1 / 65, "1 of 65 alike: 4.17"),
-        (math.exp(-1.665), "1.665 nats: p = 0.19"),
+        (math.exp(-1.669), "1.669 nats: p = 0.19"),
         (0.5, "1 of 2: 0.69"),
     ):
         x, y = axes(p, -math.log(p))
@@ -219,23 +219,23 @@ def surprise() -> None:
 def schedule() -> None:
     """The learning rate of the Shakespeare run."""
     picture = Picture(220)
-    axes = Axes(picture, (70, 15), (390, 165), (0, 4000), (0, 0.0032))
+    axes = Axes(picture, (70, 15), (390, 165), (0, 3000), (0, 0.0016))
     axes.lines(x_at=0, y_at=0)
     axes.curve(
         lambda step: warmup_cosine(
-            int(step), highest=3e-3, steps=4000, warmup_steps=200, min_factor=0.01
+            int(step), highest=1.5e-3, steps=3000, warmup_steps=200, min_factor=0.01
         ),
         colour=BLUE,
         n=160,
     )
-    for step in (0, 200, 2000, 4000):
+    for step in (0, 200, 1500, 3000):
         picture.text((axes(step, 0)[0], 198), f"{step:,}", size=13)
-    picture.text((axes(3000, 0)[0], 214), "updates", size=13)
-    for rate in (1, 2, 3):
-        place = axes(0, rate / 1000)
-        picture.text((place[0] - 6, place[1] + 5), f"{rate}e-3", anchor="end", size=13)
-    picture.text(axes(330, 0.0011), "warm-up", anchor="start")
-    picture.text(axes(2400, 0.0018), "half a cosine", anchor="start", colour=BLUE)
+    picture.text((axes(2250, 0)[0], 214), "updates", size=13)
+    for rate in (5, 10, 15):
+        place = axes(0, rate / 10_000)
+        picture.text((place[0] - 6, place[1] + 5), f"{rate / 10:g}e-3", anchor="end", size=13)
+    picture.text(axes(250, 0.00055), "warm-up", anchor="start")
+    picture.text(axes(1800, 0.0009), "half a cosine", anchor="start", colour=BLUE)
     picture.write(FOLDER / "schedule.svg")
 
 

@@ -50,11 +50,13 @@ def test_they_are_the_cosine_and_the_sine() -> None:
     assert torch.equal(sin, angle.sin())
 
 
+@pytest.mark.slow
 def test_compiled_they_are_made_once_for_all_layers_and_their_gradient() -> None:
     out = subprocess.run([sys.executable, "-c", COUNT], stdout=subprocess.PIPE, check=True).stdout
     assert out.decode().splitlines() == ["1 0 0", "0 0 0"]  # forward, backward
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch's own compiler
 def test_compiled_the_rotation_is_the_plain_one() -> None:
     rotary = Rotary(d_head=22)

@@ -52,7 +52,7 @@ def project_together(
     """Return what `project` gives for each W and b, which are all given or all None.
 
     One large product takes less time than three small ones. The joined weights are written anew
-    in each call, which is little beside a product with hundreds of rows.
+    in each call, which is little beside a product with more rows than d_model.
     """
     given = [b for b in biases if b is not None]
     y = project(x, torch.cat([*weights]), torch.cat(given) if given else None)
@@ -154,9 +154,8 @@ class Attention(Module):
 
     `path="explicit"` computes the equation and holds the pattern; `path="fused"` hands the
     middle to torch's kernel. They agree in value and in gradient; with dropout they draw
-    different random numbers. Compiled, queries, keys and values come from one product, and the
-    explicit path takes the gradient that `attention_gradient.py` writes out. `rotary`, if given,
-    turns the queries and keys.
+    different random numbers. Compiled, the explicit path takes the gradient that
+    `attention_gradient.py` writes out. `rotary`, if given, turns the queries and keys.
     """
 
     def __init__(
@@ -220,7 +219,8 @@ class Attention(Module):
                 "cross-attention has no order between its streams: make it with "
                 "causal=False and without rotary"
             )
-        if source is None and torch.compiler.is_compiling():
+        if source is None and x.shape[:2].numel() >= x.shape[2]:
+            # For fewer tokens than d_model it would be more work to join the weights.
             q, k, v = project_together(
                 x, (self.W_Q, self.W_K, self.W_V), (self.b_Q, self.b_K, self.b_V)
             )

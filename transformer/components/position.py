@@ -49,8 +49,8 @@ def rotate(
     """
     n_pairs = x.shape[-1] // 2
     dtype = torch.promote_types(x.dtype, torch.float32)
-    turns = cos_and_sin(angles(positions, n_pairs, base, dtype))
-    cos, sin = (turn[:, :, None, :].to(x.dtype) for turn in turns)
+    angle = angles(positions, n_pairs, base, dtype)[:, :, None, :]
+    cos, sin = (turn.to(x.dtype) for turn in cos_and_sin(angle))
     first, second = x[..., :n_pairs], x[..., n_pairs:]
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 

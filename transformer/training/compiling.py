@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch.nn import Module
 
-# FLOPs of a run from which compiling has been won back at its end: about 100 s of one CPU
-# thread without it, and, in small models, of one GPU.
-WORTH_COMPILING = {"cpu": 5e12, "cuda": 5e15}
+# FLOPs of a run from which compiling has been won back at its end: about 150 s of one CPU
+# thread without it, and, in small models, 100 s of one GPU.
+WORTH_COMPILING = {"cpu": 1e13, "cuda": 5e15}
 
 CPU_OPTIONS: dict[str, Any] = {
     # tanh from exp, whose kernel is several times faster on a CPU. Its error of 1e-7 is absolute,

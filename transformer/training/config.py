@@ -43,8 +43,8 @@ class OptimizerConfig:
         clip_norm: largest global norm of the gradient.
     """
 
-    lr: float = 3e-3
-    weight_decay: float = 0.6
+    lr: float = 1.5e-3
+    weight_decay: float = 0.3
     beta1: float = 0.9
     beta2: float = 0.99
     clip_norm: float = 1.0
@@ -163,7 +163,7 @@ class TrainConfig:
     batch_size: int = 3
     accumulation: int = 1
     order: OrderName = "random"
-    max_steps: int | None = 4000
+    max_steps: int | None = 3000
     epochs: int | None = None
     max_steps_per_epoch: int | None = None
     eval_every: int | None = 500
