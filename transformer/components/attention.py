@@ -52,7 +52,7 @@ def project_together(
     """Return what `project` gives for each W and b, which are all given or all None.
 
     One large product takes less time than three small ones. The joined weights are written anew
-    in each call, which is little beside a product with more rows than d_model.
+    in each call, which is little beside a product with at least d_model rows.
     """
     given = [b for b in biases if b is not None]
     y = project(x, torch.cat([*weights]), torch.cat(given) if given else None)

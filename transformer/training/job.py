@@ -17,9 +17,7 @@ from transformer.training.checkpointing import recompute_blocks
 from transformer.training.compiling import is_worth_compiling
 from transformer.training.config import OptimizerConfig, TrainConfig
 from transformer.training.device import pick_device, pick_precision, set_float32_products
-from transformer.training.distributed import (
-    ranks,
-)
+from transformer.training.distributed import ranks
 from transformer.training.logs import require_installed
 from transformer.training.optimizer import make_adamw
 from transformer.training.plan import Plan, make_plan
