@@ -1,7 +1,9 @@
 """Every test starts from the same random state, on one thread, on the implementation asked for."""
 
 import os
+import types
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 import torch
@@ -9,12 +11,15 @@ from hypothesis import settings
 
 from transformer.learning import plugin
 
+HAS_CUDA = torch.cuda.is_available()
 MOST_PROCESSES = 4  # of up to 1 GB each
 
 
 @pytest.fixture(autouse=True)
 def _same_random_state() -> None:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed asks each kind of device: 1 ms
+    if HAS_CUDA:
+        torch.cuda.manual_seed_all(0)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +35,32 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
     plugin.configure(config)
+    if config.getoption("jaxtyping_packages", None):
+        check_types_without_binding()
+
+
+def check_types_without_binding() -> None:
+    """Take a third off the time of all tests, that of an inspect.Signature at every check.
+
+    With typeguard 2.13 jaxtyping 0.3 puts a function of its own in the place of check_type, for
+    unions (jaxtyping issue 349), and binds that one's arguments to learn one of them. Here it is
+    an argument by name. That wrong types are still refused is what test_canary.py is for.
+    """
+    import typeguard
+
+    plain = getattr(typeguard.check_type, "__wrapped__", None)
+    if plain is None:  # of another version: it is left as it is
+        return
+
+    def check_type(
+        argname: str, value: Any, expected_type: Any, memo: Any = None, **names: Any
+    ) -> None:
+        if isinstance(expected_type, types.UnionType):
+            typeguard.check_union(argname, value, expected_type, memo)
+        else:
+            plain(argname, value, expected_type, memo, **names)
+
+    typeguard.check_type = check_type
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -51,7 +82,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from tests import browser  # which can be found once tests have been
 
     missing = {
-        "gpu": "" if torch.cuda.is_available() else "needs a CUDA device, and torch sees none here",
+        "gpu": "" if HAS_CUDA else "needs a CUDA device, and torch sees none here",
         "browser": browser.missing(),
     }
     for item in items:

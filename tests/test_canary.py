@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+import typeguard
 from jaxtyping import TypeCheckError
 
 from transformer.components.linear import linear
@@ -21,6 +22,12 @@ def test_a_wrong_shape_is_refused_in_a_function() -> None:
 def test_a_wrong_dtype_is_refused_in_a_module() -> None:
     with pytest.raises(TypeCheckError):
         MLP(d_model=3, d_mlp=5)(torch.zeros(2, 3, dtype=torch.int64))
+
+
+def test_one_of_several_types_is_taken_and_another_is_not() -> None:
+    typeguard.check_type("one of them", "3", int | str)
+    with pytest.raises(TypeError):
+        typeguard.check_type("none of them", 3.0, int | str)
 
 
 def test_the_canary_dies_when_checking_is_off() -> None:
