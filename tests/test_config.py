@@ -4,13 +4,21 @@ import re
 import runpy
 from dataclasses import FrozenInstanceError, asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 import transformer.config
-from transformer.config import PRESETS, TransformerConfig, preset
+from transformer.components import attention
+from transformer.components.activations import ACTIVATIONS
+from transformer.config import (
+    PRESETS,
+    ActivationName,
+    AttentionPath,
+    TransformerConfig,
+    preset,
+)
 
 SIZES: dict[str, Any] = {
     "d_vocab": 17,
@@ -30,6 +38,11 @@ UncheckedConfig: type[TransformerConfig] = runpy.run_path(transformer.config.__f
 
 
 # Contract
+
+
+def test_the_names_that_the_config_repeats_are_those_of_the_components() -> None:
+    assert get_args(ActivationName) == tuple(ACTIVATIONS)
+    assert get_args(AttentionPath) == get_args(attention.AttentionPath)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import yaml
 
 from transformer.whole import write_whole
 
+# ActivationName repeats the keys of ACTIVATIONS, and AttentionPath the type of that name in
+# components/attention.py: neither side imports the other, and a config is read without torch.
 ActivationName = Literal["relu", "gelu", "gelu_tanh", "silu"]
 MLPKind = Literal["plain", "gated"]
 NormKind = Literal["layer", "rms"]

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from einops import rearrange
@@ -71,6 +72,20 @@ def test_one_query_over_two_keys_worked_by_hand() -> None:
     pattern = softmax(attention_scores(q, k, None))
     torch.testing.assert_close(pattern.flatten().tolist(), [0.75, 0.25])
     torch.testing.assert_close(mix_values(pattern, v)[0, 0, 0].tolist(), [7.0, 0.0, 0.0, 0.0])
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_mask_of_numbers_is_refused(
+    path: AttentionPath, causal: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As for a user: in tests the shape checker comes first.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    mask = torch.zeros(1, 1, POS, POS, dtype=dtype)
+    with pytest.raises(TypeError, match=f"mask must be bool, True where .* may look, got {dtype}"):
+        make(path=path, causal=causal)(stream(), mask=mask)
 
 
 def test_each_row_of_the_pattern_sums_to_1_and_columns_need_not() -> None:

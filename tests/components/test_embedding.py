@@ -50,9 +50,25 @@ def test_only_the_rows_of_tokens_that_occur_get_a_gradient() -> None:
 
 
 @pytest.mark.house
-def test_a_token_outside_the_vocabulary_is_an_error() -> None:
-    with pytest.raises(IndexError, match="out of bounds"):
-        Embedding(d_vocab=D_VOCAB, d_model=D_MODEL)(torch.tensor([[D_VOCAB]]))
+@pytest.mark.parametrize("outside", [D_VOCAB, -1])
+def test_a_token_outside_the_vocabulary_is_an_error(outside: int) -> None:
+    embedding = Embedding(d_vocab=D_VOCAB, d_model=D_MODEL)
+    assert embedding(torch.tensor([[0, D_VOCAB - 1]])).shape == (1, 2, D_MODEL)
+    with pytest.raises(IndexError, match=f"from 0 to d_vocab - 1 = 10, got {outside}"):
+        embedding(torch.tensor([[3, outside, 5]]))
+
+
+@pytest.mark.parametrize("shape", [(0, POS), (BATCH, 0)])
+def test_no_tokens_have_no_embeddings(shape: tuple[int, int]) -> None:
+    none = Embedding(d_vocab=D_VOCAB, d_model=D_MODEL)(torch.zeros(shape, dtype=torch.long))
+    assert none.shape == (*shape, D_MODEL)
+
+
+@pytest.mark.house
+def test_a_device_is_not_waited_for_to_look_at_the_tokens() -> None:
+    # The meta device has no numbers: whoever reads one there is stopped.
+    embedding = Embedding(d_vocab=D_VOCAB, d_model=D_MODEL).to("meta")
+    assert embedding(some_tokens().to("meta")).shape == (BATCH, POS, D_MODEL)
 
 
 def test_the_tied_unembedding_shares_the_parameter_both_ways() -> None:

@@ -83,6 +83,16 @@ def test_no_second_tensor_of_the_logits_size_is_made_and_by_the_plain_loss_there
     assert made[next_token_loss] > 2
 
 
+def test_without_a_gradient_the_logits_stay_and_none_of_their_size_is_made() -> None:
+    logits, tokens = torch.randn(BATCH, POS, D_VOCAB), torch.randint(D_VOCAB, (BATCH, POS + 1))
+    before = logits.clone()
+    with torch.no_grad(), Largest(BATCH * POS * D_VOCAB) as largest:
+        loss = next_token_loss_in_place(logits, tokens)
+    assert largest.made == 0
+    torch.testing.assert_close(logits, before, rtol=0, atol=0)
+    torch.testing.assert_close(loss, next_token_loss(logits, tokens))
+
+
 # Oracle
 
 

@@ -1,6 +1,12 @@
+import jaxtyping
 import pytest
+import torch
 
-from transformer.components.validation import require_positive, require_probability
+from transformer.components.validation import (
+    require_positive,
+    require_probability,
+    require_tokens,
+)
 
 
 @pytest.mark.parametrize("size", [0, -1])
@@ -15,3 +21,19 @@ def test_the_probability_that_is_wrong_is_named_with_what_came(p: float) -> None
     require_probability(p=0.0)
     with pytest.raises(ValueError, match=f"p must be at least 0 and below 1, got {p}"):
         require_probability(p=p)
+
+
+@pytest.mark.parametrize("outside", [-1, 7])
+def test_compiled_tokens_are_not_looked_at_and_the_graph_is_one(
+    outside: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(tokens: torch.Tensor) -> torch.Tensor:
+        require_tokens(tokens, 7)
+        return tokens + 1
+
+    tokens = torch.tensor([[3, outside, 5]])
+    with pytest.raises(IndexError, match=f"from 0 to d_vocab - 1 = 6, got {outside}"):
+        look(tokens)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # it would break the graph
+    compiled = torch.compile(look, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(tokens), tokens + 1)

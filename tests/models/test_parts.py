@@ -15,11 +15,12 @@ from torch.nn import Module, ModuleList, Parameter
 
 from tests.support import randomise
 from transformer.components.activations import relu
+from transformer.components.attention import Attention
 from transformer.components.position import Rotary
 from transformer.config import NormPosition, PositionKind, TransformerConfig
 from transformer.models.encoder_decoder import EncoderDecoder
 from transformer.models.gpt import GPT
-from transformer.models.parts import Parts, build_block
+from transformer.models.parts import ATTENTION_DEFAULTS, Parts, build_block
 
 BATCH, POS = 3, 11
 CONFIG = TransformerConfig(
@@ -119,6 +120,8 @@ def test_each_part_is_given_all_its_keywords_and_the_configs_values(
         "path": "fused",
     }
     for slot, keywords in calls_of(config):
+        if slot == "attention":
+            keywords = ATTENTION_DEFAULTS | keywords
         expected = dict(values)
         if "unembedding" in slot:
             expected["bias"] = config.unembedding_bias
@@ -128,6 +131,32 @@ def test_each_part_is_given_all_its_keywords_and_the_configs_values(
                 assert keywords[name] == expected[name], f"{name} of {slot}"
         if slot == "attention":
             assert isinstance(keywords["rotary"], Rotary) == (config.position == "rotary")
+
+
+def test_what_an_attention_is_not_told_is_our_attentions_own_default() -> None:
+    parameters = signature(Attention).parameters.values()
+    ours = {each.name: each.default for each in parameters if each.default is not each.empty}
+    assert ours == ATTENTION_DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, set()),
+        ({"n_kv_heads": 1}, {"n_kv_heads"}),
+        ({"bias": False}, {"bias"}),
+        ({"position": "rotary"}, {"rotary"}),
+        ({"dropout": 0.1}, {"dropout"}),
+        ({"attention_path": "fused"}, {"path"}),
+        ({"init_std": 0.1}, {"init_std"}),
+    ],
+)
+def test_an_attention_is_told_the_sizes_and_what_the_config_asks_for(
+    change: dict[str, Any], told: set[str]
+) -> None:
+    for slot, keywords in calls_of(replace(CONFIG, **change)):
+        if slot == "attention":
+            assert keywords.keys() == {"d_model", "n_heads", "d_head"} | told
 
 
 def test_every_slot_of_parts_is_used_by_some_config() -> None:
@@ -162,7 +191,7 @@ class LoopAttention(Own):
 
     def __init__(self, **given: Any) -> None:
         super().__init__()
-        self.n, self.size, self.rotary = given["n_heads"], given["d_head"], given["rotary"]
+        self.n, self.size, self.rotary = given["n_heads"], given["d_head"], given.get("rotary")
         width = self.n * self.size
         self.fused = torch.nn.Linear(given["d_model"], 3 * width)
         self.back = torch.nn.Linear(width, given["d_model"])
@@ -186,6 +215,37 @@ class LoopAttention(Own):
                 dots = k[row, seen, head] @ q[row, i, head] / math.sqrt(self.size)
                 read[row, i, head] = dots.softmax(dim=0) @ v[row, seen, head]
         out: Tensor = self.back(read.flatten(-2))
+        return out
+
+
+class SmallestAttention(Own):
+    """The least that an attention can be: three sizes, and a causal mask made on the spot."""
+
+    def __init__(self, d_model: int, n_heads: int, d_head: int) -> None:
+        super().__init__()
+        self.n_heads, self.d_head = n_heads, d_head
+        self.to_q, self.to_k, self.to_v = (
+            torch.nn.Linear(d_model, n_heads * d_head) for _ in range(3)
+        )
+        self.back = torch.nn.Linear(n_heads * d_head, d_model)
+
+    def adopt(self, ours: Module) -> None:
+        for layer, name in ((self.to_q, "Q"), (self.to_k, "K"), (self.to_v, "V")):
+            layer.weight.copy_(ours.get_parameter(f"W_{name}").transpose(1, 2).flatten(0, 1))
+            layer.bias.copy_(ours.get_parameter(f"b_{name}").flatten())
+        self.back.weight.copy_(ours.get_parameter("W_O").flatten(0, 1).T)
+        self.back.bias.copy_(ours.get_parameter("b_O"))
+
+    def forward(self, x: Tensor, mask: Tensor | None, positions: Tensor) -> Tensor:
+        assert positions.shape == x.shape[:2]
+        q, k, v = (
+            layer(x).unflatten(-1, (self.n_heads, self.d_head)).transpose(1, 2)
+            for layer in (self.to_q, self.to_k, self.to_v)
+        )
+        seen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).tril()
+        seen = seen if mask is None else seen & mask
+        scores = (q @ k.transpose(2, 3) / math.sqrt(self.d_head)).masked_fill(~seen, -torch.inf)
+        out: Tensor = self.back((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
         return out
 
 
@@ -300,6 +360,19 @@ def test_a_callers_own_class_with_the_same_weights_gives_the_same_logits(
     randomise(mine, seed=1)
     tokens = torch.randint(CONFIG.d_vocab, (BATCH, POS))
     real = torch.rand(BATCH, POS) < 0.7
+    expected = ours(tokens, real)
+    assert not torch.allclose(mine(tokens, real), expected), "the weights differ, the logits do not"
+    adopt(mine, ours)
+    torch.testing.assert_close(mine(tokens, real), expected)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_an_attention_that_takes_three_sizes_alone_stands_in_a_gpt(padded: bool) -> None:
+    ours, mine = GPT(CONFIG).double(), GPT(CONFIG, Parts(attention=SmallestAttention)).double()
+    randomise(ours)
+    randomise(mine, seed=1)
+    tokens = torch.randint(CONFIG.d_vocab, (BATCH, POS))
+    real = torch.arange(POS) < torch.tensor([[4], [POS], [7]]) if padded else None
     expected = ours(tokens, real)
     assert not torch.allclose(mine(tokens, real), expected), "the weights differ, the logits do not"
     adopt(mine, ours)

@@ -31,7 +31,7 @@ from transformer.components.mask import causal_mask, combine_masks
 from transformer.components.softmax import softmax
 from transformer.components.validation import require_positive
 
-AttentionPath = Literal["explicit", "fused"]
+AttentionPath = Literal["explicit", "fused"]  # config.py repeats it
 
 
 def project(
@@ -89,7 +89,10 @@ def and_causal(
     q: Float[Tensor, "batch query_pos n_heads d_head"],
     k: Float[Tensor, "batch key_pos n_kv_heads d_head"],
 ) -> Bool[Tensor, "#batch #n_heads query_pos key_pos"]:
-    """Return the mask under which the queries, the last of the keys' positions, see no later."""
+    """Return the causal mask, combined with `mask`.
+
+    Query i stands at position key_pos - query_pos + i.
+    """
     earlier = causal_mask(q.shape[1], k.shape[1], q.device)
     return earlier if mask is None else combine_masks(mask, earlier)
 
@@ -212,6 +215,9 @@ class Attention(Module):
         neither causal nor rotary: the two streams share no positions. With `cache` too, `source`
         has the positions that follow those in the cache: all of them at first, then none.
         """
+        if mask is not None and mask.dtype != torch.bool:
+            # The fused kernel would add another dtype's numbers to the scores.
+            raise TypeError(f"mask must be bool, True where a query may look, got {mask.dtype}")
         if cache is not None and source is None and not self.causal:
             raise ValueError("a cache needs causal attention: else earlier positions would change")
         if source is not None and (self.causal or self.rotary is not None):

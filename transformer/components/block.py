@@ -10,8 +10,7 @@ Pre-norm is GPT-2's (Radford et al. 2019, section 2.3): the stream itself is nev
 normalised, each layer reads a normalised copy. Post-norm is that of the 2017 paper
 (Vaswani et al., section 3.1) and of BERT.
 
-The attention gets mask and positions, and a cache where one is given: an attention that takes
-none can stand in a block that is given none.
+Without a cache the attention is called as attention(x, mask, positions).
 """
 
 from jaxtyping import Bool, Float, Int

@@ -2,7 +2,8 @@
 
 Embedding reads row `token` of W_E; unembedding takes the inner product of the residual
 stream with each column of W_U. The two alone are a bigram model: with one-hot rows t,
-the logits are t W_E W_U (Elhage et al. 2021, "Zero-layer transformers").
+the logits are t W_E W_U (Elhage et al. 2021, "Zero-layer transformers", which has columns and
+writes the transpose, W_U W_E t).
 """
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 
 from transformer.components.linear import linear
-from transformer.components.validation import require_positive
+from transformer.components.validation import require_positive, require_tokens
 
 
 def embed(
@@ -19,7 +20,8 @@ def embed(
 ) -> Float[Tensor, "batch pos d_model"]:
     """Return the row of W_E for each token: one-hot(tokens) W_E, without the product.
 
-    A token of d_vocab or more is an IndexError on CPU and a device assertion on CUDA.
+    A token of d_vocab or more is an IndexError on CPU and a device assertion on CUDA. A negative
+    one counts from the end, as everywhere in Python: -1 is W_E's last row, without a word.
     """
     return W_E[tokens]
 
@@ -34,7 +36,11 @@ def unembed(
 
 
 class Embedding(Module):
-    """Token embedding; `W_E: d_vocab d_model` begins as N(0, init_std^2)."""
+    """Token embedding; `W_E: d_vocab d_model` begins as N(0, init_std^2).
+
+    A token below 0, or of d_vocab or more, is an IndexError on CPU, but not in compiled code. On
+    CUDA a look at the tokens would wait for the device: `embed` says what happens there.
+    """
 
     def __init__(self, *, d_vocab: int, d_model: int, init_std: float = 0.02) -> None:
         super().__init__()
@@ -42,6 +48,7 @@ class Embedding(Module):
         self.W_E = Parameter(torch.randn(d_vocab, d_model) * init_std)
 
     def forward(self, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
+        require_tokens(tokens, len(self.W_E))
         return embed(tokens, self.W_E)
 
 

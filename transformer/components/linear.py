@@ -1,8 +1,8 @@
 """The affine map y = x W + b.
 
 `W` is stored as `d_in d_out`, so that the code reads like the equation; torch's own
-layer stores the transpose. This is the order of the circuits papers, where a weight acts on
-the residual stream from the right.
+layer stores the transpose. A weight acts on the residual stream from the right, as in Vaswani
+et al. 2017 and in TransformerLens; the equations of Elhage et al. 2021 are the transpose.
 """
 
 import torch

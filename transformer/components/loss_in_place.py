@@ -1,4 +1,4 @@
-"""The next-token loss of a large vocabulary, for training: the logits are held once.
+"""The next-token loss of a large vocabulary: the logits are held once.
 
 The plain loss keeps a float32 copy of the logits or two for the backward pass, and their
 gradient is another. But the gradient is known as soon as the logits are,
@@ -27,9 +27,9 @@ def next_token_loss_in_place(
 ) -> Float[Tensor, ""]:
     """Return the cross-entropy of each token given the ones before it, in nats.
 
-    `logits` are those of every token but the last, and are overwritten: they must be
-    contiguous, what has made them must not need them for its own backward pass, and there is
-    one backward pass.
+    `logits` are those of every token but the last. Where they have a gradient it takes their
+    place: they must be contiguous, what has made them must not need them for its own backward
+    pass, and there is one backward pass.
     """
     if logits.shape[1] != tokens.shape[1] - 1:
         raise ValueError(
@@ -54,6 +54,8 @@ class _InPlace(Function):
         ):
             log_probs = log_softmax(at_least_float32(some))
             total -= log_probs.gather(-1, target[:, None]).sum()
+            if not ctx.needs_input_grad[0]:
+                continue
             gradient = log_probs.exp_()
             gradient.scatter_add_(-1, target[:, None], -torch.ones_like(gradient[:, :1]))
             some.copy_(gradient)

@@ -1,7 +1,7 @@
 """Which class stands for each component of a model, and how a config becomes a block.
 
-Any class can be the caller's own: it is called with our component's keywords and used
-through its `forward`.
+Any class can be the caller's own: it is called with our component's keywords, an attention with
+those that `Parts` names, and used through its `forward`.
 
     model = GPT(config, Parts(attention=MyAttention))
 
@@ -11,6 +11,7 @@ GPT-2's initialisation scales down every `W_O` and `W_out`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch.nn import Module
 
@@ -27,10 +28,32 @@ from transformer.config import TransformerConfig
 
 Part = Callable[..., Module]
 
+# What an attention does by itself where it is not told otherwise, as ours does.
+ATTENTION_DEFAULTS: dict[str, Any] = {
+    "n_kv_heads": None,
+    "causal": True,
+    "bias": True,
+    "rotary": None,
+    "dropout": 0.0,
+    "path": "explicit",
+    "init_std": 0.02,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The class of every component; those that a config does not ask for go unused."""
+    """The class of every component; those that a config does not ask for go unused.
+
+    `attention` is always given d_model, n_heads and d_head, and of the keywords in
+    ATTENTION_DEFAULTS those that differ from what stands there: `causal=False` in BERT, in an
+    encoder and for cross-attention, `rotary` where that is the config's position, the others
+    where the config's field of that name (for `path`, attention_path) has another value.
+
+    Blocks call it as attention(x, mask, positions). The mask is that of the padding or None: to
+    look at nothing later is the attention's own part. A cache follows as a fourth where there is
+    one, which `generate` with `use_cache=False` does not make. Cross-attention gets `source=` too,
+    and an encoder-decoder gives None for positions.
+    """
 
     embedding: Part = Embedding
     learned_position: Part = LearnedPosition
@@ -73,19 +96,19 @@ def build_attention(config: TransformerConfig, parts: Parts, *, causal: bool) ->
     rotary = None
     if config.position == "rotary":
         rotary = parts.rotary(d_head=config.d_head, base=config.position_base)
-    # An attention of the caller's own need know of groups only where the config asks for them.
-    grouped = {} if config.n_kv_heads is None else {"n_kv_heads": config.n_kv_heads}
+    wanted = {
+        "n_kv_heads": config.n_kv_heads,
+        "causal": causal,
+        "bias": config.bias,
+        "rotary": rotary,
+        "dropout": config.dropout,
+        "path": config.attention_path,
+        "init_std": config.init_std,
+    }
+    # An attention of the caller's own need know only of what the config asks for.
+    asked = {name: value for name, value in wanted.items() if value != ATTENTION_DEFAULTS[name]}
     return parts.attention(
-        d_model=config.d_model,
-        n_heads=config.n_heads,
-        d_head=config.d_head,
-        causal=causal,
-        bias=config.bias,
-        rotary=rotary,
-        dropout=config.dropout,
-        path=config.attention_path,
-        init_std=config.init_std,
-        **grouped,
+        d_model=config.d_model, n_heads=config.n_heads, d_head=config.d_head, **asked
     )
 
 
