@@ -147,17 +147,22 @@ def test_the_repetition_penalty_pulls_down_what_came_once_however_often() -> Non
 
 
 @pytest.mark.house
-@pytest.mark.parametrize("penalty", [0.0, -1.0, INF, float("nan")])
+@pytest.mark.parametrize("penalty", [0.0, 1e-45, -1.0, 1e39, INF, float("nan")])
 def test_a_repetition_penalty_that_is_no_factor_is_refused(penalty: float) -> None:
-    with pytest.raises(ValueError, match="repetition penalty must be above 0 and finite"):
+    with pytest.raises(ValueError, match=r"repetition penalty must be from 1e-15 to 1e\+15, got"):
         repetition_penalty(LOGITS, torch.tensor([[0], [0]]), penalty)
 
 
 @pytest.mark.house
+@pytest.mark.parametrize("penalty", [-1e39, 1e39, INF, float("nan")])
 @pytest.mark.parametrize("name", ["presence", "frequency"])
-def test_a_presence_or_frequency_penalty_that_is_no_number_is_refused(name: str) -> None:
-    penalties: dict[str, Any] = {"presence": 0.0, "frequency": 0.0} | {name: INF}
-    with pytest.raises(ValueError, match=f"the {name} penalty must be finite, got inf"):
+def test_a_presence_or_frequency_penalty_that_float32_cannot_hold_is_refused(
+    name: str, penalty: float
+) -> None:
+    penalties: dict[str, Any] = {"presence": 0.0, "frequency": 0.0} | {name: penalty}
+    with pytest.raises(
+        ValueError, match=rf"the {name} penalty must be from -1e\+15 to 1e\+15, got"
+    ):
         presence_and_frequency_penalty(LOGITS, torch.tensor([[0], [0]]), **penalties)
 
 
@@ -255,6 +260,52 @@ def test_filters_of_the_past_leave_some_token_and_make_none_forbidden_possible(
         assert not filtered.isnan().any()
         assert (filtered > -INF).any(dim=-1).all()
         assert filtered[logits == -INF].isneginf().all()
+
+
+in_float32 = some_logits.map(lambda logits: logits.float())
+extremes = st.sampled_from([1.0, 1e15]) | st.floats(0.01, 100.0)
+
+
+@pytest.mark.house
+@drawn
+@given(logits=in_float32, temperature=st.floats(0.0, 1e308, exclude_min=True), p=parts)
+def test_in_float32_no_temperature_and_no_p_is_so_small_that_the_likeliest_goes(
+    logits: Tensor, temperature: float, p: float
+) -> None:
+    warmed = apply_temperature(logits, temperature)
+    assert not warmed.isnan().any()
+    assert torch.equal(warmed.isinf(), logits.isinf())
+    likeliest = logits.argmax(dim=-1, keepdim=True)
+    for filtered in (keep_top_p(warmed, p), keep_min_p(warmed, p), keep_top_k(warmed, 1)):
+        assert torch.equal(filtered.amax(dim=-1, keepdim=True), warmed.gather(-1, likeliest))
+
+
+@pytest.mark.house
+@drawn
+@given(logits=some_logits)
+def test_a_tiny_temperature_leaves_the_likeliest_alone(logits: Tensor) -> None:
+    logits = logits.round().float()  # so that nothing but equal logits comes near the largest
+    for temperature in (5e-324, 1e-46, 1e-40, 1e-16):
+        probs = torch.softmax(apply_temperature(logits, temperature), dim=-1)
+        assert torch.equal(probs > 0, logits == logits.amax(dim=-1, keepdim=True))
+
+
+@pytest.mark.house
+@drawn
+@given(logits=in_float32, tokens=some_tokens, data=st.data())
+def test_in_float32_the_largest_penalties_leave_numbers_that_any_temperature_can_divide(
+    logits: Tensor, tokens: Tensor, data: st.DataObject
+) -> None:
+    factor = data.draw(extremes)
+    factor = data.draw(st.sampled_from([factor, 1 / factor]))
+    presence, frequency = (data.draw(st.sampled_from([-1, 1])) * data.draw(extremes) for _ in "pf")
+    penalised = repetition_penalty(logits, tokens, factor)
+    penalised = presence_and_frequency_penalty(
+        penalised, tokens, presence=presence, frequency=frequency
+    )
+    for filtered in (penalised, apply_temperature(penalised, data.draw(st.floats(1e-300, 1e300)))):
+        assert not filtered.isnan().any()
+        assert torch.equal(filtered.isinf(), logits.isinf())
 
 
 @drawn

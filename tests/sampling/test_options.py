@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
+from transformer.components.softmax import softmax
 from transformer.sampling.filters import presence_and_frequency_penalty, repetition_penalty
 from transformer.sampling.options import Sampling, filter_for_drawing, penalise
 
@@ -58,10 +59,12 @@ def hugging_faces(chosen: dict[str, Any]) -> Any:
         ({"top_k": 0}, "top-k must be at least 1"),
         ({"top_p": 0.0}, "top-p must be above 0"),
         ({"min_p": 1.5}, "min-p must be from 0 to 1"),
-        ({"repetition_penalty": 0.0}, "repetition penalty must be above 0"),
-        ({"presence_penalty": float("inf")}, "presence penalty must be finite"),
-        ({"frequency_penalty": float("nan")}, "frequency penalty must be finite"),
+        ({"repetition_penalty": 0.0}, "repetition penalty must be from 1e-15"),
+        ({"presence_penalty": float("inf")}, "presence penalty must be from -1e"),
+        ({"frequency_penalty": float("nan")}, "frequency penalty must be from -1e"),
         ({"no_repeat_ngram": 0}, "n-grams must be at least 1"),
+        ({"seed": 2**63}, r"seed must be from -2\^63 to 2\^63 - 1, got 9223372036854775808"),
+        ({"seed": -(2**63) - 1}, "seed must be from"),
     ],
 )
 def test_what_a_filter_refuses_is_refused_when_the_record_is_made(
@@ -81,6 +84,40 @@ def test_half_precision_is_filtered_in_float32() -> None:
     half = logits.bfloat16()
     filtered = filter_for_drawing(half, tokens, Sampling(temperature=0.7))
     torch.testing.assert_close(filtered, half.float() / 0.7)
+
+
+@checked
+@given(
+    seed=st.integers(0, 999),
+    penalties=st.fixed_dictionaries(
+        {},
+        optional={
+            "repetition_penalty": st.floats(0.5, 3.0) | st.sampled_from([1e-15, 1e15]),
+            "presence_penalty": st.floats(-9.0, 9.0) | st.sampled_from([-1e15, 1e15]),
+            "frequency_penalty": st.floats(-9.0, 9.0) | st.sampled_from([-1e15, 1e15]),
+            "no_repeat_ngram": st.integers(1, 3),
+        },
+    ),
+    cut=st.fixed_dictionaries(
+        {}, optional={"top_k": st.integers(1, WORDS), "top_p": st.just(1e-46), "min_p": st.just(1)}
+    ),
+    tiny=st.sampled_from([1e-300, 1e-40, 1e-16]),
+)
+def test_temperature_0_takes_the_likeliest_after_the_penalties_and_a_tiny_one_does_too(
+    seed: int, penalties: dict[str, Any], cut: dict[str, Any], tiny: float
+) -> None:
+    logits, tokens = some(seed)
+    logits = logits.float()
+    likeliest = penalise(logits, tokens, Sampling(**penalties))
+    greedy = filter_for_drawing(logits, tokens, Sampling(temperature=0.0, **penalties, **cut))
+    assert torch.equal(greedy.argmax(dim=-1), likeliest.argmax(dim=-1))
+    nearly = filter_for_drawing(logits, tokens, Sampling(temperature=tiny, **penalties, **cut))
+    probs = softmax(nearly)
+    assert torch.allclose(probs.sum(dim=-1), torch.ones(ROWS))
+    # Where the largest penalties have made logits equal, any of the equal ones may be drawn.
+    assert likeliest[probs > 0].equal(
+        likeliest.amax(dim=-1, keepdim=True).expand_as(probs)[probs > 0]
+    )
 
 
 def test_presence_and_frequency_come_after_the_repetition_penalty_and_before_the_temperature() -> (

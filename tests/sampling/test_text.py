@@ -13,8 +13,21 @@ from transformer.models.gpt import GPT
 from transformer.sampling.beam import beam_search
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import sample
-from transformer.sampling.text import complete, continue_text, of_vocabulary, until
-from transformer.tokenizers import CharacterTokenizer, Tokenizer, make_tokenizer
+from transformer.sampling.text import (
+    complete,
+    continue_text,
+    count_shown,
+    encode_prompts,
+    of_vocabulary,
+    until,
+)
+from transformer.tokenizers import (
+    ByteTokenizer,
+    CharacterTokenizer,
+    FastByteBPETokenizer,
+    Tokenizer,
+    make_tokenizer,
+)
 
 LETTERS = "abc"
 TEXT = "the cat sat on the mat, the cat ate the rat"
@@ -75,13 +88,41 @@ def test_an_empty_stop_string_and_a_prompt_without_a_token_are_refused() -> None
     tokenizer = make_tokenizer("wordpiece", [TEXT])
     model = model_of(tokenizer)
     for write in (
-        lambda prompt, stops: list(continue_text(model, tokenizer, prompt, n_new=1, stops=stops)),
+        # At once: who prints the prompt first would print it before the complaint.
+        lambda prompt, stops: continue_text(model, tokenizer, prompt, n_new=1, stops=stops),
         lambda prompt, stops: complete(model, tokenizer, [prompt], n_new=1, stops=stops),
     ):
         with pytest.raises(ValueError, match="a stop string must have a character"):
             write("the", ["cat", ""])
         with pytest.raises(ValueError, match=r"prompt '\\n' has no token"):
             write("\n", [])
+
+
+# Contract: special tokens in a prompt
+
+
+def test_the_name_of_a_special_token_in_a_prompt_is_text_unless_it_is_asked_for() -> None:
+    tokenizer = FastByteBPETokenizer.train(TEXT, d_vocab=262, special_tokens=["<|end|>", "<|a|>"])
+    prompt = "the<|a|>cat"
+    [plain], [special] = (encode_prompts(tokenizer, [prompt], special=on) for on in (False, True))
+    assert plain == tokenizer.encode(prompt)
+    assert special == [*tokenizer.encode("the"), 261, *tokenizer.encode("cat")]
+    model = model_of(tokenizer)
+    how: dict[str, Any] = {"n_new": 9, "sampling": Sampling(temperature=0.0)}
+    [greedy] = zip(*sample(model, [special], **how), strict=True)
+    expected = tokenizer.decode([one.token for one in greedy])
+    assert "".join(continue_text(model, tokenizer, prompt, special=True, **how)) == expected
+    [one] = complete(model, tokenizer, [prompt], special=True, **how)
+    assert (one.prompt, one.text) == (prompt, expected)
+    [other] = complete(model, tokenizer, [prompt], **how)
+    assert other.text != expected, "the negative control: as plain text it goes on in another way"
+
+
+@pytest.mark.parametrize("kind", ["character", "byte", "wordpiece"])
+def test_special_tokens_of_a_tokenizer_that_reads_none_from_text_are_refused(kind: str) -> None:
+    tokenizer = make_tokenizer(kind, [TEXT])
+    with pytest.raises(ValueError, match=r"this \w+Tokenizer has no special tokens for a prompt"):
+        encode_prompts(tokenizer, ["the"], special=True)
 
 
 # Contract: a vocabulary that is padded
@@ -131,6 +172,32 @@ def test_a_batch_of_texts_is_each_text_streamed_alone(kind: str) -> None:
         assert one.text == whole.partition("at")[0]
         assert len(one.tokens) == 15 or "at" in whole
         assert one.prompt == prompt
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(known=st.text("aé€"), text=st.text("aé€😀"), n=st.integers(0, 9))
+def test_as_many_tokens_are_shown_as_the_text_before_the_cut_has(
+    known: str, text: str, n: int
+) -> None:
+    tokenizer = ByteTokenizer()
+    shown = count_shown(tokenizer, tokenizer.encode(text), tokenizer.encode(known), text[:n])
+    assert shown == len(text[:n].encode())
+
+
+def test_a_token_that_is_cut_in_two_is_shown_and_what_comes_after_a_stop_string_is_not() -> None:
+    tokenizer = make_tokenizer("byte-bpe", [TEXT], size=270)
+    model = model_of(tokenizer)
+    sampling = Sampling(seed=3, temperature=2)
+    [whole] = complete(model, tokenizer, ["the"], n_new=15, sampling=sampling)
+    assert whole.n_shown == 15
+    pieces = [*tokenizer.decode_stream(whole.tokens, after=tokenizer.encode("the"))]
+    long = next(i for i, piece in enumerate(pieces) if i > 0 and len(piece) > 1)
+    stop = "".join(pieces)[len("".join(pieces[:long])) + 1 :][:9]
+    [cut] = complete(model, tokenizer, ["the"], n_new=15, sampling=sampling, stops=[stop])
+    parts = [tokenizer.decode([token]) for token in cut.tokens[: cut.n_shown]]
+    assert cut.tokens == whole.tokens[: len(cut.tokens)]
+    assert cut.n_shown < len(cut.tokens)
+    assert "".join(parts[:-1]) < cut.text < "".join(parts)
 
 
 def test_a_stop_token_ends_the_text_and_has_no_part_in_it() -> None:

@@ -15,6 +15,7 @@ from transformer.components.cache import KeyValueCache
 from transformer.components.static_cache import StaticKeyValueCache
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
+from transformer.models.packed import pack_weights
 from transformer.sampling.texts import GrowingTexts, count_positions, pad_left
 
 D_VOCAB, N_CTX = 13, 11
@@ -30,6 +31,11 @@ configs = st.builds(
     n_kv_heads=st.sampled_from([None, 1, 2, 3]),
     norm_position=st.sampled_from(["pre", "post"]),
     attention_path=st.sampled_from(["explicit", "fused"]),
+    norm=st.sampled_from(["layer", "rms"]),
+    mlp=st.sampled_from(["plain", "gated"]),
+    bias=st.booleans(),
+    tied=st.booleans(),
+    unembedding_bias=st.booleans(),
     n_layers=st.sampled_from([0, 1, 2]),
 )
 some_lengths = st.lists(st.integers(1, N_CTX + 2), min_size=1, max_size=3)
@@ -67,17 +73,22 @@ def test_a_prompt_without_a_token_is_refused(prompts: list[list[int]]) -> None:
 # Oracle: each text by itself, computed whole
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(config=configs, lengths=some_lengths, data=st.data())
 def test_at_every_step_the_forecasts_are_those_of_each_text_alone_without_a_cache(
-    config: TransformerConfig, lengths: list[int], data: st.DataObject
+    packed: bool, config: TransformerConfig, lengths: list[int], data: st.DataObject
 ) -> None:
-    """Through padding, steps past n_ctx, and rows that leave, change places or go on twice."""
+    """Through padding, steps past n_ctx, and rows that leave, change places or go on twice.
+
+    Packed, as `transformer sample` has the model, they are still those of the model itself.
+    """
     model = make(config)
+    written_by = pack_weights(model) if packed else model
     expected = [tokens_of(n, D_VOCAB, seed) for seed, n in enumerate(lengths)]
     n_new = data.draw(st.integers(1, 5))
     with torch.no_grad():
-        texts = GrowingTexts(model, expected, n_new=n_new)
+        texts = GrowingTexts(written_by, expected, n_new=n_new)
         for step in range(n_new):
             forecast = texts.forecast()
             whole = torch.stack([alone(model, text) for text in expected])

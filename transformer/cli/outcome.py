@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import torch
 
-from transformer.cli.sample import TEMPERATURE, opening
+from transformer.cli.prompts import opening
+from transformer.cli.sample import TEMPERATURE
 from transformer.data.labelled_rows import LabelledRows
 from transformer.data.masked_windows import MaskedWindows
 from transformer.models.bert import ClassifierBERT, MaskedLanguageBERT

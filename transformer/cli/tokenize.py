@@ -105,7 +105,10 @@ def run_encode(options: Namespace) -> None:
 def run_decode(options: Namespace) -> None:
     """Print the text of the ids."""
     content = sys.stdin.read() if options.file is None else "".join(_chunks(options.file))
-    ids = [int(word) for word in content.replace(",", " ").split()]
+    try:
+        ids = [int(word) for word in content.replace(",", " ").split()]
+    except ValueError as error:
+        raise ValueError(f"token ids are whole numbers between spaces or commas: {error}") from None
     print(_load(options.tokenizer).decode(ids), end="")
 
 

@@ -20,6 +20,8 @@ from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling, penalise
 from transformer.sampling.texts import Growing, GrowingTexts
 
+MOST_ALPHA = 30.0  # a billion to this power is 1e270, which a float still holds
+
 Extension = tuple[int, int, float]  # of which beam, by which token, and log P of the whole
 
 
@@ -30,6 +32,14 @@ class Hypothesis:
     tokens: list[int]
     log_prob: float
     score: float
+
+
+def require_length_penalty(alpha: float) -> None:
+    """Raise ValueError for a power whose result might be infinite or 0."""
+    if not abs(alpha) <= MOST_ALPHA:
+        raise ValueError(
+            f"the length penalty must be from {-MOST_ALPHA:g} to {MOST_ALPHA:g}, got {alpha}"
+        )
 
 
 def length_penalised(log_prob: float, length: int, alpha: float) -> float:
@@ -109,7 +119,8 @@ def beam_search(
 
     Of `sampling` the filters of the past and the stop tokens count, the filters on
     log-probabilities as Hugging Face has it; nothing is drawn, so that the others are refused.
-    Raises ValueError for them, for n_new or n_beams below 1, and for an empty prompt.
+    Raises ValueError for them, for n_new or n_beams below 1, for a length penalty beyond
+    MOST_ALPHA, and for an empty prompt.
     """
     return beam_search_each(
         GrowingTexts(model, prompts, n_new=n_new),
@@ -132,6 +143,7 @@ def beam_search_each(
     """Return what `beam_search` does, of texts of whichever model."""
     if n_new < 1 or n_beams < 1:
         raise ValueError(f"n_new and n_beams must be at least 1, got {n_new} and {n_beams}")
+    require_length_penalty(length_penalty)
     drawing = (sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p)
     if drawing != (1.0, None, None, None):
         raise ValueError(

@@ -6,13 +6,14 @@ included, and `real`, False at padding, which is no part of the past. One is of 
 what its tokenizer lacks. What may not be drawn gets minus infinity.
 """
 
-import math
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from transformer.components.softmax import softmax
+
+# A logit of 1,000 times this, over 1 / this, is 1e33, which float32 still holds.
+EXTREME = 1e15
 
 # The distribution alone
 
@@ -22,11 +23,13 @@ def apply_temperature(
 ) -> Float[Tensor, "batch d_vocab"]:
     """Return logits / temperature: below 1 sharpens the distribution, above 1 flattens it.
 
-    Raises ValueError unless temperature is above 0; the limit 0 is greedy decoding, which
-    `generate` does.
+    Below 1 / EXTREME it is taken to be that, which leaves the likeliest alone, and above EXTREME
+    to be EXTREME, so that no quotient is infinite or no number. Raises ValueError unless
+    temperature is above 0; the limit 0 is greedy decoding, which `generate` does.
     """
     if not temperature > 0.0:
         raise ValueError(f"temperature must be above 0 here, got {temperature}")
+    temperature = min(max(temperature, 1.0 / EXTREME), EXTREME)
     return logits / temperature
 
 
@@ -43,7 +46,7 @@ def keep_top_k(logits: Float[Tensor, "batch d_vocab"], k: int) -> Float[Tensor, 
 
 
 def keep_top_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor, "batch d_vocab"]:
-    """Return the smallest set of likeliest tokens with a probability of p in all.
+    """Return the likeliest tokens' logits, as few as have p in all, the others as minus infinity.
 
     The token that crosses p is kept, so the set is never empty; a p of 1 keeps everything, also
     what is so unlikely that the sum before it rounds to 1. Where the set ends among equal
@@ -57,12 +60,13 @@ def keep_top_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor
     ordered, order = logits.sort(dim=-1, descending=True)
     probs = softmax(ordered)
     likelier = probs.cumsum(dim=-1) - probs
+    p = max(p, torch.finfo(logits.dtype).tiny)  # less would be 0 in this dtype, and keep nothing
     kept = ordered.masked_fill(likelier >= p, -torch.inf)
     return torch.empty_like(logits).scatter(-1, order, kept)
 
 
 def keep_min_p(logits: Float[Tensor, "batch d_vocab"], p: float) -> Float[Tensor, "batch d_vocab"]:
-    """Return the tokens that are at least p times as likely as the likeliest.
+    """Return the logits of tokens at least p times as likely as the likeliest, others as -inf.
 
     Where the model is sure few tokens are left, where it is not many. Raises
     ValueError unless p is from 0 to 1. Nguyen et al. 2024, section 3.
@@ -116,10 +120,13 @@ def repetition_penalty(
 
     Above 1 a token so far becomes less likely, however often it came; 1 changes nothing.
     Keskar et al. 2019 (CTRL), section 4.1. One difference: they divide negative logits too,
-    which would make those tokens likelier.
+    which would make those tokens likelier. Raises ValueError unless penalty is from 1 / EXTREME
+    to EXTREME.
     """
-    if not 0.0 < penalty < math.inf:
-        raise ValueError(f"the repetition penalty must be above 0 and finite, got {penalty}")
+    if not 1.0 / EXTREME <= penalty <= EXTREME:
+        raise ValueError(
+            f"the repetition penalty must be from {1.0 / EXTREME:g} to {EXTREME:g}, got {penalty}"
+        )
     penalised = torch.where(logits > 0, logits / penalty, logits * penalty)
     return torch.where(count_tokens(tokens, logits, real) > 0, penalised, logits)
 
@@ -135,11 +142,14 @@ def presence_and_frequency_penalty(
     """Return the logits less `presence` where a token came, and `frequency` for each time.
 
     Negative penalties invite repetition. OpenAI, API reference of chat completions,
-    `presence_penalty` and `frequency_penalty`.
+    `presence_penalty` and `frequency_penalty`. Raises ValueError unless each is from -EXTREME
+    to EXTREME.
     """
     for name, penalty in (("presence", presence), ("frequency", frequency)):
-        if not math.isfinite(penalty):
-            raise ValueError(f"the {name} penalty must be finite, got {penalty}")
+        if not abs(penalty) <= EXTREME:
+            raise ValueError(
+                f"the {name} penalty must be from {-EXTREME:g} to {EXTREME:g}, got {penalty}"
+            )
     counts = count_tokens(tokens, logits, real)
     return logits - presence * (counts > 0) - frequency * counts
 

@@ -69,6 +69,8 @@ class Sampling:
             raise ValueError(
                 f"temperature must be 0 (greedy) or above and finite, got {self.temperature}"
             )
+        if self.seed is not None and not -(2**63) <= self.seed < 2**63:
+            raise ValueError(f"seed must be from -2^63 to 2^63 - 1, got {self.seed}")
         # Every filter says itself what it takes: each is called once, on a vocabulary of one.
         logits, tokens = torch.zeros(1, 1), torch.zeros(1, 1, dtype=torch.long)
         penalise(logits, tokens, self)
