@@ -25,9 +25,24 @@ class Dangerous:
 def test_nothing_in_a_file_of_torchs_is_run(tmp_path: Path) -> None:
     mark = tmp_path / "it-ran"
     torch.save({"W": Dangerous(mark)}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="is no file of tensors alone"):
+    with pytest.raises(ValueError, match="is damaged or no file of tensors alone"):
         open_tensors(tmp_path)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_file_of_torchs_cut_off_anywhere_is_refused_without_unsafe_advice(
+    tmp_path: Path, old_format: bool
+) -> None:
+    file = tmp_path / "pytorch_model.bin"
+    torch.save({"W": torch.ones(53)}, file, _use_new_zipfile_serialization=not old_format)
+    whole = file.read_bytes()
+    n_cuts = 23
+    for i in range(n_cuts):
+        file.write_bytes(whole[: len(whole) * i // n_cuts])
+        with pytest.raises(ValueError, match="is damaged or no file of tensors alone") as caught:
+            open_tensors(tmp_path)
+        assert "weights_only" not in str(caught.value)
 
 
 def test_what_is_no_mapping_of_tensors_is_refused(tmp_path: Path) -> None:

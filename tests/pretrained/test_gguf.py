@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from tests.pretrained.support import TEXT, assert_same, llama
+from transformer.cli import main
 from transformer.models.gpt import GPT
 from transformer.pretrained.gguf import load_gguf
-from transformer.pretrained.load import load_model
+from transformer.pretrained.load import load_model, special_of
 from transformer.tokenizers import FastByteBPETokenizer, save_hugging_face
 
 gguf: Any = pytest.importorskip("gguf")
@@ -137,6 +138,20 @@ def test_what_was_written_comes_back_with_its_tokenizer(
     assert not loaded.training
     tokens = torch.tensor([TOKENIZER.encode(TEXT)[:13]])
     torch.testing.assert_close(loaded(tokens), model(tokens))
+
+
+def test_the_tokens_that_a_file_says_are_written_on_export(file: Path) -> None:
+    def say(writer: Any) -> None:
+        writer.add_eos_token_id(5)
+        writer.add_pad_token_id(TOKENIZER.special_tokens["<|endoftext|>"])
+
+    write(file, make(), change=say)
+    new = file.with_name("new")
+    main(["export", str(file), str(new)])
+    assert special_of(file) == {"eos_token_id": 5, "pad_token_id": 262}
+    # Of what the file does not say the names tell.
+    names = {"bos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
+    assert special_of(new) == {**special_of(file), "bos_token_id": 262, **names}
 
 
 def test_a_quantised_matrix_is_read_at_full_width_and_is_off_by_half_a_step(file: Path) -> None:

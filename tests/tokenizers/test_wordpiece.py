@@ -1,5 +1,6 @@
 """WordPiece: the words and the ids of Hugging Face's BertTokenizer, properties, training."""
 
+import json
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from tests.tokenizers.support import ANY_TEXT, SEAMS, bert, holds_for, hugging_faces_bert, scripts
 from transformer.tokenizers import WordPieceTokenizer, save_hugging_face
 from transformer.tokenizers.bert_words import words
+from transformer.tokenizers.export import hugging_face
 from transformer.tokenizers.wordpiece import SPECIAL
 
 # Hugging Face's tables of Unicode are some versions old: of the rest of Unicode these are the
@@ -118,6 +120,19 @@ def test_hugging_face_reads_what_we_write(tmp_path: Path) -> None:
     text = scripts().swapcase() + "Ω unseen ಕ"
     assert theirs.encode(text).ids == tokenizer.encode(text)
     assert theirs.token_to_id("[MASK]") == 4
+
+
+@pytest.mark.parametrize("n_segments", [1, 2])
+def test_hugging_face_puts_berts_ends_on_what_we_write_for_an_encoder(n_segments: int) -> None:
+    tokenizer = WordPieceTokenizer.train(scripts(), d_vocab=900)
+    content = json.dumps(hugging_face(tokenizer, n_segments=n_segments))
+    theirs = tokenizers.Tokenizer.from_str(content)
+    assert theirs.encode("All human beings").ids == tokenizer.with_ends("All human beings")
+    pair = theirs.encode("All human", "beings are")
+    assert pair.ids == tokenizer.with_ends("All human", "beings are")
+    n_first = len(tokenizer.with_ends("All human"))
+    assert pair.type_ids[:n_first] == [0] * n_first
+    assert set(pair.type_ids[n_first:]) == {n_segments - 1}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """BERT and RoBERTa in Hugging Face's layout ("bert", "roberta").
 
 Linear maps are stored `d_out d_in`. A file made for pre-training has the heads of both of
-BERT's tasks; one for masked tokens alone has no pooler.
+BERT's tasks; one for masked tokens alone has no pooler. Ours has the head for masked tokens: the
+other and its pooler are passed over, and what is saved is a BertForMaskedLM.
 """
 
 from typing import Any

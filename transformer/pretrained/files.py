@@ -9,6 +9,7 @@ model never stands in memory twice.
 
 import json
 import pickle
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -95,9 +96,9 @@ def _open_bin(path: Path) -> dict[str, Read]:
         content = torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path} is no file of tensors alone: {reason}") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, IndexError, struct.error) as error:
+        # torch's own words advise to switch `weights_only` off, which would run what is in it.
+        raise ValueError(f"{path} is damaged or no file of tensors alone") from error
     if not (isinstance(content, dict) and all(isinstance(t, Tensor) for t in content.values())):
         raise ValueError(f"{path} does not hold tensors by name")
     return {name: partial(content.__getitem__, name) for name in content}

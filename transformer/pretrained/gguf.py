@@ -6,7 +6,7 @@ from Hugging Face's layout: their names, and rotary positions that pair coordina
 orders are the same up to that permutation: see `components/position.py`.)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from transformer.pretrained.allocate import allocate
 from transformer.pretrained.family import sizes_of
 from transformer.pretrained.files import TensorFiles
 from transformer.pretrained.mapping import Row, applying, fill
+from transformer.pretrained.special import Special
 from transformer.pretrained.tokenizer import byte_bpe
 from transformer.tokenizers import Tokenizer
 
@@ -70,6 +71,28 @@ def load_gguf(path: str | Path, *, dtype: torch.dtype = torch.float32) -> tuple[
     BPE of ours.
     """
     path = Path(path)
+    values, stored = _open(path)
+    tensors = TensorFiles({tensor.name: partial(_read, tensor) for tensor in stored})
+    try:
+        return _model_of(values, tensors, dtype), read_tokenizer(values)
+    except KeyError as error:
+        raise ValueError(f"{path} lacks {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read_special(path: str | Path) -> Special:
+    """Return the ids that a GGUF file says for `special.py`; raises as `load_gguf` for its file."""
+    values, _ = _open(Path(path))
+    settings = {"bos": "bos_token_id", "eos": "eos_token_id", "padding": "pad_token_id"}
+    ids = {
+        setting: values.get(f"tokenizer.ggml.{name}_token_id") for name, setting in settings.items()
+    }
+    return {setting: int(i) for setting, i in ids.items() if i is not None}
+
+
+def _open(path: Path) -> tuple[dict[str, Any], Sequence[Any]]:
+    """Return a file's values by name, and its tensors as they are stored."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
@@ -81,13 +104,7 @@ def load_gguf(path: str | Path, *, dtype: torch.dtype = torch.float32) -> tuple[
         values = {name: field.contents() for name, field in reader.fields.items()}
     except (ValueError, IndexError, KeyError, OverflowError) as error:
         raise ValueError(f"{path} is damaged or no GGUF file: {error}") from error
-    tensors = TensorFiles({tensor.name: partial(_read, tensor) for tensor in reader.tensors})
-    try:
-        return _model_of(values, tensors, dtype), read_tokenizer(values)
-    except KeyError as error:
-        raise ValueError(f"{path} lacks {error}") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    return values, reader.tensors
 
 
 def _model_of(values: Mapping[str, Any], tensors: TensorFiles, dtype: torch.dtype) -> GPT:

@@ -6,6 +6,7 @@ model, tokenizer = load_model(where)             also a run of ours, or a GGUF f
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,22 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import Module
 
+from transformer.models.bert import BERTConfig
+from transformer.models.gpt import GPT
 from transformer.pretrained.allocate import allocate
 from transformer.pretrained.bert import BERT_FAMILY, ROBERTA_FAMILY
 from transformer.pretrained.family import Family, config_of, sizes_of
 from transformer.pretrained.files import SAFETENSORS, open_tensors, read_json
-from transformer.pretrained.gguf import load_gguf
+from transformer.pretrained.gguf import load_gguf, read_special
 from transformer.pretrained.gpt2 import GPT2
 from transformer.pretrained.hub import model_folder
 from transformer.pretrained.llama import LLAMA
 from transformer.pretrained.mapping import fill, to_theirs
-from transformer.pretrained.tokenizer import read_tokenizer, save_tokenizer
+from transformer.pretrained.special import Ids, Special, ids_of, names_of, special_of_folder
+from transformer.pretrained.tokenizer import read_tokenizer, tokenizer_files
 from transformer.tokenizers import Tokenizer
-from transformer.training.checkpoint import load_trained
+from transformer.training.load import is_run, load_trained
+from transformer.training.model_files import MODEL
 from transformer.whole import whole_folder
 
 FAMILIES = {family.model_type: family for family in (GPT2, LLAMA, BERT_FAMILY, ROBERTA_FAMILY)}
@@ -81,17 +86,49 @@ def load_model(where: str | Path) -> tuple[Module, Tokenizer]:
     """
     if str(where).endswith(".gguf"):
         return load_gguf(where)
-    if any((Path(where) / name).is_file() for name in ("train.yaml", "model.yaml")):
+    if _is_ours(where):
         return load_trained(where)
     folder = model_folder(where)
-    model, tokenizer = load_pretrained(folder), read_tokenizer(folder)
+    model = load_pretrained(folder)
+    try:
+        tokenizer = read_tokenizer(folder)
+    except FileNotFoundError as error:
+        use = "" if isinstance(model, GPT) else ", which continues no text"
+        raise FileNotFoundError(
+            f"{folder} holds a {type(model).__name__}{use}, and no tokenizer: {error}"
+        ) from error
     if tokenizer.d_vocab > (d_vocab := config_of(model).d_vocab):
         raise ValueError(f"{folder}: {tokenizer.d_vocab} tokens, but the model knows {d_vocab}")
     return model, tokenizer
 
 
-def save_pretrained(model: Module, folder: str | Path, tokenizer: Tokenizer | None = None) -> None:
+def _is_ours(where: str | Path) -> bool:
+    return is_run(where) or (Path(where) / MODEL).is_file()
+
+
+def special_of(where: str | Path) -> Special:
+    """Return which tokens begin, end and fill up a text, as a model's files say (`special.py`).
+
+    `where` is what `load_model` takes; a run of ours says none, as their names tell.
+    """
+    if str(where).endswith(".gguf"):
+        return read_special(where)
+    return {} if _is_ours(where) else special_of_folder(model_folder(where))
+
+
+def save_pretrained(
+    model: Module,
+    folder: str | Path,
+    tokenizer: Tokenizer | None = None,
+    *,
+    special: Special | None = None,
+) -> None:
     """Write the model in Hugging Face's layout, its tokenizer too where one is given.
+
+    It is written which tokens begin, end and fill up a text, so that theirs stops where ours
+    does: those that `special` says (`special_of` of what was loaded), else those that are so
+    named. The weights are those that the model has: of a BERT for pre-training not the pooler
+    and the head of next sentences, which loading passed over.
 
     The folder must be new. ValueError for a model that no family there is like, with each
     family's reason, and for a tokenizer that cannot be written so.
@@ -101,21 +138,61 @@ def save_pretrained(model: Module, folder: str | Path, tokenizer: Tokenizer | No
         raise FileExistsError(f"{folder} is there already: name a new folder")
     family, settings = _family_of(model)
     architecture = family.architecture[type(model)]
+    files = _files_of(model, tokenizer, special or {}, settings)
     tensors = to_theirs(model, family.rows_of(model), sizes_of(model))
     if architecture in family.bare:
         tensors = {name.removeprefix(family.prefix): one for name, one in tensors.items()}
     dtype = next(iter(tensors.values())).dtype
-    settings = {
+    files["config.json"] = {
         "architectures": [architecture],
         "model_type": family.model_type,
         "torch_dtype": str(dtype).removeprefix("torch."),
         **settings,
+        **files["config.json"],
     }
     with whole_folder(folder) as aside:
-        (aside / "config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+        for name, content in files.items():
+            indent = None if name == "tokenizer.json" else 2  # it has a line for each token then
+            text = json.dumps(content, indent=indent)
+            (aside / name).write_text(text, encoding="utf-8")
         save_file(tensors, str(aside / SAFETENSORS), metadata={"format": "pt"})
-        if tokenizer is not None:
-            save_tokenizer(tokenizer, aside)
+
+
+def _files_of(
+    model: Module, tokenizer: Tokenizer | None, said: Special, settings: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return what stands beside the weights, by file; of config.json the ids of special tokens.
+
+    ValueError for a tokenizer that cannot be written, or that pads otherwise than the model.
+    """
+    config = config_of(model)
+    files: dict[str, dict[str, Any]] = {}
+    special = ids_of(said, tokenizer)
+    if tokenizer is not None:
+        n_segments = config.n_segments if isinstance(config, BERTConfig) else 0
+        names = names_of(said, special, tokenizer)
+        files = tokenizer_files(tokenizer, names=names, n_ctx=config.n_ctx, n_segments=n_segments)
+    if isinstance(config, BERTConfig):
+        special = {name: ids for name, ids in special.items() if name == "pad_token_id"}
+        _require_padding(special, settings)
+    else:
+        generation: dict[str, Any] = {**special}
+        n_tokens = config.d_vocab if tokenizer is None else tokenizer.d_vocab
+        if unused := [*range(n_tokens, config.d_vocab)]:  # they have no text: ours never draws them
+            generation["suppress_tokens"] = unused
+        files["generation_config.json"] = generation
+    return {**files, "config.json": {**special}}
+
+
+def _require_padding(special: Ids, settings: Mapping[str, Any]) -> None:
+    """Raise ValueError for a RoBERTa, whose positions are counted by what is no padding."""
+    ours = special.get("pad_token_id")
+    theirs = settings.get("pad_token_id", ours)
+    if ours not in (None, theirs):
+        raise ValueError(
+            f"this tokenizer pads with token {ours}; a model whose position_offset is "
+            f"{theirs + 1} pads with token {theirs} in the other library"
+        )
 
 
 def _family_of(model: Module) -> tuple[Family, dict[str, Any]]:

@@ -109,7 +109,7 @@ def fill(model: Module, rows: Sequence[Row], tensors: Tensors, sizes: Mapping[st
     missing, left over or of a wrong shape.
     """
     wanted = {row.theirs for row in rows}
-    wrong = []
+    wrong, shapes = [], []
     if missing := sorted(wanted - tensors.keys()):
         wrong.append(f"missing: {_listed(missing)}")
     if left_over := sorted(tensors.keys() - wanted):
@@ -120,7 +120,7 @@ def fill(model: Module, rows: Sequence[Row], tensors: Tensors, sizes: Mapping[st
                 continue
             tensor, shape = tensors[row.theirs], row.shape(sizes)
             if tuple(tensor.shape) != shape:
-                wrong.append(
+                shapes.append(
                     f"{row.theirs} has the shape {tuple(tensor.shape)}, the config says "
                     f"{shape} ({row.sides[0]})"
                 )
@@ -128,6 +128,8 @@ def fill(model: Module, rows: Sequence[Row], tensors: Tensors, sizes: Mapping[st
                 values = row.to_ours(tensor, sizes)
                 for name, value in zip(row.parameters, values, strict=True):
                     model.get_parameter(name).copy_(value)
+    if shapes:
+        wrong.append(_listed(shapes, between="; "))
     if wrong:
         raise ValueError("the weights are not those of the config. " + "; ".join(wrong))
 
@@ -143,6 +145,6 @@ def to_theirs(
         }
 
 
-def _listed(names: Sequence[str], most: int = 6) -> str:
+def _listed(names: Sequence[str], most: int = 6, *, between: str = ", ") -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return between.join(names[:most]) + more

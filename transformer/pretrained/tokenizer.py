@@ -1,20 +1,18 @@
 """The tokenizer in a model's folder, read as one of ours, and ours written beside a model."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformer.pretrained.files import read_json
 from transformer.tokenizers import (
-    ByteBPETokenizer,
     CharacterTokenizer,
     FastByteBPETokenizer,
     Tokenizer,
     WordPieceTokenizer,
-    save_hugging_face,
 )
 from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable
+from transformer.tokenizers.export import CHARACTER_SPLIT, hugging_face
 from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 
 
@@ -118,40 +116,20 @@ def _characters(content: Mapping[str, Any]) -> CharacterTokenizer:
     return CharacterTokenizer("".join(_in_order(content["model"]["vocab"])))
 
 
-CHARACTER_SPLIT = {
-    "type": "Split",
-    "pattern": {"Regex": r"[\s\S]"},
-    "behavior": "Isolated",
-    "invert": False,
-}
+def tokenizer_files(
+    tokenizer: Tokenizer, *, names: Mapping[str, str], n_ctx: int, n_segments: int = 0
+) -> dict[str, dict[str, Any]]:
+    """Return what `tokenizer.json` and `tokenizer_config.json` hold; what `hugging_face` raises.
 
-
-def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write `tokenizer.json` and `tokenizer_config.json`; ValueError for one that cannot be so."""
-    target = folder / "tokenizer.json"
-    if isinstance(tokenizer, ByteBPETokenizer | WordPieceTokenizer):
-        save_hugging_face(tokenizer, target)
-    elif isinstance(tokenizer, CharacterTokenizer):
-        target.write_text(json.dumps(_character_file(tokenizer)), encoding="utf-8")
-    else:
-        raise ValueError(
-            f"a {type(tokenizer).__name__} has no form in Hugging Face's library: save the model "
-            "without it"
-        )
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-
-
-def _character_file(tokenizer: CharacterTokenizer) -> dict[str, Any]:
-    vocabulary = {character: i for i, character in enumerate(tokenizer.vocabulary)}
+    `names` are those of the special tokens by their roles, `n_segments` those of an encoder.
+    """
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": n_ctx,
+        **names,
+    }
     return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [],
-        "normalizer": None,
-        "pre_tokenizer": CHARACTER_SPLIT,
-        "post_processor": None,
-        "decoder": {"type": "Fuse"},
-        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": ""},
+        "tokenizer.json": hugging_face(tokenizer, n_segments=n_segments),
+        "tokenizer_config.json": settings,
     }

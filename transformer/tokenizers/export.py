@@ -2,13 +2,39 @@
 
 import base64
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from transformer.tokenizers.base import Tokenizer
+from transformer.tokenizers.byte import ByteTokenizer
 from transformer.tokenizers.byte_alphabet import all_printable
 from transformer.tokenizers.byte_bpe import N_BYTES, ByteBPETokenizer
-from transformer.tokenizers.wordpiece import CONTINUES, LONGEST_WORD, UNKNOWN, WordPieceTokenizer
+from transformer.tokenizers.character import CharacterTokenizer
+from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
+from transformer.tokenizers.wordpiece import (
+    CONTINUES,
+    END,
+    LONGEST_WORD,
+    START,
+    UNKNOWN,
+    WordPieceTokenizer,
+)
 from transformer.whole import write_whole
+
+CHARACTER_SPLIT = {
+    "type": "Split",
+    "pattern": {"Regex": r"[\s\S]"},
+    "behavior": "Isolated",
+    "invert": False,
+}
+BYTE_LEVEL = {
+    "type": "ByteLevel",
+    "add_prefix_space": False,
+    "trim_offsets": True,
+    "use_regex": True,
+}
+DIGITS = {"type": "Digits", "individual_digits": True}
 
 
 def save_tiktoken(tokenizer: ByteBPETokenizer, path: str | Path) -> None:
@@ -22,27 +48,61 @@ def save_tiktoken(tokenizer: ByteBPETokenizer, path: str | Path) -> None:
     write_whole(path, b"".join(lines))
 
 
-def save_hugging_face(tokenizer: ByteBPETokenizer | WordPieceTokenizer, path: str | Path) -> None:
+def save_hugging_face(tokenizer: Tokenizer, path: str | Path) -> None:
     """Write a `tokenizer.json` that `tokenizers.Tokenizer.from_file` reads.
 
     Hugging Face takes the name of a special token in a text for the token itself; ours does
-    so only where it is asked to.
+    so only where it is asked to. ValueError for a tokenizer that has no form there.
     """
-    steps = _wordpiece(tokenizer) if isinstance(tokenizer, WordPieceTokenizer) else _bpe(tokenizer)
-    added = [_added(name, i) for name, i in tokenizer.special_tokens.items()]
-    content = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added}
-    write_whole(path, json.dumps({**content, **steps}, ensure_ascii=False))
+    write_whole(path, json.dumps(hugging_face(tokenizer), ensure_ascii=False))
 
 
-def _bpe(tokenizer: ByteBPETokenizer) -> dict[str, Any]:
-    """Return the steps of GPT-2's tokenizer as tokenizer.json has them."""
-    names = all_printable(tokenizer.vocabulary[: N_BYTES + len(tokenizer.merges)])
-    byte_level = {
-        "type": "ByteLevel",
-        "add_prefix_space": False,
-        "trim_offsets": True,
-        "use_regex": True,
+def hugging_face(tokenizer: Tokenizer, *, n_segments: int = 0) -> dict[str, Any]:
+    """Return what a `tokenizer.json` holds; ValueError for a tokenizer that has no form there.
+
+    With `n_segments`, those of an encoder, texts come with the ends that it was trained with:
+    `[CLS] A [SEP] B [SEP]`, B being of segment 1 if there is one, or RoBERTa's
+    `<s> A </s></s> B </s>`.
+    """
+    ends = n_segments > 0
+    added = [_added(name, i, mask=ends) for name, i in tokenizer.special_tokens.items()]
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added,
+        **_steps(tokenizer),
+        "post_processor": _template(tokenizer.special_tokens, n_segments) if ends else None,
     }
+
+
+def _steps(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return a normalizer, a pre_tokenizer, a model and a decoder."""
+    match tokenizer:
+        case ByteBPETokenizer():
+            names = all_printable(tokenizer.vocabulary[: N_BYTES + len(tokenizer.merges)])
+            merges = [(names[left], names[right]) for left, right in tokenizer.merges]
+            return _bpe(names, merges)
+        case NumberedBPETokenizer():
+            # Its special tokens stand in the vocabulary: their ids may be anywhere.
+            return _bpe(tokenizer.names, tokenizer.merges, split_digits=tokenizer.split_digits)
+        case ByteTokenizer():
+            return _bpe(all_printable(tokenizer.vocabulary), [])
+        case WordPieceTokenizer():
+            return _wordpiece(tokenizer)
+        case CharacterTokenizer():
+            return _characters(tokenizer)
+    raise ValueError(
+        f"a {type(tokenizer).__name__} is not written as tokenizer.json, only byte-level BPE, "
+        "WordPiece, bytes and characters are"
+    )
+
+
+def _bpe(
+    names: Iterable[str], merges: Iterable[tuple[str, str]], *, split_digits: bool = False
+) -> dict[str, Any]:
+    """Return the steps of GPT-2's tokenizer, or SmolLM2's, as tokenizer.json has them."""
+    both = {"type": "Sequence", "pretokenizers": [DIGITS, BYTE_LEVEL]}
     model = {
         "type": "BPE",
         "dropout": None,
@@ -52,13 +112,12 @@ def _bpe(tokenizer: ByteBPETokenizer) -> dict[str, Any]:
         "fuse_unk": False,
         "byte_fallback": False,
         "vocab": {name: i for i, name in enumerate(names)},
-        "merges": [[names[left], names[right]] for left, right in tokenizer.merges],
+        "merges": [list(pair) for pair in merges],
     }
     return {
         "normalizer": None,
-        "pre_tokenizer": byte_level,
-        "post_processor": None,
-        "decoder": byte_level,
+        "pre_tokenizer": both if split_digits else BYTE_LEVEL,
+        "decoder": BYTE_LEVEL,
         "model": model,
     }
 
@@ -82,13 +141,52 @@ def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
     return {
         "normalizer": normalizer,
         "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": None,
         "decoder": {"type": "WordPiece", "prefix": CONTINUES, "cleanup": False},
         "model": model,
     }
 
 
-def _added(name: str, i: int) -> dict[str, Any]:
+def _characters(tokenizer: CharacterTokenizer) -> dict[str, Any]:
+    """Return the steps of a tokenizer of characters as tokenizer.json has them."""
+    vocabulary = {character: i for i, character in enumerate(tokenizer.vocabulary)}
+    return {
+        "normalizer": None,
+        "pre_tokenizer": CHARACTER_SPLIT,
+        "decoder": {"type": "Fuse"},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": ""},
+    }
+
+
+def _template(special: Mapping[str, int], n_segments: int) -> dict[str, Any] | None:
+    """Return what puts an encoder's ends on a text, or two; None for want of such tokens."""
+    if {START, END} <= special.keys():
+        start, end, second = START, END, min(1, n_segments - 1)
+    elif {"<s>", "</s>"} <= special.keys():
+        start, end, second = "<s>", "</s>", 0  # RoBERTa tells two texts by the ends alone
+    else:
+        return None
+
+    def token(name: str, segment: int = 0) -> dict[str, Any]:
+        return {"SpecialToken": {"id": name, "type_id": segment}}
+
+    def text(name: str, segment: int = 0) -> dict[str, Any]:
+        return {"Sequence": {"id": name, "type_id": segment}}
+
+    single = [token(start), text("A"), token(end)]
+    between = [] if start == START else [token(end)]
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": [*single, *between, text("B", second), token(end, second)],
+        "special_tokens": {
+            name: {"id": name, "ids": [special[name]], "tokens": [name]} for name in (start, end)
+        },
+    }
+
+
+def _added(name: str, i: int, *, mask: bool) -> dict[str, Any]:
     """Return a special token as tokenizer.json has it."""
-    exact = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    return {"id": i, "content": name, **exact, "special": True}
+    exact = {"single_word": False, "rstrip": False, "normalized": False}
+    # RoBERTa's hidden word takes the space before it, which is part of the word.
+    before = mask and name == "<mask>"
+    return {"id": i, "content": name, **exact, "lstrip": before, "special": True}
