@@ -12,7 +12,7 @@ import pytest
 
 from transformer.cli import main
 from transformer.tokenizers import CharacterTokenizer
-from transformer.training.checkpoint import find_checkpoint
+from transformer.training.load import find_checkpoint
 
 SMALL = [
     *("--max_steps", "12", "--batch_size", "2", "--eval_every", "6", "--log_every", "2"),
@@ -245,9 +245,9 @@ def test_a_prompt_without_a_token_and_a_tokenizer_that_is_none_are_one_line(
     folder = find_checkpoint(run)
     (folder / "manifest.json").unlink()  # else its hash would tell first
     CharacterTokenizer("ab").save(folder / "tokenizer.json")
-    assert "is that of another run" in complaint(["sample", str(run)], capsys)
+    assert "is that of another run" in complaint(["sample", str(folder)], capsys)
     (folder / "tokenizer.json").write_text("{")
-    assert "tokenizer.json is no tokenizer file" in complaint(["sample", str(run)], capsys)
+    assert "tokenizer.json is no tokenizer file" in complaint(["sample", str(folder)], capsys)
     said = complaint(["train", *options, "--tokenizer", "bpe"], capsys)
     assert "no tokenizer has that name: character, byte, sennrich-bpe" in said
 
@@ -260,11 +260,15 @@ def test_a_damaged_checkpoint_and_a_foreign_character_are_one_line_too(
     assert "no checkpoint '5'; it has last, best, 6, 12" in complaint(
         ["sample", str(run), "--checkpoint", "5"], capsys
     )
-    weights = find_checkpoint(run) / "model.safetensors"
+    last = find_checkpoint(run)
+    weights = last / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    assert "is damaged: model.safetensors has bytes 100" in complaint(["sample", str(run)], capsys)
+    said = complaint(["sample", str(last)], capsys)
+    assert "is damaged: model.safetensors has bytes 100" in said
     weights.unlink()
-    assert "model.safetensors is missing" in complaint(["sample", str(run)], capsys)
+    assert "model.safetensors is missing" in complaint(["sample", str(last)], capsys)
+    main(["sample", str(run), "--tokens", "1"])
+    assert "model.safetensors is missing. The checkpoint before it" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -289,6 +293,73 @@ def test_ctrl_c_saves_the_model_and_says_where(text: Path, tmp_path: Path) -> No
         f"transformer train --resume {folder}"
     )
     main(["sample", str(folder), "--tokens", "1"])
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        ("train --lr 1e-3", "is it --optimizer.lr?"),
+        ("train --n_layers=3", "is it --model.n_layers?"),
+        ("train --batch-size 8", "is it --batch_size?"),
+        ("sample some_run --top_k 3", "is it --top-k?"),
+    ],
+)
+def test_an_option_that_is_not_there_is_told_the_one_that_is(
+    call: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(call.split())
+    said = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert said.startswith("transformer: unrecognized arguments: --")
+    assert said.rstrip().endswith(meant)
+
+
+def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--qqqqq", "3"])
+    assert capsys.readouterr().err == "transformer: unrecognized arguments: --qqqqq 3\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("train --config imdb-classifier --text a.csv", "give text or data, not both; got a.csv"),
+        ("train --config imdb-classifier --text a.csv", "or take it away: --data null"),
+        ("tokenize decode byte ids.txt", "token ids are whole numbers between spaces or commas"),
+        ("sample some_run --weights int4", "invalid choice: 'int4'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line_with_what_can(
+    call: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("text,label\na cat,no\n")
+    Path("ids.txt").write_text("12 b 3")
+    assert said in complaint(call.split(), capsys)
+
+
+def test_a_number_has_its_name_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["sample", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "how many tokens to add at most (type: whole number, default: 500)" in said
+    assert "function" not in said
+
+
+def test_the_help_of_train_calls_nothing_required_as_all_has_a_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--help"])
+    said = capsys.readouterr().out
+    assert stopped.value.code == 0
+    assert "--model.d_model" in said
+    assert "required" not in said
 
 
 def test_help_and_a_mistyped_name_do_not_wait_for_torch() -> None:

@@ -1,5 +1,6 @@
 """`transformer evaluate`: the loss of all of the data that is named, and of the split."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transformer.training.evaluate import evaluate
 from transformer.training.execute import execute
 from transformer.training.job import prepare
 from transformer.training.objective import OBJECTIVES
+from transformer.training.run_folder import read_metrics
 
 REVIEWS = ["the cat sat", "the rat on the mat sat", "a cat", "the mat sat on the rat"] * 10
 
@@ -68,6 +70,33 @@ def test_it_measures_every_token_of_the_data(
     assert f"loss {expected:.4f} nats per {kind.target}" in printed
     assert f"{len(tokens):,} tokens" in printed
     assert ("% right" in printed) == (objective == "masked-language")
+
+
+def test_of_a_prepared_folder_it_measures_the_part_for_validation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "text.txt", tmp_path / "corpus"
+    file.write_text("the cat sat on the mat . the rat sat on the hat . " * 20)
+    main(["prepare", str(file), str(folder), "--tokenizer", "wordpiece", "--tokenizer_size", "30"])
+    config = config_of("next-token", str(folder), tmp_path / "runs")
+    job = prepare(replace(config, tokenizer=None, tokenizer_size=None))
+    run = execute(job, lambda _: None)
+    capsys.readouterr()
+    main(["evaluate", str(run), "--data", str(folder), "--device", "cpu"])
+    last = read_metrics(run)[-1]["validation_loss"]
+    assert f"loss {last:.4f} nats per token; {len(job.task.validation.tokens)} tokens" in (
+        capsys.readouterr().out
+    )
+    main(["prepare", str(file), str(tmp_path / "other")])
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(run), "--data", str(tmp_path / "other")])
+    assert "is prepared with another tokenizer than the model's" in capsys.readouterr().err
+
+
+def test_no_rows_at_once_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(tmp_path), "--data", "a.txt", "--batch_size", "0"])
+    assert capsys.readouterr().err == "transformer: --batch_size must be at least 1, got 0\n"
 
 
 def test_imdbs_test_split_is_one_command_away(

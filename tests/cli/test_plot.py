@@ -122,7 +122,7 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
 def test_the_likeliest_token_is_attributed_where_none_is_named(tmp_path: Path) -> None:
     run, out = make_run(tmp_path / "run"), tmp_path / "a.svg"
     main(["plot", "attribution", str(run), "--prompt", PROMPT, "--out", str(out)])
-    from transformer.training.checkpoint import load_checkpoint
+    from transformer.training.load import load_checkpoint
 
     model, tokenizer = load_checkpoint(run)
     logits = model(torch.tensor([tokenizer.encode(PROMPT)]))[0, -1]

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from transformer.config import TransformerConfig
-from transformer.training.checkpoint import find_checkpoint
 from transformer.training.config import ObjectiveName, ScheduleConfig, TrainConfig
 from transformer.training.execute import execute
 from transformer.training.job import prepare
+from transformer.training.load import find_checkpoint
 from transformer.training.run_folder import load_train_config, read_metrics
 
 FORK = multiprocessing.get_context("fork")

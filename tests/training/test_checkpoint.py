@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torch.amp.grad_scaler import GradScaler
 
 from tests.support import randomise
 from transformer.config import TransformerConfig
@@ -15,13 +17,13 @@ from transformer.training.adamw import AdamW
 from transformer.training.checkpoint import (
     checkpoint_path,
     checkpoints,
-    find_checkpoint,
-    load_checkpoint,
     read_checkpoint,
     resume_from_newest,
     write_checkpoint,
 )
+from transformer.training.load import find_checkpoint, load_checkpoint
 from transformer.training.optimizer import make_adamw
+from transformer.training.scaled_step import scaled_train_step
 from transformer.training.state import TrainState
 from transformer.training.step import train_step
 
@@ -42,11 +44,12 @@ def a_state(config: TransformerConfig = CONFIG, *, ours: bool = False) -> TrainS
 
 
 def advance(state: TrainState, updates: int) -> None:
-    """Take some updates, each on a batch that its step decides."""
+    """Take some updates, each on a batch that its step decides; in fp16 if there is a scaler."""
+    update = partial(scaled_train_step, scaler=state.scaler) if state.scaler else train_step
     for _ in range(updates):
         generator = torch.Generator().manual_seed(state.step)
         tokens = torch.randint(4, (3, 7), generator=generator)
-        train_step(state.model, state.optimizer, tokens, clip_norm=1.0)
+        update(state.model, state.optimizer, tokens, clip_norm=1.0)
         state.step += 1
 
 
@@ -121,6 +124,27 @@ def test_without_the_moments_or_the_random_states_it_ends_elsewhere(
     assert not equal(weights(whole), weights(resumed))
 
 
+def test_the_scale_of_fp16_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    whole = a_state()
+    # The first update overflows, and the fourth after it is the one that doubles the scale.
+    settings = {"backoff_factor": 2.0**-20, "growth_interval": 4}
+    whole.scaler = GradScaler("cpu", init_scale=2.0**30, **settings)  # type: ignore[arg-type]
+    advance(whole, 3)
+    saved = whole.scaler.state_dict()
+    assert (saved["scale"], saved["_growth_tracker"]) == (2.0**10, 2)
+    write_checkpoint(tmp_path, whole, TOKENIZER, keep=1)
+    advance(whole, 2)
+    assert whole.scaler.get_scale() == 2.0**11
+
+    resumed = a_state()
+    resumed.scaler = GradScaler("cpu")
+    resume_from_newest(tmp_path, resumed, TOKENIZER, not_refused)
+    assert resumed.scaler.state_dict() == saved
+    advance(resumed, 2)
+    assert resumed.scaler.state_dict() == whole.scaler.state_dict()
+    assert equal(weights(whole), weights(resumed))
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_loaded_model_gives_the_same_logits(tmp_path: Path, tied: bool) -> None:
     state = a_state(TransformerConfig(**(vars(CONFIG) | {"tied": tied})))
@@ -145,6 +169,9 @@ def test_the_last_the_best_and_that_of_a_step_are_found(run: Path) -> None:
     assert find_checkpoint(run, "3") == checkpoint_path(run, 3)
     with pytest.raises(FileNotFoundError, match="no checkpoint '5'; it has last, best, 1, 2, 3, 4"):
         find_checkpoint(run, "5")
+    shutil.rmtree(checkpoint_path(run, 2))
+    with pytest.raises(FileNotFoundError, match="of step 2 any more, which was the best"):
+        find_checkpoint(run, "best")
 
 
 def test_the_last_ones_and_the_best_are_kept_and_nothing_half_written(tmp_path: Path) -> None:
@@ -175,6 +202,9 @@ def test_what_a_crash_left_is_cleared_away(run: Path) -> None:
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no run at .*nowhere"):
         load_checkpoint(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="no run's folder: expected one with train"):
+        load_checkpoint(tmp_path)
+    (tmp_path / "train.yaml").touch()
     with pytest.raises(FileNotFoundError, match="has no checkpoint yet"):
         load_checkpoint(tmp_path)
 

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from tests.training.two_processes import STOPPED_AT, masked_language
-from transformer.training.checkpoint import checkpoints, load_checkpoint
+from tests.training.two_processes import (
+    DIVERGED_AT,
+    STOPPED_AT,
+    masked_language,
+    with_dropout,
+)
+from transformer.training.checkpoint import checkpoint_path, checkpoints
 from transformer.training.distributed import (
     any_process,
     from_all,
@@ -23,6 +29,7 @@ from transformer.training.distributed import (
 )
 from transformer.training.execute import execute
 from transformer.training.job import prepare
+from transformer.training.load import load_checkpoint
 from transformer.training.run_folder import load_train_config, read_metrics
 
 OPTIONS = {
@@ -125,6 +132,22 @@ def test_two_processes_have_the_loss_curve_and_the_weights_of_one(
     assert done.returncode == 0, done.stderr[-3000:]
     steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert steps == [record["step"] for record in records] + [7, 7]
+
+
+@pytest.mark.slow
+@pytest.mark.house
+def test_torchrun_starts_the_command_as_it_stands(text: Path, tmp_path: Path) -> None:
+    options = [f"--{name}={value}" for name, value in OPTIONS.items()]
+    done = run_command(
+        *("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "transformer", "train"),
+        *(f"--text={text}", f"--runs={tmp_path}", *options),
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    [run] = tmp_path.iterdir()
+    assert checkpoints(run)[-1] == checkpoint_path(run, 6)
+    [started] = (run / "environment.jsonl").read_text().splitlines()
+    assert json.loads(started)["step"] == 0
+    assert f"are in {run}" in done.stdout
 
 
 DIES = """
@@ -241,3 +264,21 @@ def test_rows_with_unequal_numbers_of_hidden_tokens_count_as_in_one_process(
     found = read_losses(the_run(two / "masked-language"))
     for ours, theirs in zip(found, expected, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.house
+def test_each_process_keeps_its_rows_of_a_bad_batch_before_any_of_them_ends(
+    two: Path, tmp_path: Path
+) -> None:
+    names = [f"bad-batch-step-{DIVERGED_AT:08d}-rank-{rank}.safetensors" for rank in (0, 1)]
+    run = the_run(two / "diverged")
+    said = [json.loads((two / f"diverged-{rank}.json").read_text()) for rank in (0, 1)]
+    assert said[0] == said[1]
+    assert said[0]["kept"] == names
+    for name in names:
+        assert str(run / name) in said[0]["message"]
+    whole = prepare(with_dropout(two / "text.txt", tmp_path)).batches[DIVERGED_AT - 1]
+    for rank, name in enumerate(names):
+        kept = load_file(run / name)["tokens"]
+        torch.testing.assert_close(kept, whole[rank::2], rtol=0, atol=0)

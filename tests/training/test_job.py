@@ -12,8 +12,8 @@ import yaml
 from datasets import Dataset
 
 from tests.tokenizers.support import GPT2, needs_gpt2
-from transformer.cli.sample import opening
-from transformer.config import TransformerConfig
+from tests.training.small import LINE, small_config
+from transformer.cli.prompts import opening
 from transformer.data.corpus import prepare_corpus
 from transformer.data.documents import TextFiles
 from transformer.data.markov import counting
@@ -24,35 +24,22 @@ from transformer.sampling.options import Sampling
 from transformer.sampling.text import complete, continue_text
 from transformer.tokenizers import CharacterTokenizer, FastByteBPETokenizer
 from transformer.tokenizers.loading import KINDS
-from transformer.training.checkpoint import find_checkpoint, load_checkpoint
 from transformer.training.config import TrainConfig
 from transformer.training.execute import execute
 from transformer.training.job import prepare
+from transformer.training.load import find_checkpoint, load_checkpoint
 from transformer.training.meter import Record
 from transformer.training.run_folder import load_train_config, read_metrics
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    text = tmp_path / "text.txt"
-    text.write_text("the cat sat on the mat.\n" * 20)
-    return TrainConfig(
-        text=text,
-        model=TransformerConfig(
-            d_vocab=999, n_ctx=7, d_model=10, n_layers=1, n_heads=3, d_head=2, d_mlp=13
-        ),
-        max_steps=6,
-        batch_size=2,
-        eval_every=4,
-        log_every=1,
-        device="cpu",
-        runs=tmp_path / "runs",
-    )
+    return small_config(tmp_path)
 
 
 def test_the_vocabulary_of_the_text_sets_that_of_the_model(config: TrainConfig) -> None:
     job = prepare(config)
-    assert job.model.config.d_vocab == len(set("the cat sat on the mat.\n"))
+    assert job.model.config.d_vocab == len(set(LINE))
     assert job.config.model == job.model.config
 
 
@@ -117,7 +104,7 @@ def test_it_trains_on_a_folder_of_texts_a_named_source_and_a_prepared_folder(
     texts = tmp_path / "texts"
     texts.mkdir()
     for number in range(11):
-        (texts / f"{number}.txt").write_text("the cat sat on the mat.\n" * 3)
+        (texts / f"{number}.txt").write_text(LINE * 3)
     prepared = tmp_path / "prepared"
     documents = TextFiles(texts)
     prepare_corpus(documents, CharacterTokenizer.train("".join(documents)), prepared)
@@ -220,7 +207,7 @@ def test_a_damaged_tokenizer_is_refused(config: TrainConfig, tmp_path: Path, con
     (checkpoint / "manifest.json").unlink()  # else its hash would tell first
     (checkpoint / "tokenizer.json").write_text(content)
     with pytest.raises(ValueError, match=r"tokenizer\.json is (no tokenizer|damaged)"):
-        load_checkpoint(folder)
+        load_checkpoint(checkpoint)
 
 
 def test_a_prepared_folder_keeps_to_its_own_tokenizer(config: TrainConfig, tmp_path: Path) -> None:

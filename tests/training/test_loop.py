@@ -13,6 +13,7 @@ from transformer.config import TransformerConfig
 from transformer.data.batches import RandomBatches
 from transformer.data.windows import TokenWindows
 from transformer.models.gpt import GPT
+from transformer.training import update
 from transformer.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
 from transformer.training.loop import train
 from transformer.training.meter import DivergedError, Meter, Record
@@ -77,6 +78,17 @@ def records_of(config: TrainConfig, text: torch.Tensor, **options: Any) -> tuple
     return state.model, list(records)
 
 
+def evaluated(config: TrainConfig, text: torch.Tensor) -> tuple[int, list[float]]:
+    """The most rows that an evaluation read at once, and the validation losses."""
+    state, records = run_of(config, text)
+    rows: list[int] = []
+    state.model.register_forward_pre_hook(
+        lambda model, inputs: None if model.training else rows.append(len(inputs[0]))
+    )
+    losses = [r["validation_loss"] for r in records if "validation_loss" in r]
+    return max(rows), losses
+
+
 def noisy_counting(n_tokens: int, p_noise: float) -> tuple[torch.Tensor, float]:
     """A text that counts up, with a fresh uniform symbol at times; and its entropy rate.
 
@@ -109,6 +121,19 @@ def test_the_last_evaluation_reads_the_whole_split_and_the_others_its_beginning(
     _, records = records_of(config, text)
     beginning, whole = (r["validation_loss"] for r in records if "validation_loss" in r)
     assert whole > beginning + 0.1
+
+
+def test_where_logits_fill_the_memory_an_evaluation_reads_no_more_rows_than_a_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = torch.randint(N_SYMBOLS, (3 * 4 * CONFIG.batch_size * 7,))
+    config = replace(CONFIG, eval_tokens=len(text))
+    rows, losses = evaluated(config, text)
+    assert rows == 4 * CONFIG.batch_size
+    monkeypatch.setattr(update, "LARGE_VOCABULARY", N_SYMBOLS)
+    fewer, same = evaluated(config, text)
+    assert fewer == CONFIG.batch_size
+    assert same == pytest.approx(losses, abs=1e-5)
 
 
 def test_the_seed_decides_the_batches() -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from transformer.training import peak
 from transformer.training.meter import Meter, peak_memory, perplexity
 from transformer.training.peak import TFLOPS_16_BIT, measured_flops, peak_flops
 from transformer.training.step import Metrics
@@ -62,6 +63,22 @@ def test_the_peak_of_a_processor_is_that_of_a_large_product() -> None:
     assert measured == measured_flops(CPU, torch.float32, torch.get_num_threads())
     # No core does a FLOP less than once in 100 ns, nor 10,000 in a nanosecond.
     assert 1e7 < measured < 1e13
+
+
+@pytest.mark.parametrize("flops", [1e8, 3e9, 1e15])
+def test_how_slow_a_device_is_takes_no_long_measuring(
+    flops: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[float] = []
+
+    def product(size: int, *_: object) -> float:
+        taken.append(2 * size**3 / flops)
+        return taken[-1]
+
+    monkeypatch.setattr(peak, "best_of_three", product)
+    measured = measured_flops.__wrapped__(CPU, torch.float32, 1)
+    assert measured == pytest.approx(flops)
+    assert sum(taken) < 16 * peak.LONG_ENOUGH
 
 
 def test_the_first_name_in_the_table_that_fits_is_the_right_one(

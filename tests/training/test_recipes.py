@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from transformer.cli import main
 from transformer.cli.train import make_parser
 from transformer.config import PRESETS, TransformerConfig
 from transformer.models.bert import BERT_PRESETS, ClassifierBERT
-from transformer.training.checkpoint import load_trained
 from transformer.training.config import TrainConfig
 from transformer.training.execute import execute
 from transformer.training.job import prepare
+from transformer.training.load import load_trained
+from transformer.training.loop import train
+from transformer.training.meter import Meter
 from transformer.training.recipes import RECIPES, find_recipe
 from transformer.training.run_folder import read_metrics
 
@@ -103,6 +106,52 @@ def test_gpt2s_recipe_is_the_published_one() -> None:
     assert (optimizer.lr, optimizer.weight_decay) == (6e-4, 0.1)
     assert (optimizer.beta1, optimizer.beta2, optimizer.clip_norm) == (0.9, 0.95, 1.0)
     assert (schedule.name, schedule.warmup_steps, schedule.min_factor) == ("cosine", 2000, 0.1)
+
+
+def nanogpts_rate(step: int) -> float:
+    """karpathy/nanoGPT, train.py, get_lr, with the numbers of config/train_gpt2.py."""
+    learning_rate, min_lr, warmup_iters, lr_decay_iters = 6e-4, 6e-5, 2000, 600_000
+    if step < warmup_iters:
+        return learning_rate * (step + 1) / (warmup_iters + 1)
+    if step > lr_decay_iters:
+        return min_lr
+    decay_ratio = (step - warmup_iters) / (lr_decay_iters - warmup_iters)
+    coeff = 0.5 * (1.0 + math.cos(math.pi * decay_ratio))
+    return min_lr + coeff * (learning_rate - min_lr)
+
+
+def test_gpt2s_recipe_is_trained_at_the_published_learning_rates(tmp_path: Path) -> None:
+    published = recipe("gpt2-openwebtext")
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    tiny: Any = {name: value for name, value in SMALL.items() if name in MODEL_FIELDS}
+    small: Any = {"batch_size": 2, "accumulation": 1, "log_every": 1, "device": "cpu"}
+    model = replace(published.model, **tiny)
+    config = replace(published, model=model, text=text, data=None, **small)
+    job = prepare(config)
+    meter = Meter(torch.device("cpu"), tokens_per_step=1, flops_per_token=1, peak_flops=1)
+
+    def rate_of_update(step: int) -> float | None:
+        """Make one update of the run, wherever it stands."""
+        job.state.step = step
+        task, plan = job.task, job.plan
+        records = train(
+            *(job.state, job.batches, task.validation, job.config, plan, meter),
+            precision=torch.float32,
+            interrupted=lambda: True,
+        )
+        rates = [record["learning_rate"] for record in records if "learning_rate" in record]
+        return rates[0] if rates else None
+
+    # Both warm up from the first update on; ours is at the top in the 2,000th, theirs in the next.
+    for step in (0, 1, 999, 1999):
+        assert rate_of_update(step) == pytest.approx(nanogpts_rate(step), rel=1 / 1999), step
+    # Theirs reaches its minimum at update 600,000, of which the last is 599,999: one in 598,000.
+    for step in (2000, 2001, 301_000, 450_000, 599_999):
+        assert rate_of_update(step) == pytest.approx(nanogpts_rate(step), rel=1e-5), step
+    assert rate_of_update(301_000) == pytest.approx((6e-4 + 6e-5) / 2, rel=1e-5)
+    assert rate_of_update(599_999) == pytest.approx(nanogpts_rate(600_000), rel=1e-12)
+    assert rate_of_update(600_000) is None, "the run is over"
 
 
 def test_a_recipe_is_changed_by_what_stands_after_it(capsys: pytest.CaptureFixture[str]) -> None:

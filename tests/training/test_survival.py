@@ -16,12 +16,13 @@ import torch
 from safetensors.torch import load_file
 
 from transformer.config import TransformerConfig
-from transformer.training.checkpoint import checkpoint_path, checkpoints, load_checkpoint
+from transformer.training.checkpoint import checkpoint_path, checkpoints
 from transformer.training.config import TrainConfig
 from transformer.training.execute import execute
 from transformer.training.failures import BatchTooLargeError, smaller_batch
 from transformer.training.interruption import Interrupted, listening
 from transformer.training.job import prepare
+from transformer.training.load import load_checkpoint
 from transformer.training.meter import DivergedError, Record
 from transformer.training.run_folder import load_train_config, read_metrics
 
@@ -51,6 +52,10 @@ def ignore(record: Record) -> None:
     """No interest in the records."""
 
 
+def complain(reason: str) -> None:
+    raise AssertionError(reason)
+
+
 def go_on(run: Path, observe: Callable[[Record], None] = ignore, **changes: Any) -> Path:
     job = prepare(replace(load_train_config(run), **changes))
     return execute(job, observe, run=run)
@@ -69,6 +74,13 @@ def same_end(one: Path, other: Path) -> bool:
 # Ctrl-C and SIGTERM
 
 
+def folder_of(interrupt: Interrupted) -> Path:
+    """Where the run lies that was interrupted, which says whether it is saved."""
+    assert interrupt.folder is not None
+    assert interrupt.saved == bool(checkpoints(interrupt.folder))
+    return interrupt.folder
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_the_update_end_saves_the_run_and_says_where(
     config: TrainConfig, tmp_path: Path, signum: signal.Signals
@@ -83,7 +95,7 @@ def test_a_signal_lets_the_update_end_saves_the_run_and_says_where(
     with pytest.raises(Interrupted) as interrupt:
         execute(prepare(config), interrupt_at_step_6)
     assert interrupt.value.signum == signum
-    [folder] = interrupt.value.args
+    folder = folder_of(interrupt.value)
     assert checkpoints(folder)[-1] == checkpoint_path(folder, 6)
     assert signal.getsignal(signum) == handler, "the program hears no signal after the run"
 
@@ -91,6 +103,46 @@ def test_a_signal_lets_the_update_end_saves_the_run_and_says_where(
     go_on(folder, seen.append)
     assert same_end(folder, whole)
     assert seen == read_metrics(folder), "the curve that is drawn begins in the middle"
+
+
+def stopped_and_resumed(config: TrainConfig, *, after: int) -> Path:
+    """Train in a folder of its own, with a Ctrl-C after so many updates."""
+
+    def interrupt(record: Record) -> None:
+        if record["step"] == after:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted) as interrupted:
+        execute(prepare(replace(config, runs=config.runs / "stopped")), interrupt)
+    folder = folder_of(interrupted.value)
+    assert checkpoints(folder)[-1] == checkpoint_path(folder, after)
+    return go_on(folder)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "auto"])
+def test_in_every_precision_a_run_that_was_stopped_ends_with_the_same_bits(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, precision: Any
+) -> None:
+    # The processor says that it multiplies bf16, which "auto" then takes.
+    fast = {"avx512_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: fast, raising=False)
+    exact = execute(prepare(replace(config, max_steps=1)), ignore)
+    config = replace(config, precision=precision, max_steps=7)
+    whole = execute(prepare(config), ignore)
+    losses = [read_metrics(run)[0]["loss"] for run in (whole, exact)]
+    assert losses[0] != losses[1], "it is float32"
+    assert same_end(stopped_and_resumed(config, after=5), whole)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="nothing compiles without g++")
+@pytest.mark.filterwarnings("ignore")  # of torch's own compiler
+def test_a_compiled_run_that_was_stopped_ends_with_the_same_bits(config: TrainConfig) -> None:
+    # Without blocks: the kernels are then few, and dropout still draws numbers in one of them.
+    config = replace(config, model=replace(config.model, n_layers=0))
+    config = replace(config, precision="bf16", compile=True)
+    whole = execute(prepare(config), ignore, warn=complain)
+    assert same_end(stopped_and_resumed(config, after=5), whole)
 
 
 @pytest.mark.parametrize("resumed", [False, True])
@@ -107,7 +159,7 @@ def test_a_signal_does_not_wait_for_the_first_update_and_nothing_is_lost(
     with pytest.raises(Interrupted) as interrupt:
         execute(job, ignore, run=run)
     assert not ended, "the update went on"
-    [folder] = interrupt.value.args
+    folder = folder_of(interrupt.value)
     assert interrupt.value.signum == signal.SIGTERM
     assert checkpoints(folder)[-1:] == ([checkpoint_path(folder, 8)] if resumed else [])
     go_on(folder)
@@ -125,7 +177,7 @@ def test_a_signal_waits_for_the_second_update(config: TrainConfig) -> None:
     job.model.register_forward_pre_hook(interrupt_in_the_second)
     with pytest.raises(Interrupted) as interrupt:
         execute(job, ignore)
-    [folder] = interrupt.value.args
+    folder = folder_of(interrupt.value)
     assert checkpoints(folder) == [checkpoint_path(folder, 2)]
 
 
@@ -134,8 +186,9 @@ def test_a_second_signal_does_not_wait() -> None:
         listener.under_way = True
         signal.raise_signal(signal.SIGTERM)
         assert listener()
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Interrupted) as interrupt:
             signal.raise_signal(signal.SIGTERM)
+    assert interrupt.value.signum == signal.SIGTERM
 
 
 @pytest.mark.slow

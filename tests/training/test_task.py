@@ -20,10 +20,11 @@ from transformer.data.randomness import random_at
 from transformer.models.bert import ClassifierBERT
 from transformer.pretrained.load import load_model, load_pretrained
 from transformer.tokenizers.wordpiece import UNKNOWN
-from transformer.training.checkpoint import checkpoints, load_checkpoint, load_trained
+from transformer.training.checkpoint import checkpoints
 from transformer.training.config import ObjectiveName, TrainConfig
 from transformer.training.execute import execute
 from transformer.training.job import prepare
+from transformer.training.load import load_checkpoint, load_trained
 from transformer.training.meter import Record
 from transformer.training.run_folder import load_train_config, read_metrics
 from transformer.training.task import find_task
@@ -105,7 +106,7 @@ def test_a_damaged_task_is_refused(damage: str, tmp_path: Path) -> None:
     (checkpoint / "manifest.json").unlink()  # else its hash would tell first
     (checkpoint / "task.yaml").write_text(damage)
     with pytest.raises(ValueError, match=r"task\.yaml is damaged: expected an objective"):
-        load_trained(run)
+        load_trained(checkpoint)
 
 
 def test_what_an_encoder_cannot_be_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@
 
 In FOLDER/replicated and FOLDER/sharded it makes two runs with dropout: one that nobody stops, and
 one that is stopped in its middle and goes on. In FOLDER/masked-language it learns hidden tokens.
+In FOLDER/diverged its loss becomes no number, and FOLDER/diverged-RANK.json has what was said then.
 """
 
+import json
 import signal
 import sys
 from dataclasses import replace
@@ -21,9 +23,10 @@ from transformer.training.distributed import process_group, ranks
 from transformer.training.execute import execute
 from transformer.training.interruption import Interrupted
 from transformer.training.job import Job, prepare
-from transformer.training.meter import Record
+from transformer.training.meter import DivergedError, Record
 from transformer.training.run_folder import load_train_config
 
+DIVERGED_AT = 3
 STOPPED_AT = 4  # no checkpoint is due there: the signal alone makes one
 
 
@@ -85,6 +88,21 @@ def whole_and_stopped(config: TrainConfig) -> None:
     execute(prepare(load_train_config(run)), ignore, run=run)
 
 
+def diverge(config: TrainConfig, file: Path) -> None:
+    """Train until the loss is no number; write down what is said of it, and the files then."""
+    job = prepare(replace(config, log_every=1))
+
+    def spoil(gradient: Tensor) -> Tensor:
+        return gradient * torch.nan if job.state.step == DIVERGED_AT - 1 else gradient
+
+    job.model.get_parameter("embedding.W_E").register_hook(spoil)  # type: ignore[no-untyped-call]
+    try:
+        execute(job, ignore)
+    except DivergedError as error:
+        kept = sorted(path.name for path in config.runs.glob("*/bad-batch*"))
+        file.write_text(json.dumps({"message": str(error), "kept": kept}))
+
+
 def main(folder: Path) -> None:
     text = folder / "text.txt"
     with process_group(torch.device("cpu")):
@@ -92,6 +110,8 @@ def main(folder: Path) -> None:
             config = with_dropout(text, folder / ("sharded" if sharded else "replicated"))
             whole_and_stopped(replace(config, sharded=sharded))
         execute(prepare(masked_language(text, folder / "masked-language")), ignore)
+        said = folder / f"diverged-{ranks().rank}.json"
+        diverge(with_dropout(text, folder / "diverged"), said)
 
 
 if __name__ == "__main__":

@@ -57,15 +57,22 @@ def main(arguments: list[str] | None = None) -> None:
         subcommands.add_subcommand(name, parsers[name], help=command.HELP)
     tokenize.add_actions(parsers["tokenize"])
     plot.add_actions(parsers["plot"])
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])
     except (UsageError, ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
-        print(f"transformer: {' '.join(str(error).split())}", file=sys.stderr)
+        complaint = " ".join(str(error).split())
+        if isinstance(error, UsageError) and arguments and arguments[0] in parsers:
+            complaint = parsers[arguments[0]].meant(complaint)
+        print(f"transformer: {complaint}", file=sys.stderr)
         raise SystemExit(EXIT_USAGE) from None
     except KeyboardInterrupt as interrupt:
-        folder = interrupt.args[0] if interrupt.args else None
-        saved = f"; it is saved, and goes on with: transformer train --resume {folder}"
-        print(f"\ntransformer: interrupted{saved if folder else ''}", file=sys.stderr)
+        ended = "interrupted"
+        if folder := getattr(interrupt, "folder", None):
+            saved = getattr(interrupt, "saved", False)
+            ended += "; it is saved, and goes on" if saved else "; nothing is saved yet; it begins"
+            ended += f" with: transformer train --resume {folder}"
+        print(f"\ntransformer: {ended}", file=sys.stderr)
         signum = getattr(interrupt, "signum", signal.SIGINT)
         raise SystemExit(EXIT_SIGNAL + signum) from None

@@ -5,7 +5,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 from rich.console import Console
 
-from transformer.cli.parser import Parser
+from transformer.cli.parser import Parser, UsageError
 from transformer.training.config import DeviceName
 
 HELP = "measure a trained model on other data, such as a published test split"
@@ -19,7 +19,8 @@ def make_parser() -> Parser:
         "--data",
         type=str,
         required=True,
-        help="a data set's name, a file or a folder, as `transformer train` takes it; all is read",
+        help="a data set's name, a file or a folder, all of which is read; of a folder that "
+        "`transformer prepare` made what it keeps for validation",
     )
     parser.add_argument("--split", default="test", help="which, of a labelled data set of the hub")
     parser.add_argument("--checkpoint", default="last", help="last, best, or that of a step")
@@ -32,16 +33,20 @@ def run(options: Namespace) -> None:
     """Print the loss, and the share of right answers where the model gives such."""
     import torch
 
-    from transformer.training.checkpoint import load_trained
     from transformer.training.device import pick_device
     from transformer.training.figures import validation_figures
+    from transformer.training.load import load_trained
     from transformer.training.objective import OBJECTIVES
     from transformer.training.task import find_rows
     from transformer.training.trained import objective_of
+    from transformer.training.update import pick_objective
 
+    if options.batch_size < 1:
+        raise UsageError(f"--batch_size must be at least 1, got {options.batch_size}")
     model, tokenizer = load_trained(options.run, options.checkpoint)
     rows = find_rows(model, tokenizer, options.data, split=options.split)
-    device, objective = pick_device(options.device), OBJECTIVES[objective_of(model)]
+    device = pick_device(options.device)
+    objective = pick_objective(OBJECTIVES[objective_of(model)], model.config.d_vocab)
     figures = validation_figures(
         model.to(device),
         rows,

@@ -19,7 +19,7 @@ from rich.progress import (
 
 from transformer.cli.parser import Parser
 from transformer.training.config import TrainConfig
-from transformer.training.launch import is_launched, launch
+from transformer.training.launch import end_with_torchrun, is_launched, launch
 from transformer.training.recipes import RECIPES, find_recipe
 
 HELP = "train a model, by default on Shakespeare, then print a sample"
@@ -29,25 +29,30 @@ class ConfigFile(ActionConfigFile):
     """Takes the options of a YAML file, or of a recipe."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
-        self.apply_config(parser, cfg, self.dest, _existing(parser, find_recipe, values))
+        from transformer.training.run_folder import require_plain
+
+        file = _existing(parser, find_recipe, values)
+        _existing(parser, require_plain, Path(file))
+        self.apply_config(parser, cfg, self.dest, file)
 
 
 class ResumeRun(Action):
     """Takes the options that a run was started with; those after it change them."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
-        from transformer.training.run_folder import config_file
+        from transformer.training.run_folder import config_file, load_train_config
 
         file = _existing(parser, config_file, values)
+        _existing(parser, load_train_config, Path(values))
         ActionConfigFile.apply_config(parser, cfg, "config", str(file))
-        cfg[self.dest] = Path(values)
+        cfg[self.dest] = values
 
 
 def _existing(parser: Any, find: Any, value: Any) -> str:
     """Return the file that `find` finds; what it complains of is a complaint of the parser."""
     try:
         return str(find(value))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         return str(parser.error(str(error)))
 
 
@@ -66,22 +71,27 @@ def make_parser() -> Parser:
         help="the folder of a run that was stopped, to go on from its newest checkpoint",
     )
     parser.add_class_arguments(TrainConfig)
+    for action in parser._actions:  # a model's sizes, whose defaults are those of TrainConfig.model
+        action.required = False
     return parser
 
 
 def run(options: Namespace) -> None:
     """Train, and say on the way what is done and where it is kept."""
     config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
-    if config.devices > 1 and not is_launched():
-        if status := launch(config.devices, sys.argv[1:]):
+    resumed = None if options.resume is None else Path(options.resume)
+    if is_launched():
+        end_with_torchrun()
+    elif config.devices > 1:
+        if status := launch(config, sys.argv[1:]):
             raise SystemExit(status)
         return
 
     from transformer.cli.outcome import outcome
-    from transformer.training.checkpoint import load_trained
     from transformer.training.distributed import ranks
     from transformer.training.execute import execute
     from transformer.training.job import prepare
+    from transformer.training.load import load_trained
     from transformer.training.objective import OBJECTIVES
 
     first = ranks().first
@@ -126,7 +136,7 @@ def run(options: Namespace) -> None:
                     line += f", {accuracy:.1%} right"
                 console.print(line)
 
-        folder = execute(job, observe, run=options.resume, warn=console.print)
+        folder = execute(job, observe, run=resumed, warn=console.print)
 
     if not first:
         return

@@ -43,8 +43,8 @@ class Batches(IndexedData[Any]):
             raise ValueError(f"rank must be from 0 to {n_ranks - 1}, got {rank}")
         if batch_size < 1 or batch_size % n_ranks:
             raise ValueError(
-                f"batch_size counts the rows of all ranks: it must be a multiple of {n_ranks}, "
-                f"got {batch_size}"
+                f"{n_ranks} processes share the rows of an update, batch_size * accumulation: "
+                f"they must be a multiple of {n_ranks}, got {batch_size}"
             )
         self.windows = windows
         self.batch_size, self.steps, self.seed = batch_size, steps, seed

@@ -36,6 +36,11 @@ class Corpus:
     validation: Integer[Tensor, " n_validation"]
 
 
+def is_prepared(source: str | Path) -> bool:
+    """Return whether this is a folder that `prepare_corpus` made, whole or not."""
+    return any(Path(source).glob("*.tokens*"))
+
+
 def find_corpus(
     source: Documents | str | Path,
     *,
@@ -50,7 +55,7 @@ def find_corpus(
     one is a ValueError then.
     """
     if not isinstance(source, Documents):
-        if any(Path(source).glob("*.tokens*")):
+        if is_prepared(source):
             if tokenizer is not None or tokenizer_size is not None:
                 raise ValueError(
                     f"{source} is prepared with a tokenizer of its own, {TOKENIZER}: ask for no "

@@ -4,6 +4,7 @@ A batch is a tensor of tokens, `batch pos`, or a NamedTuple of tensors that have
 example, such as MaskedBatch.
 """
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -48,6 +49,16 @@ class Rows(Protocol):
     @abstractmethod
     def require_d_vocab(self, d_vocab: int) -> None:
         """Raise ValueError if a model of that vocabulary has no embedding for some token."""
+
+
+HASHED = 2**20  # of a longer text every second token, or every third ..., to begin at once
+
+
+def fingerprint(rows: Rows) -> dict[str, int | str]:
+    """Return how many tokens the rows have, and a SHA-256 by which another text is known."""
+    tokens = rows.tokens
+    some = tokens[:: max(1, len(tokens) // HASHED)].long()
+    return {"tokens": len(tokens), "sha256": hashlib.sha256(some.numpy().tobytes()).hexdigest()}
 
 
 def tensors_of(batch: Any) -> dict[str, Shaped[Tensor, "..."]]:

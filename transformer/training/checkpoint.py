@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
 from transformer.training.distributed import ranks
 from transformer.training.model_files import (
     MODEL,
     TOKENIZER,
-    load_model_files,
     load_weights,
     save_model_files,
 )
@@ -44,7 +43,6 @@ from transformer.training.resume import (
     split_states,
 )
 from transformer.training.state import TrainState
-from transformer.training.trained import TrainedModel
 
 FORMAT = "transformer.checkpoint/1"
 FOLDER, PREFIX = "checkpoints", "step-"
@@ -146,7 +144,7 @@ def fingerprint(file: Path) -> dict[str, Any]:
 
 def require_whole(folder: Path) -> None:
     """Raise ValueError, with the reason, unless the folder is as its manifest says."""
-    manifest = _read_json(folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST)
     if manifest.get("format") != FORMAT:
         raise ValueError(f"{folder} is foreign: {MANIFEST} does not say format {FORMAT!r}")
     files = manifest.get("files")
@@ -174,12 +172,22 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> in
     by then.
     """
     require_whole(folder)
-    if type(state.model.config).from_yaml(folder / MODEL) != state.model.config:
-        raise ValueError(f"{folder} is foreign: {MODEL} is not the model of this run")
     if type(tokenizer).load(folder / TOKENIZER).fingerprint() != tokenizer.fingerprint():
-        raise ValueError(f"{folder} is foreign: {TOKENIZER} is not the tokenizer of this run")
+        raise ValueError(
+            f"{folder} is foreign: {TOKENIZER} is not the tokenizer of this run. Was it "
+            "learned from another text? To go on with that, name the run's own with --tokenizer"
+        )
+    before, now = (
+        asdict(config)
+        for config in (type(state.model.config).from_yaml(folder / MODEL), state.model.config)
+    )
+    if changed := [name for name in now if before[name] != now[name]]:
+        differences = ", ".join(f"{name} {before[name]}, now {now[name]}" for name in changed)
+        raise ValueError(
+            f"{folder} is foreign: {MODEL} is not the model of this run (it was {differences})"
+        )
     load_weights(state.model, folder)
-    content = _read_json(folder / STATE)
+    content = read_json(folder / STATE)
     try:
         entries = load_file(folder / OPTIMIZER) | content["optimizer"]
         set_optimizer_entries(state.model, state.optimizer, entries)
@@ -188,7 +196,7 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> in
             set_random_states(random[ranks().rank])
         for name in NUMBERS:
             setattr(state, name, content[name])
-        if state.scaler is not None:
+        if state.scaler is not None and "scaler" in content:  # fp16 may be what the resuming adds
             state.scaler.load_state_dict(content["scaler"])
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise ValueError(f"{folder} is damaged: {error!r:.200}") from error
@@ -218,8 +226,9 @@ def resume_from_newest(
     else:
         if reasons:
             raise ValueError(
-                f"no checkpoint in {run / FOLDER} can be taken, remove the folder to begin anew: "
-                + "; ".join(reasons.values())
+                f"no checkpoint in {run / FOLDER} can be taken: {'; '.join(reasons.values())}. "
+                "Resume a run with the model and tokenizer that it has; without --resume a new "
+                "one begins, in a folder of its own"
             )
     for folder, reason in reasons.items():
         aside = folder.with_name(f"{folder.name}.refused")
@@ -229,56 +238,7 @@ def resume_from_newest(
     return n_writers
 
 
-def load_checkpoint(path: str | Path, which: str = "last") -> tuple[GPT, Tokenizer]:
-    """Return the GPT of a run and its tokenizer, as `load_trained` does.
-
-    Raises ValueError besides for a model that does not forecast the next token.
-    """
-    model, tokenizer = load_trained(path, which)
-    if not isinstance(model, GPT):
-        raise ValueError(
-            f"{path} has a {type(model).__name__}, which writes no text: it is read by "
-            "load_trained in transformer.training.checkpoint, and written by transformer export"
-        )
-    return model, tokenizer
-
-
-def load_trained(path: str | Path, which: str = "last") -> tuple[TrainedModel, Tokenizer]:
-    """Return the model of a run, in evaluation mode on the CPU, and its tokenizer.
-
-    `path` is the folder of a run, of one of its checkpoints, or of a model's three files. Of a
-    run's checkpoints `which` takes the "last", the "best" by validation loss, or that of a
-    step. Raises FileNotFoundError for a folder that is none of these or has no such checkpoint,
-    and ValueError for one that is damaged.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"there is no run at {folder}: expected a folder made by training")
-    if not (folder / MODEL).exists():
-        folder = find_checkpoint(folder, which)
-    if (folder / MANIFEST).exists():
-        require_whole(folder)
-    return load_model_files(folder)
-
-
-def find_checkpoint(run: Path, which: str = "last") -> Path:
-    """Return a checkpoint of a run: the "last", the "best", or that of a step."""
-    found = checkpoints(run)
-    if not found:
-        raise FileNotFoundError(f"{run} has no checkpoint yet")
-    if which == "last":
-        return found[-1]
-    if which == "best":
-        which = str(_read_json(found[-1] / STATE).get("best_step"))
-    of_step = {str(int(folder.name.removeprefix(PREFIX))): folder for folder in found}
-    if which not in of_step:
-        raise FileNotFoundError(
-            f"{run} has no checkpoint {which!r}; it has last, best, {', '.join(of_step)}"
-        )
-    return of_step[which]
-
-
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
     """Return the JSON object in a checkpoint's file; ValueError if there is none."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

@@ -98,8 +98,8 @@ class ScheduleConfig:
 class TrainConfig:
     """A training run; the defaults are the recipe shakespeare-cpu, for a laptop's CPU.
 
-    They spend the tokens of nanoGPT's CPU recipe (2,000 steps of 12 x 64) on more and smaller
-    updates, with a longer context.
+    They spend three quarters of the tokens of nanoGPT's CPU recipe (2,000 steps of 12 x 64) on
+    more and smaller updates, with a longer context.
 
     Attributes:
         objective: what the model learns: to forecast the next token (GPT), to name hidden tokens
@@ -143,8 +143,8 @@ class TrainConfig:
         checkpointing: keep no activations inside a block, and compute them again for the backward
             pass: a third more work for a fraction of the memory.
         devices: processes on this machine, each with a device of its own (or with the threads
-            of a CPU); `batch_size` is that of one process, and an update has as many rows as
-            with one.
+            of a CPU). They share the rows of an update, which are as many as with one process:
+            `batch_size` times `accumulation`, a multiple of `devices`.
         sharded: whether the processes share out the parameters, and do not each hold all.
         threads: CPU threads for torch. A small model gains little from a second one, and a
             busy machine then slows it many times: each operation waits for both.
@@ -185,7 +185,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if self.text is not None and self.data is not None:
-            raise ValueError(f"give text or data, not both; got {self.text} and {self.data}")
+            raise ValueError(
+                f"give text or data, not both; got {self.text} and {self.data}. Where data is a "
+                "recipe's, name what takes its place with --data, or take it away: --data null"
+            )
         if self.max_steps is None and self.epochs is None:
             raise ValueError("give max_steps or epochs: a run without either has no end")
         if self.sharded and self.objective != "next-token":

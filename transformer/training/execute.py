@@ -9,8 +9,9 @@ import torch
 from torch.nn import Module
 
 from transformer.data.randomness import random_at
+from transformer.data.rows import fingerprint
 from transformer.models.cost import flops_per_token
-from transformer.training.checkpoint import resume_from_newest, write_checkpoint
+from transformer.training.checkpoint import checkpoints, resume_from_newest, write_checkpoint
 from transformer.training.compiling import compiled
 from transformer.training.distributed import (
     any_process,
@@ -34,6 +35,7 @@ from transformer.training.run_folder import (
     ENVIRONMENT,
     append_line,
     cut_metrics,
+    data_before,
     new_run_folder,
     save_train_config,
 )
@@ -79,6 +81,11 @@ def _execute(
     config, state, rank = job.config, job.state, ranks()
     if resume:
         _resume(job, folder, warn)
+        if state.step > job.plan.steps:
+            raise ValueError(
+                f"the run has made {state.step} updates and was asked for {job.plan.steps} in "
+                "all: give a --max_steps or --epochs of more"
+            )
     elif not rank.first:
         _seed_apart(job)
     if rank.first and resume:
@@ -86,7 +93,14 @@ def _execute(
         for record in cut_metrics(folder, after=state.step):
             observe(record)
     if rank.first:
-        append_line(folder / ENVIRONMENT, {"step": state.step} | describe_environment(job.device))
+        data, before = fingerprint(job.task.train), data_before(folder)
+        if before not in (None, data):
+            warn(
+                f"the data are not those that the run read before: {before['tokens']:,} tokens "
+                f"then, {data['tokens']:,} now; it goes on with these"
+            )
+        start = {"step": state.step} | describe_environment(job.device) | {"data": data}
+        append_line(folder / ENVIRONMENT, start)
     meter = Meter(
         job.device,
         tokens_per_step=job.tokens_per_step,
@@ -126,7 +140,9 @@ def _execute(
             if signals.under_way or signals.signum is None:
                 raise
     if signals.signum is not None:
-        raise Interrupted(folder, signals.signum)
+        # Of several processes the first writes, and the others may be here before it has.
+        saved = signals.under_way or bool(checkpoints(folder))
+        raise Interrupted(signals.signum, folder, saved=saved)
 
 
 def _resume(job: Job, folder: Path, warn: Callable[[str], None]) -> None:

@@ -12,38 +12,63 @@ from transformer.data.base import IndexedData
 from transformer.data.rows import tensors_of
 from transformer.training.checkpoint import checkpoints
 from transformer.training.config import TrainConfig
+from transformer.training.distributed import from_all, ranks
 from transformer.training.meter import DivergedError
+from transformer.whole import whole_file
+
+LOST = ("connection closed by peer", "connection reset by peer", "broken pipe")  # Gloo's words
 
 
 class BatchTooLargeError(MemoryError):
     """The memory of the device was not enough; the message names the batch size to try."""
 
 
+class LostProcessError(ConnectionError):
+    """Another process of the run has ended, which says itself why."""
+
+
 @contextmanager
 def explained(config: TrainConfig, run: Path, batches: IndexedData[Any]) -> Iterator[None]:
     """Say of a failure what is left and what to try; keep the batch that made it diverge.
 
-    Raises DivergedError, BatchTooLargeError and OSError in place of those that came, with
-    more to say.
+    Raises DivergedError, BatchTooLargeError, LostProcessError and OSError in place of those
+    that came, with more to say.
     """
     try:
         yield
     except DivergedError as error:
-        batch = run / f"bad-batch-step-{error.step:08d}.safetensors"
-        save_file(tensors_of(batches[error.step - 1]), batch)
+        kept = keep_batch(run, batches, error.step)
         raise DivergedError(
             f"{error}: try a learning rate below {config.optimizer.lr:g}, or more than "
-            f"{config.schedule.warmup_steps} warm-up steps. Its batch is {batch}; {last_good(run)}",
+            f"{config.schedule.warmup_steps} warm-up steps. Its batch is {kept}; {last_good(run)}",
             error.step,
         ) from error
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise BatchTooLargeError(
-            f"out of memory: {smaller_batch(config)}. {last_good(run)}"
-        ) from error
+        if is_out_of_memory(error):
+            raise BatchTooLargeError(
+                f"out of memory: {smaller_batch(config, ranks().n_ranks)}. {last_good(run)}"
+            ) from error
+        if ranks().n_ranks > 1 and any(words in str(error).lower() for words in LOST):
+            raise LostProcessError(
+                f"another process of this run has ended. {last_good(run)}"
+            ) from error
+        raise
     except OSError as error:
         raise OSError(f"{error}. {last_good(run)}") from error
+
+
+def keep_batch(run: Path, batches: IndexedData[Any], step: int) -> str:
+    """Write down the rows that this process had in update `step`; return where all rows are.
+
+    Of several processes none goes on, to end and be the end of the others, before all have.
+    """
+    rank, name = ranks(), f"bad-batch-step-{step:08d}"
+    several = rank.n_ranks > 1
+    file = run / (f"{name}-rank-{rank.rank}.safetensors" if several else f"{name}.safetensors")
+    with whole_file(file) as aside:
+        save_file(tensors_of(batches[step - 1]), aside)
+    files = from_all(file)
+    return f"in {', '.join(map(str, files))}, the rows of each process" if several else str(file)
 
 
 def last_good(run: Path) -> str:
@@ -61,13 +86,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or refused
 
 
-def smaller_batch(config: TrainConfig) -> str:
-    """Return which batch size to try: at most half, with the same rows in each update."""
+def smaller_batch(config: TrainConfig, n_ranks: int = 1) -> str:
+    """Return which batch size to try, so that a process holds at most half of the rows at once.
+
+    An update keeps its rows. Of `n_ranks` processes each has its part of them, and holds
+    `batch_size` rows of this part, or all if they are fewer.
+    """
     rows = config.rows_per_step
-    if config.batch_size == 1:
-        return "batch_size is 1 already: try a smaller model.n_ctx, model.d_model or model.n_layers"
-    fitting = next(size for size in range(config.batch_size // 2, 0, -1) if rows % size == 0)
+    held = min(config.batch_size, rows // n_ranks)
+    if held == 1:
+        least = f"batch_size {config.batch_size} is one row for each of {n_ranks} processes"
+        if n_ranks == 1 or config.batch_size == 1:
+            least = "batch_size is 1"
+        return f"{least} already: try a smaller model.n_ctx, model.d_model or model.n_layers"
+    fitting = next(size for size in range(held // 2, 0, -1) if rows % size == 0)
+    shared = f", {held} rows for each of {n_ranks} processes," if n_ranks > 1 else ""
     return (
-        f"batch_size {config.batch_size} is too much, try --batch_size {fitting} --accumulation "
-        f"{rows // fitting}, which makes the same updates"
+        f"batch_size {config.batch_size}{shared} is too much, try --batch_size {fitting} "
+        f"--accumulation {rows // fitting}, which makes the same updates"
     )

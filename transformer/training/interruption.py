@@ -8,17 +8,23 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+
+from transformer.training.launch import is_launched
 
 HEARD = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what a cluster sends before it kills
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to end by signal `signum`, and is saved in `folder`."""
+    """The run in `folder` was asked to end by signal `signum`; `saved` is whether it can go on.
 
-    def __init__(self, folder: object, signum: int) -> None:
-        super().__init__(folder)
-        self.folder, self.signum = folder, signum
+    There is no folder where what is being done ends at once.
+    """
+
+    def __init__(self, signum: int, folder: Path | None = None, *, saved: bool = False) -> None:
+        super().__init__(signum, folder)
+        self.signum, self.folder, self.saved = signum, folder, saved
 
 
 class Listener:
@@ -34,12 +40,17 @@ class Listener:
         return self.signum is not None
 
     def hear(self, signum: int, frame: FrameType | None) -> None:
-        """Take note of the first signal, which waits for the update; a second one does not."""
+        """Take note of the first signal, which waits for the update; a second one does not.
+
+        What is sent to all processes comes here twice, by itself and passed on by torchrun.
+        """
+        if is_launched() and signum == self.signum:
+            return
         first = not self()
         if first:
             self.signum = signum
         if not (first and self.under_way):
-            raise KeyboardInterrupt
+            raise Interrupted(signum)
 
 
 @contextmanager

@@ -12,12 +12,14 @@ from transformer.data.batches import Batches, RandomBatches, SequentialBatches, 
 from transformer.data.masked_windows import MaskedBatches
 from transformer.models.cost import flops_per_token
 from transformer.tokenizers import Tokenizer
+from transformer.tokenizers.loading import KINDS
 from transformer.training.allocator import keep_freed_memory
 from transformer.training.checkpointing import recompute_blocks
 from transformer.training.compiling import is_worth_compiling
 from transformer.training.config import OptimizerConfig, TrainConfig
 from transformer.training.device import pick_device, pick_precision, set_float32_products
 from transformer.training.distributed import ranks
+from transformer.training.failures import is_out_of_memory
 from transformer.training.logs import require_installed
 from transformer.training.optimizer import make_adamw
 from transformer.training.plan import Plan, make_plan
@@ -76,7 +78,8 @@ def prepare(config: TrainConfig) -> Job:
     """Find the data and their tokenizer, make the model, pick device and precision.
 
     Raises what finding the data and picking the device raise, ValueError for a text too short
-    for the model's context, and ImportError for a log that is not installed.
+    for the model's context or a schedule that does not fit into the run, ImportError for a log
+    that is not installed, and MemoryError for a model that is too large by itself.
     """
     require_installed(config.log)
     rank = ranks()
@@ -97,7 +100,15 @@ def prepare(config: TrainConfig) -> Job:
     plan = make_plan(config, per_round)
     precision = pick_precision(device, config.precision)
     torch.manual_seed(config.seed)
-    model = make_model(config.objective, model_config, task.classes).to(device)
+    try:
+        model = make_model(config.objective, model_config, task.classes).to(device)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(
+            "out of memory: there is not enough for the model alone, try a smaller model.d_model, "
+            "model.d_mlp or model.n_layers"
+        ) from error
     if config.checkpointing:
         recompute_blocks(model)
     return Job(
@@ -136,7 +147,10 @@ def make_optimizer(model: Module, config: OptimizerConfig) -> torch.optim.Optimi
 
 def with_whole_paths(config: TrainConfig) -> TrainConfig:
     """Return the configuration with paths that hold wherever the run is taken up again."""
-    data = config.data
+    data, tokenizer = config.data, config.tokenizer
     if data is not None and Path(data).exists():
         data = str(Path(data).absolute())
-    return replace(config, text=config.text and config.text.absolute(), data=data)
+    if tokenizer is not None and tokenizer not in KINDS and Path(tokenizer).exists():
+        tokenizer = str(Path(tokenizer).absolute())
+    text = config.text and config.text.absolute()
+    return replace(config, text=text, data=data, tokenizer=tokenizer)

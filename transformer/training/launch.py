@@ -1,9 +1,29 @@
-"""`--devices N`: start this command again in N processes, by torchrun."""
+"""`--devices N`: run this command again in N processes, by torchrun's engine in this process.
 
+So a signal to this process is one to torchrun, which passes it on to the others and waits for
+them. Each of them is in a session of its own: a terminal's Ctrl-C comes here alone.
+"""
+
+import ctypes
+import logging
 import os
-import subprocess
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr
+from io import StringIO
+from math import gcd
+from tempfile import TemporaryDirectory
+from typing import TextIO
+from uuid import uuid4
+
+from transformer.training.config import TrainConfig
+
+SAYS = "process ${rank}: "  # what torchrun puts before each line
+COMPLAINT = "transformer: "  # how the command line begins what it has to say of an error
+EXIT_SAID, EXIT_SIGNAL = 2, 128  # of the command line, when an error is one of those it explains
+PATIENCE = 24 * 60 * 60  # seconds from a signal until torchrun kills: an update has no limit here
+SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 def is_launched() -> bool:
@@ -11,11 +31,100 @@ def is_launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def launch(n_processes: int, command: Sequence[str]) -> int:
-    """Run `python -m transformer` with `command` in so many processes; return the exit status.
+def end_with_torchrun() -> None:
+    """Have this process killed when torchrun is gone, even by SIGKILL; Linux alone can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_DEATH_SIGNAL, signal.SIGKILL)
 
-    When one of them dies torchrun ends the others.
+
+def require_equal_shares(config: TrainConfig) -> None:
+    """Raise ValueError unless the rows of an update can be shared out among the processes."""
+    n, size, times = config.devices, config.batch_size, config.accumulation
+    if size * times % n == 0:
+        return
+    raise ValueError(
+        f"--devices {n} share the rows of an update, --batch_size {size} times --accumulation "
+        f"{times}, and {size * times} is no multiple of {n}: try --batch_size "
+        f"{next_shared(size, times, n)} or --accumulation {next_shared(times, size, n)}"
+    )
+
+
+def next_shared(number: int, times: int, n: int) -> int:
+    """Return the next number above `number` which `times` makes a multiple of n."""
+    step = n // gcd(n, times)
+    return (1 + number // step) * step
+
+
+class Chorus(StringIO):
+    """Passes on what the processes say, line by line: what several say alike, once.
+
+    A line is that of the process which said it first; of the first process and of complaints
+    it is not told whose they are.
     """
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    torchrun += ["--nproc-per-node", str(n_processes), "-m", "transformer", *command]
-    return subprocess.run(torchrun, check=False).returncode
+
+    def __init__(self, to: TextIO) -> None:
+        super().__init__()
+        self.to = to
+        self.unfinished: dict[str, str] = {}
+        self.said_first: dict[str, str] = {}
+
+    def write(self, text: str) -> int:
+        """Take a part of a line of some process, with torchrun's words of whose it is."""
+        who, named, said = text.partition(": ")
+        if not named:
+            return self.to.write(text)
+        said = self.unfinished.pop(who, "") + said
+        if not said.endswith("\n"):
+            self.unfinished[who] = said
+        elif self.said_first.setdefault(said, who) == who:
+            plain = who == "process 0" or said.startswith((COMPLAINT, "\n"))
+            self.to.write(said if plain else f"{who}: {said}")
+            self.to.flush()
+        return len(text)
+
+
+def launch(config: TrainConfig, command: Sequence[str]) -> int:
+    """Run `python -m transformer` with `command` in `config.devices` processes.
+
+    Returns the exit status, which a signal and an explained error make as in one process. When a
+    process dies the others are ended. Raises ValueError for rows that they cannot share out.
+    """
+    require_equal_shares(config)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(PATIENCE))
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.disable(logging.ERROR)  # torchrun's own: what it stops, and with what exit code
+    try:
+        with TemporaryDirectory() as logs, redirect_stderr(Chorus(sys.stderr)):
+            torchrun = LaunchConfig(
+                min_nodes=1,
+                max_nodes=1,
+                nproc_per_node=config.devices,
+                run_id=uuid4().hex,
+                rdzv_backend="c10d",
+                rdzv_endpoint="localhost:0",
+                max_restarts=0,
+                logs_specs=DefaultLogsSpecs(log_dir=logs, tee=Std.ERR),
+                log_line_prefix_template=SAYS,
+            )
+            elastic_launch(torchrun, sys.executable)("-u", "-m", "transformer", *command)
+    except SignalException as error:
+        return EXIT_SIGNAL + error.sigval
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        return report(rank, config.devices, failure.exitcode)
+    return 0
+
+
+def report(rank: int, n_ranks: int, exit_code: int) -> int:
+    """Return the exit status for a process that has failed; say what it has not said itself."""
+    if exit_code in (EXIT_SAID, EXIT_SIGNAL + signal.SIGINT, EXIT_SIGNAL + signal.SIGTERM):
+        return exit_code
+    status, how = exit_code, f"ended with exit code {exit_code}"
+    if exit_code < 0:
+        status, how = EXIT_SIGNAL - exit_code, f"was killed by {signal.Signals(-exit_code).name}"
+    print(f"{COMPLAINT}process {rank} of {n_ranks} {how}, and with it the run", file=sys.stderr)
+    return status

@@ -13,10 +13,9 @@ from transformer.training.config import TrainConfig
 from transformer.training.figures import validation_figures
 from transformer.training.meter import Meter, Record
 from transformer.training.objective import OBJECTIVES
-from transformer.training.plan import Plan
-from transformer.training.schedule import learning_rate_at
+from transformer.training.plan import Plan, scheduled_rate
 from transformer.training.state import TrainState, set_learning_rate
-from transformer.training.update import pick_update
+from transformer.training.update import evaluation_rows, pick_objective, pick_update
 
 
 def train(
@@ -48,28 +47,21 @@ def train(
     for rows in (batches.windows, validation):
         rows.require_d_vocab(model.config.d_vocab)
     beginning = validation.beginning(config.eval_tokens)
-    objective = OBJECTIVES[config.objective]
+    d_vocab = model.config.d_vocab
+    objective = pick_objective(OBJECTIVES[config.objective], d_vocab)
     measure = partial(
         validation_figures,
         objective=objective,
-        batch_size=4 * config.batch_size,
+        batch_size=evaluation_rows(config.batch_size, d_vocab),
         device=device,
         precision=precision,
     )
 
-    update = pick_update(objective, model.config.d_vocab, state.scaler)
+    update = pick_update(objective, d_vocab, state.scaler)
     for step in range(state.step, plan.steps):
         if plan.ends(step, state.evaluations_without_gain):
             return
-        learning_rate = learning_rate_at(
-            step,
-            config.schedule.name,
-            highest=config.optimizer.lr,
-            steps=plan.steps,
-            warmup_steps=config.schedule.warmup_steps,
-            min_factor=config.schedule.min_factor,
-            decay_steps=config.schedule.decay_steps,
-        )
+        learning_rate = scheduled_rate(config, plan.steps, step)
         set_learning_rate(optimizer, learning_rate)
         micro_batches = split_batch(batch_to_device(batches[step], device), config.batch_size)
         metrics = update(

@@ -43,10 +43,18 @@ def make_adamw(
 def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> Float[Tensor, ""]:
     """Scale all gradients by one factor so that their global norm is at most `max_norm`.
 
-    Returns the norm before clipping. Pascanu, Mikolov and Bengio 2013, algorithm 1.
+    Returns the norm before clipping, 0 where there are no gradients. Pascanu, Mikolov and Bengio
+    2013, algorithm 1. A norm that is no number makes every gradient NaN; an infinite one makes
+    them 0, and NaN where they are infinite. Nothing is raised, as that would wait for the device:
+    `train_step` takes the step, and the run ends when its Meter next reads the norm;
+    `scaled_train_step` leaves it out.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norms = torch.stack(torch._foreach_norm(gradients))  # all in one call, as the scaling below
+    if not gradients:
+        return torch.zeros(())
+    # norms[i] = |gradient i|, and below gradient i *= factor: _foreach_ does all in one call, where
+    # a loop would start a kernel for each.
+    norms = torch.stack(torch._foreach_norm(gradients))
     norm = whole(norms.square().sum().sqrt())  # in one process it is
     factor = torch.clamp_max(max_norm / (norm + 1e-6), 1.0)
     torch._foreach_mul_(gradients, factor)

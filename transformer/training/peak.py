@@ -25,6 +25,7 @@ TFLOPS_16_BIT = {
     "T4": 65.0,
 }
 MEASURED_SIZE = 1024
+LONG_ENOUGH = 0.02  # seconds
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
@@ -45,13 +46,22 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
 def measured_flops(device: torch.device, dtype: torch.dtype, threads: int) -> float:
     """Return the FLOPs a second of the best of three square matrix products.
 
-    `threads` is only there to measure anew when their number changes.
+    They are as large as can be measured at once: fp16 on a CPU may be a hundred times slower
+    than float32. `threads` is only there to measure anew when their number changes.
     """
-    size = MEASURED_SIZE if device.type == "cpu" else 8 * MEASURED_SIZE
+    largest = MEASURED_SIZE if device.type == "cpu" else 8 * MEASURED_SIZE
+    size = largest // 8
+    while (fastest := best_of_three(size, device, dtype)) < LONG_ENOUGH and size < largest:
+        size *= 2
+    return 2 * size**3 / fastest
+
+
+def best_of_three(size: int, device: torch.device, dtype: torch.dtype) -> float:
+    """Return the seconds that the product of two matrices of ones takes."""
     one = torch.ones(size, size, device=device, dtype=dtype)
     fastest = float("inf")
     for _ in range(4):  # the first warms up
         started = time.perf_counter()
         (one @ one)[0, 0].item()  # waits for the device
         fastest = min(fastest, time.perf_counter() - started)
-    return 2 * size**3 / fastest
+    return fastest

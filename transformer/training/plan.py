@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from transformer.training.config import TrainConfig
+from transformer.training.schedule import learning_rate_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +43,14 @@ class Plan:
 def make_plan(config: TrainConfig, windows_per_epoch: int) -> Plan:
     """Return the plan of a run; an epoch is as many windows as one round over the text has.
 
-    The run ends at `max_steps` or after `epochs`, whichever comes first.
+    The run ends at `max_steps` or after `epochs`, whichever comes first. Raises ValueError for
+    a schedule whose parts do not fit into it.
     """
     per_epoch = math.ceil(windows_per_epoch / config.rows_per_step)
     per_epoch = min(per_epoch, config.max_steps_per_epoch or per_epoch)
     of_epochs = math.inf if config.epochs is None else config.epochs * per_epoch
     steps = int(min(of_epochs, math.inf if config.max_steps is None else config.max_steps))
+    scheduled_rate(config, steps, step=0)
     return Plan(
         steps=steps,
         steps_per_epoch=per_epoch,
@@ -55,4 +58,18 @@ def make_plan(config: TrainConfig, windows_per_epoch: int) -> Plan:
         eval_every=config.eval_every or per_epoch,
         save_every=config.save_every,
         patience=config.patience,
+    )
+
+
+def scheduled_rate(config: TrainConfig, steps: int, step: int) -> float:
+    """Return the learning rate of an update, counted from 0, of a run of so many."""
+    schedule = config.schedule
+    return learning_rate_at(
+        step,
+        schedule.name,
+        highest=config.optimizer.lr,
+        steps=steps,
+        warmup_steps=schedule.warmup_steps,
+        min_factor=schedule.min_factor,
+        decay_steps=schedule.decay_steps,
     )

@@ -1,7 +1,7 @@
 """A run's folder: what was asked, with what it ran, what was measured, and the checkpoints.
 
 train.yaml          the resolved configuration; `transformer train --config` repeats it
-environment.jsonl   a line for each start: the step, the code's version, the machine
+environment.jsonl   a line for each start: the step, the code's version, the machine, the data
 metrics.jsonl       a line for each report
 checkpoints/        see `checkpoint.py`
 loss.png            the loss curve
@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ def load_train_config(run: Path) -> TrainConfig:
     configuration.
     """
     file = config_file(run)
+    require_plain(file)
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(exit_on_error=False)
@@ -84,10 +85,32 @@ def load_train_config(run: Path) -> TrainConfig:
         raise ValueError(f"{file} is no configuration: {reason}") from error
 
 
+def require_plain(file: Path) -> None:
+    """Raise ValueError if a group of options in a configuration is anything but its options.
+
+    jsonargparse takes a string, or a `class_path`, for the name of a class, and imports it.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is no configuration: {error}") from error
+    groups = content if isinstance(content, dict) else {}
+    for name in (field.name for field in fields(TrainConfig) if is_dataclass(field.type)):
+        group = groups.get(name, {})
+        if not isinstance(group, dict) or "class_path" in group:
+            raise ValueError(f"{file} is no configuration: {name} must be its options alone")
+
+
 def append_line(file: Path, record: Mapping[str, Any]) -> None:
     """Add a record to a file of one JSON object a line."""
     with file.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(dict(record)) + "\n")
+
+
+def data_before(run: Path) -> dict[str, Any] | None:
+    """Return the fingerprint of the data that the run read when it was last started, if any."""
+    starts = [record for record, _ in _lines(run / ENVIRONMENT)]
+    return starts[-1].get("data") if starts else None
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
@@ -106,7 +129,7 @@ def cut_metrics(run: Path, *, after: int) -> list[dict[str, float]]:
     return [record for record, _ in kept]
 
 
-def _lines(file: Path) -> list[tuple[dict[str, float], int]]:
+def _lines(file: Path) -> list[tuple[dict[str, Any], int]]:
     """Return each record with the place of its end in the file."""
     found, end = [], 0
     content = file.read_bytes() if file.exists() else b""

@@ -72,7 +72,11 @@ def warmup_stable_decay(
 
 
 def progress(step: int, *, first: int, last: int) -> float:
-    """Return how far `step` is on the way from `first` to `last`: from 0 to 1."""
+    """Return how far `step` is from update `first`, which has 0, to `last`, which has 1.
+
+    The one with 0 is still at the highest rate: the first after the warm-up, or, so that all
+    `decay_steps` updates are lower, the last before a decay.
+    """
     return min(1.0, (step - first) / max(1, last - first))
 
 

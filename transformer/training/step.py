@@ -27,7 +27,7 @@ def train_step(
     model: Module,
     optimizer: torch.optim.Optimizer,
     *micro_batches: Any,
-    clip_norm: float,
+    clip_norm: float = 1.0,
     precision: torch.dtype = torch.float32,
     objective: Objective[Any] = NEXT_TOKEN,
 ) -> Metrics:

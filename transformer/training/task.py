@@ -8,7 +8,7 @@ from jaxtyping import Integer
 from torch import Tensor
 
 from transformer.data.batches import Batches
-from transformer.data.corpus import Corpus, find_corpus, tokens_of
+from transformer.data.corpus import Corpus, find_corpus, is_prepared, open_corpus, tokens_of
 from transformer.data.documents import TextFiles
 from transformer.data.labelled import find_labelled
 from transformer.data.labelled_rows import LabelledRows
@@ -79,7 +79,7 @@ def find_rows(
     """
     n_ctx = model.config.n_ctx
     if not isinstance(model, ClassifierBERT):
-        tokens = tokens_of(find_documents(source), tokenizer)
+        tokens = _tokens_of(source, tokenizer)
         return _windows(objective_of(model), tokens, tokenizer, n_ctx=n_ctx)
     found = find_labelled(source, split=split)
     if unknown := set(found.classes) - set(model.classes):
@@ -89,6 +89,19 @@ def find_rows(
         )
     labels = [model.classes.index(found.classes[label]) for label in found.labels]
     return _labelled_rows(found.texts, labels, tokenizer, n_ctx=n_ctx)
+
+
+def _tokens_of(source: str | Path, tokenizer: Tokenizer) -> Integer[Tensor, " n_tokens"]:
+    """Return the tokens of documents, or those that a prepared folder keeps for validation."""
+    if not is_prepared(source):
+        return tokens_of(find_documents(source), tokenizer)
+    corpus = open_corpus(source)
+    if corpus.tokenizer.fingerprint() != tokenizer.fingerprint():
+        raise ValueError(
+            f"{source} is prepared with another tokenizer than the model's: name its texts, or "
+            "prepare them with the tokenizer.json in the model's folder"
+        )
+    return corpus.validation
 
 
 def _windows(

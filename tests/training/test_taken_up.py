@@ -1,0 +1,211 @@
+"""A run that is taken up again, with other options, other data, or from damaged checkpoints."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from tests.training.small import LINE, small_config
+from transformer.cli import main
+from transformer.data import rows
+from transformer.data.rows import fingerprint
+from transformer.data.windows import TokenWindows
+from transformer.pretrained.load import load_model
+from transformer.tokenizers import FastByteBPETokenizer
+from transformer.training import job as jobs
+from transformer.training.checkpoint import checkpoints
+from transformer.training.config import ScheduleConfig, TrainConfig
+from transformer.training.execute import execute
+from transformer.training.job import prepare
+from transformer.training.load import find_checkpoint, load_checkpoint
+from transformer.training.run_folder import CONFIG, load_train_config, read_metrics
+
+
+def a_config(folder: Path) -> TrainConfig:
+    """One with checkpoints at 2, 4 and 6, all of which are kept."""
+    return replace(small_config(folder), eval_every=2, keep=9, precision="float32")
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 6 updates, with checkpoints at 2, 4 and 6."""
+    folder = tmp_path_factory.mktemp("taken_up")
+    return execute(prepare(a_config(folder)), lambda _: None)
+
+
+@pytest.fixture
+def run(made_once: Path, tmp_path: Path) -> Path:
+    """A copy of it for each test."""
+    return shutil.copytree(made_once, tmp_path / "run")
+
+
+def go_on(run: Path, **changes: object) -> list[str]:
+    """Take the run up again with these options changed, and return what it warns of."""
+    config = replace(load_train_config(run), **changes)  # type: ignore[arg-type]
+    warnings: list[str] = []
+    execute(prepare(config), lambda _: None, run=run, warn=warnings.append)
+    return warnings
+
+
+def damage(checkpoint: Path) -> None:
+    """Cut the end off a file of it, one that writing a text does not need."""
+    file = checkpoint / "optimizer.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+# From damaged checkpoints
+
+
+def test_of_a_damaged_last_checkpoint_the_one_before_is_loaded_and_the_reason_told(
+    run: Path,
+) -> None:
+    damage(checkpoints(run)[-1])
+    told: list[str] = []
+    model, _ = load_checkpoint(run, warn=told.append)
+    expected, _ = load_checkpoint(checkpoints(run)[-2])
+    for got, weight in zip(model.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(got, weight)
+    [line] = told
+    assert "step-00000006 is damaged: optimizer.safetensors" in line
+    assert "before it is taken" in line
+
+
+def test_a_damaged_last_checkpoint_does_not_hide_the_best(run: Path) -> None:
+    state = checkpoints(run)[-2] / "state.json"
+    best = json.loads(state.read_text())["best_step"]
+    damage(checkpoints(run)[-1])
+    assert best in (2, 4)
+    found = find_checkpoint(run, "best", lambda _: None)
+    assert found.name.endswith(str(best))
+
+
+def test_a_damaged_checkpoint_that_was_asked_for_is_refused(run: Path) -> None:
+    damage(checkpoints(run)[1])
+    with pytest.raises(ValueError, match="step-00000004 is damaged"):
+        load_checkpoint(run, "4")
+
+
+def test_with_all_of_them_damaged_the_reason_is_raised(run: Path) -> None:
+    for folder in checkpoints(run):
+        damage(folder)
+    with pytest.raises(ValueError, match=r"is damaged: optimizer\.safetensors has bytes"):
+        load_checkpoint(run, warn=lambda _: None)
+
+
+def test_a_run_that_lost_its_configuration_is_read_from_its_checkpoints(run: Path) -> None:
+    expected, _ = load_model(run)
+    (run / CONFIG).unlink()
+    found, _ = load_model(run)
+    torch.testing.assert_close(found.state_dict(), expected.state_dict(), rtol=0, atol=0)
+
+
+# With other options
+
+
+def test_fp16_may_begin_where_a_run_goes_on(run: Path) -> None:
+    assert go_on(run, precision="fp16", max_steps=8) == []
+    assert max(record["step"] for record in read_metrics(run)) == 8
+    assert "scaler" in json.loads((checkpoints(run)[-1] / "state.json").read_text())
+
+
+def test_of_another_model_it_is_told_what_differs_and_that_it_cannot_be_changed(run: Path) -> None:
+    other = replace(load_train_config(run).model, d_model=12)
+    with pytest.raises(ValueError, match=r"it was d_model 10, now 12.*Resume a run with the model"):
+        go_on(run, model=other)
+
+
+def test_fewer_updates_than_are_made_are_refused_and_nothing_is_changed(run: Path) -> None:
+    before = (run / CONFIG).read_text()
+    with pytest.raises(ValueError, match="has made 6 updates and was asked for 5 in all"):
+        go_on(run, max_steps=5)
+    assert (run / CONFIG).read_text() == before
+
+
+def test_a_damaged_configuration_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / CONFIG).write_text("stepp: 3\n")
+    with pytest.raises(SystemExit):
+        main(["train", "--resume", str(run)])
+    assert f"{run / CONFIG} is no configuration" in capsys.readouterr().err
+
+
+def test_the_configuration_that_a_run_goes_on_with_is_printed(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--resume", str(run), "--max_steps", "8", "--print_config"])
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert (printed["resume"], printed["max_steps"]) == (str(run), 8)
+    assert printed["model"]["d_head"] == 2
+
+
+# With other data
+
+
+def test_of_another_text_that_gives_another_tokenizer_it_is_told_how_to_go_on(run: Path) -> None:
+    text = run.parent / "other.txt"
+    text.write_text(LINE.replace("c", "") * 20)
+    with pytest.raises(ValueError, match=r"not the tokenizer of this run.*with --tokenizer"):
+        go_on(run, max_steps=8, text=text)
+    own = checkpoints(run)[-1] / "tokenizer.json"
+    [line] = go_on(run, max_steps=8, text=text, tokenizer=str(own))
+    assert "the data are not those that the run read before" in line
+
+
+def test_data_that_changed_are_told_and_the_same_are_not(run: Path, made_once: Path) -> None:
+    assert go_on(run, max_steps=7) == []
+    text = run.parent / "other.txt"
+    text.write_text(LINE[::-1] * 20)
+    [line] = go_on(run, max_steps=8, text=text)
+    assert "the data are not those that the run read before: 432 tokens then, 432 now" in line
+    assert go_on(run, max_steps=9, text=text) == [], "now these are the ones before"
+
+
+def test_a_long_text_is_known_by_some_of_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "HASHED", 100)
+    tokens = torch.randint(11, (1009,), generator=torch.Generator().manual_seed(0))
+    shifted = torch.cat([tokens[1:], tokens[:1]])
+    one, same, other = (
+        fingerprint(TokenWindows(some, n_ctx=7)) for some in (tokens, tokens.int(), shifted)
+    )
+    assert one == same
+    assert one["tokens"] == other["tokens"] == 1009
+    assert one["sha256"] != other["sha256"]
+
+
+def test_a_tokenizers_file_is_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = a_config(tmp_path)
+    FastByteBPETokenizer.train(LINE, d_vocab=260, special_tokens=[]).save(tmp_path / "tok.json")
+    monkeypatch.chdir(tmp_path)
+    folder = execute(prepare(replace(config, tokenizer="tok.json")), lambda _: None)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert go_on(folder, max_steps=7) == []
+
+
+# Before a folder is made
+
+
+def test_a_schedule_that_does_not_fit_leaves_no_folder(tmp_path: Path) -> None:
+    schedule = ScheduleConfig(name="stable-decay", warmup_steps=2, decay_steps=5)
+    config = replace(a_config(tmp_path), schedule=schedule)
+    with pytest.raises(ValueError, match=r"at most steps = 6, got 2 \+ 5"):
+        prepare(config)
+    assert not config.runs.exists()
+
+
+def test_a_model_too_large_by_itself_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8000000000 bytes")
+
+    monkeypatch.setattr(jobs, "make_model", full)
+    with pytest.raises(MemoryError, match="not enough for the model alone"):
+        prepare(a_config(tmp_path))
