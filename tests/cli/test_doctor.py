@@ -14,7 +14,7 @@ from transformer.cli import main
 from transformer.config import TransformerConfig
 from transformer.learning.doctor import Finding, Report
 from transformer.models.gpt import GPT
-from transformer.training.checkpoint import load_checkpoint
+from transformer.training.load import load_checkpoint
 
 pytestmark = pytest.mark.slow  # it trains many small models
 TEXT = "the cat sat on the mat. a rat ran at the cat.\n" * 20

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from transformer.components.attention import Attention
 from transformer.components.norm import layer_norm
-from transformer.learning import diagnosis
+from transformer.learning import matching
 from transformer.learning.bank import Misconception, find, variant
 from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.evidence import confirmed, read_pattern
@@ -41,7 +41,7 @@ def test_two_mistakes_at_once_are_both_named(
     names: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The search has an end, which with shapes checked, or on a busy machine, may come too soon.
-    monkeypatch.setattr(diagnosis, "PAIRS_SECONDS", 60.0)
+    monkeypatch.setattr(matching, "PAIRS_SECONDS", 60.0)
     wrong = entries(*names)
     found = diagnose(wrong[0].exercise, variant(wrong[0].exercise, *wrong))
     assert {entry.name for entry in found.named} == set(names)

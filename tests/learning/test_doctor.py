@@ -171,11 +171,11 @@ BROKEN: dict[str, tuple[Callable[[], Trial], Callable[[Trial], list[Finding]], s
     ),
     "a loss that is not shifted": (
         *(lambda: trial(loss=not_shifted), objective),
-        *("labels are shifted", "logits at t with the token at t"),
+        *("the target is the next token", "logits at t with the token at t"),
     ),
     "a loss that is shifted twice": (
         *(lambda: trial(loss=shifted_twice), objective),
-        *("labels are shifted", "more than once"),
+        *("the target is the next token", "more than once"),
     ),
     "a loss that is summed": (
         *(lambda: trial(loss=scaled_by(5 * (POS - 1))), objective),

@@ -84,6 +84,6 @@ def test_a_module_made_of_text_leaves_no_trace() -> None:
     assert "transformer.no_such_module" not in sys.modules
 
 
-def test_an_unknown_exercise_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="no exercise 'attn'; there are: linear, softmax"):
+def test_an_unknown_exercise_is_refused_with_the_one_it_is_nearest_to() -> None:
+    with pytest.raises(ValueError, match="no exercise 'attn'; is it 'attention'"):
         exercise("attn")

@@ -35,7 +35,11 @@ def make_parser() -> Parser:
 
 
 def run(options: Namespace) -> None:
-    """Check one exercise, or each in the order of the curriculum up to the first that is wrong."""
+    """Check one exercise, or each in the order of the curriculum up to the first that is wrong.
+
+    Exit code 1 where something is wrong, or where nothing of an exercise asked for by name is
+    written: right is what was seen to be right.
+    """
     from transformer.learning.check import Limits, check_exercises
     from transformer.learning.exercises import EXERCISES, exercise
     from transformer.learning.report import show
@@ -62,5 +66,6 @@ def run(options: Namespace) -> None:
         print(json.dumps([verdict.to_json() for verdict in verdicts], indent=1))
     elif all(verdict.status == "not written" for verdict in verdicts) and not options.name:
         console.print(f"nothing of the exercises is written in {place} yet")
-    if not all(verdict.good for verdict in verdicts):
+    nothing_of_it = options.name and verdicts[0].status == "not written"
+    if nothing_of_it or not all(verdict.good for verdict in verdicts):
         raise SystemExit(EXIT_WRONG)

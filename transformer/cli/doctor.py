@@ -120,8 +120,8 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
     from transformer.data.documents import TextFiles
     from transformer.data.windows import TokenWindows
     from transformer.models.gpt import GPT
-    from transformer.training.checkpoint import load_checkpoint
     from transformer.training.config import TrainConfig
+    from transformer.training.load import load_checkpoint
     from transformer.training.run_folder import load_train_config
 
     asked = TrainConfig()

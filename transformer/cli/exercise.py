@@ -33,7 +33,7 @@ def run(options: Namespace) -> None:
     from transformer.learning.check import check_exercises
     from transformer.learning.exercises import CHAPTERS, EXERCISES, exercise
     from transformer.learning.files import solution, start, started
-    from transformer.learning.report import path_table, show
+    from transformer.learning.report import path, show
     from transformer.learning.verdict import not_written
 
     console = Console(highlight=False, soft_wrap=True)
@@ -41,9 +41,13 @@ def run(options: Namespace) -> None:
     if options.name is None and options.action in ("start", "hint", "solution"):
         raise ValueError(f"which one? transformer exercise {options.action} NAME")
     if options.action == "list":
-        for one in EXERCISES.values():
-            chapter = f"chapter {one.chapter:>2}, {CHAPTERS[one.chapter]}"
-            console.print(f"{one.name:<12}  {chapter:<45}  {', '.join(one.required)}")
+        rows = [
+            (one.name, f"chapter {one.chapter:>2}, {CHAPTERS[one.chapter]}", one.required)
+            for one in EXERCISES.values()
+        ]
+        widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+        for name, chapter, required in rows:
+            console.print(f"{name:<{widths[0]}}  {chapter:<{widths[1]}}  {', '.join(required)}")
     elif options.action == "start":
         file = start(exercise(options.name), folder)
         elsewhere = "" if folder == FOLDER else f" --implementation {folder}"
@@ -62,7 +66,7 @@ def run(options: Namespace) -> None:
     else:
         begun = [one.name for one in started(folder)]
         verdicts = {v.exercise: v for v in check_exercises(begun, str(folder))} if begun else {}
-        path = [verdicts.get(e.name, not_written(e)) for e in EXERCISES.values()]
-        Console(highlight=False).print(path_table(path))
-        done = sum(verdict.status == "right" for verdict in path)
-        console.print(f"{done} of {len(path)} exercises done")
+        every = [verdicts.get(e.name, not_written(e)) for e in EXERCISES.values()]
+        Console(highlight=False).print(path(every, begun))
+        done = sum(verdict.status == "right" for verdict in every)
+        console.print(f"{done} of {len(every)} exercises done")

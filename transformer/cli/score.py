@@ -25,7 +25,7 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="exit with 1 unless all is caught, 95%% is named, nothing misnamed, no false alarm",
+        help="exit with 1 unless all is caught, 95 in 100 are named, none misnamed, no false alarm",
     )
     parser.add_argument("--processes", type=int, default=2, help="how many at once")
     return parser

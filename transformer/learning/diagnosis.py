@@ -1,25 +1,23 @@
 """Differential diagnosis: which known mistake gives exactly the learner's results.
 
-A name is given only on an exact match in every probe, those that come out right included,
-and never on errors alone. With no match the probes themselves say what breaks.
+A name is given where the known mistakes explain the outcomes (`matching.py`); without one the
+probes themselves say what breaks.
 """
 
-import itertools
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from transformer.learning.bank import Misconception, Style, misconceptions, styles, variant
+from transformer.learning.bank import Misconception
 from transformer.learning.exercises import Exercise
-from transformer.learning.implementation import Namespace, NotWrittenError, reference
+from transformer.learning.implementation import Namespace, NotWrittenError
+from transformer.learning.known_outcomes import right_outcomes
+from transformer.learning.matching import Match, find_match
 from transformer.learning.outcome import Raised, first_difference, same
 from transformer.learning.probes import PROBES
 from transformer.learning.relations import relation
-
-MOST_PAIRS = 300
-PAIRS_SECONDS = 3.0  # of processor time: a verdict is not to be waited for
+from transformer.learning.views import asides_of
+from transformer.learning.words import listed
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,8 @@ class Diagnosis:
         missing: what is not written yet, in words.
         named: the mistakes that explain every outcome: one, or several at once.
         indistinguishable: other mistakes that give the same on every probe.
+        aside: those of the wrong probes that are beside the point: what should be refused, and
+            what is often left for later.
         evidence: figures, in sentences.
     """
 
@@ -40,6 +40,7 @@ class Diagnosis:
     missing: tuple[str, ...] = ()
     named: tuple[Misconception, ...] = ()
     indistinguishable: tuple[Misconception, ...] = ()
+    aside: tuple[str, ...] = ()
     evidence: tuple[str, ...] = field(default=())
 
 
@@ -68,151 +69,16 @@ def diagnose(
     if not wrong:
         return Diagnosis(right=right, missing=_in_order(missing, exercise))
     before("comparing with the known mistakes")
-    matches, whole = _matches(exercise, theirs, wrong)
+    match = find_match(exercise, theirs, wrong)
     return Diagnosis(
         right=right,
         wrong=wrong,
         missing=_in_order(missing, exercise),
-        named=matches[0] if matches else (),
-        indistinguishable=tuple(m[0] for m in matches[1:] if len(m) == 1),
-        evidence=tuple(_evidence(exercise, theirs, ours, wrong, bool(matches), whole)),
+        named=match.entries if match else (),
+        indistinguishable=match.alike if match else (),
+        aside=tuple(name for name in wrong if name in asides_of(exercise)),
+        evidence=tuple(_evidence(exercise, theirs, ours, wrong, match)),
     )
-
-
-class Outcomes(Mapping[str, Any]):
-    """What the probes of an exercise give on one implementation, each run when first asked."""
-
-    def __init__(self, exercise: Exercise, names: Namespace) -> None:
-        self._probes = {probe.name: probe for probe in PROBES[exercise.name]}
-        self._names = names
-        self._known: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._known:
-            self._known[name] = self._probes[name].outcome(self._names)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._probes)
-
-    def __len__(self) -> int:
-        return len(self._probes)
-
-
-@cache
-def right_outcomes(exercise: Exercise) -> Outcomes:
-    """Return the outcomes on our own solution."""
-    return Outcomes(exercise, reference(exercise))
-
-
-@cache
-def wrong_outcomes(style: Style, *entries: Misconception) -> Outcomes:
-    """Return the outcomes on our solution, written in a style, with mistakes in it.
-
-    Raises ValueError where they do not fit together.
-    """
-    return Outcomes(entries[0].exercise, variant(entries[0].exercise, *entries, style=style))
-
-
-def _matches(
-    exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]
-) -> tuple[list[tuple[Misconception, ...]], bool]:
-    """Return the mistakes that explain what is wrong, and whether they explain all of it.
-
-    First single ones, then a pair, then the one that explains the first wrong function.
-    """
-    for style in styles(exercise):
-        singles: list[tuple[Misconception, ...]] = [
-            (entry,) for entry in misconceptions(exercise) if _explains(style, theirs, wrong, entry)
-        ]
-        if singles:
-            return singles, True
-    enough = time.process_time() + PAIRS_SECONDS
-    for style in styles(exercise):
-        for pair in _pairs(exercise, style, theirs, wrong, enough):
-            if _explains(style, theirs, wrong, *pair):
-                return [pair], True
-            if time.process_time() > enough:
-                break
-    return _of_first_leaf(exercise, theirs, wrong), False
-
-
-def _of_first_leaf(
-    exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]
-) -> list[tuple[Misconception, ...]]:
-    """Return the one mistake that explains the first function that is wrong, by itself.
-
-    Leaves come first: with several mistakes in several functions this names the first, and
-    the others once it is mended.
-    """
-    for name in exercise.writes:
-        own = {p.name: theirs[p.name] for p in PROBES[exercise.name]
-               if p.needs == (name,) and p.name in theirs}  # fmt: skip
-        broken = [probe for probe in own if probe in wrong]
-        if not broken or name in exercise.required:
-            continue
-        for style in styles(exercise):
-            fitting: list[tuple[Misconception, ...]] = [
-                (entry,)
-                for entry in misconceptions(exercise)
-                if _explains(style, own, broken, entry)
-            ]
-            if len(fitting) == 1:
-                return fitting
-        return []
-    return []
-
-
-def _explains(
-    style: Style, theirs: Mapping[str, Any], wrong: Sequence[str], *entries: Misconception
-) -> bool:
-    try:
-        guess = wrong_outcomes(style, *entries)
-    except ValueError:  # they do not fit together
-        return False
-    ours = right_outcomes(entries[0].exercise)
-    in_order = [*wrong, *(name for name in theirs if name not in wrong)]
-    return all(same(guess[name], theirs[name]) for name in in_order) and any(
-        _tells(guess[name], theirs[name], ours[name]) for name in wrong
-    )
-
-
-def _pairs(
-    exercise: Exercise,
-    style: Style,
-    theirs: Mapping[str, Any],
-    wrong: Sequence[str],
-    enough: float,
-) -> Iterator[tuple[Misconception, ...]]:
-    """Yield pairs of mistakes that may explain everything together.
-
-    Each alone must break nothing that the learner has right, and between them they must
-    break all that the learner has wrong. There are none once the time is up.
-    """
-    ours = right_outcomes(exercise)
-    broken: dict[Misconception, set[str]] = {}
-    for entry in misconceptions(exercise):
-        if time.process_time() > enough:
-            return
-        try:
-            guess = wrong_outcomes(style, entry)
-        except ValueError:
-            continue
-        if all(same(guess[name], ours[name]) for name in theirs if name not in wrong):
-            broken[entry] = {name for name in wrong if not same(guess[name], ours[name])}
-    pairs = (
-        pair
-        for pair in itertools.permutations(broken, 2)
-        if broken[pair[0]] | broken[pair[1]] == set(wrong)
-    )
-    yield from itertools.islice(pairs, MOST_PAIRS)
-
-
-def _tells(guess: Any, theirs: Any, ours: Any) -> bool:
-    """Return whether a match here is evidence: errors of one kind may have many causes."""
-    if isinstance(theirs, Raised) and isinstance(guess, Raised):
-        return isinstance(ours, Raised) or (bool(theirs.message) and theirs == guess)
-    return True
 
 
 def _evidence(
@@ -220,28 +86,32 @@ def _evidence(
     theirs: Mapping[str, Any],
     ours: Mapping[str, Any],
     wrong: Sequence[str],
-    matched: bool,
-    whole: bool,
+    match: Match | None,
 ) -> Iterator[str]:
-    probes = {probe.name: probe for probe in PROBES[exercise.name]}
-    told = [name for name in wrong if not isinstance(theirs[name], Raised)] or list(wrong)
+    of = match.view.wrong if match else wrong
+    told = [name for name in of if not isinstance(theirs[name], Raised)] or list(of)
     first = told[0]
-    if not matched and first != wrong[0]:  # an error, with the line that it comes from
+    if not match and first != wrong[0]:  # an error, with the line that it comes from
         yield f"{wrong[0]}: {first_difference(theirs[wrong[0]], ours[wrong[0]])}"
     yield f"{first}: {first_difference(theirs[first], ours[first])}"
-    if matched:
-        likeness = (
-            "all as with this mistake"
-            if whole
-            else (
-                "those of the first wrong function all as with this mistake; mend it, and ask again"
-            )
-        )
-        yield f"{len(theirs)} experiments, {len(wrong)} of them wrong, {likeness}"
+    if match:
+        if unexplained := match.unexplained:
+            yield f"Wrong as well, for another reason: {listed(unexplained)}"
+        yield f"{len(theirs)} experiments, {len(wrong)} of them wrong, {_likeness(match)}"
         return
+    probes = {probe.name: probe for probe in PROBES[exercise.name]}
     for name in told[:4]:
         if related := relation(theirs[name], ours[name], probes[name].sizes):
             yield f"{name}: {related}"
+
+
+def _likeness(match: Match) -> str:
+    """Say how many of the wrong experiments come out as with the mistakes."""
+    alike = "as with this mistake" if len(match.entries) == 1 else "as with these two"
+    if match.view.first:
+        mend = "it" if len(match.entries) == 1 else "them"
+        return f"those of the first wrong function {alike}; mend {mend}, and ask again"
+    return f"all but those {alike}" if match.unexplained else f"all {alike}"
 
 
 def _unfinished(

@@ -14,7 +14,7 @@ Experiment = Callable[[Namespace], str]
 
 
 @torch.no_grad()
-def read_pattern(names: Namespace, *, causal: bool = False) -> Tensor:
+def read_pattern(names: Namespace, *, causal: bool = False, mask: Tensor | None = None) -> Tensor:
     """Return the pattern of the implementation's one-head attention, read off its output.
 
     The residual stream's last coordinates say at which position it stands, W_V passes just
@@ -27,7 +27,9 @@ def read_pattern(names: Namespace, *, causal: bool = False) -> Tensor:
     x[..., D_MODEL - POS :] = torch.eye(POS, dtype=torch.float64)
     module.W_V.copy_(one_hot[None])
     module.W_O.copy_(one_hot.T[None])
-    pattern: Tensor = module(x)[0, :, D_MODEL - POS :]
+    # Without a mask it is called as simply as can be: not everyone's forward takes one.
+    out: Tensor = module(x) if mask is None else module(x, mask)
+    pattern = out[0, :, D_MODEL - POS :]
     return pattern
 
 
@@ -51,6 +53,18 @@ def weight_on_the_future(names: Namespace) -> str:
     """Say how much of a causal pattern lies on later keys."""
     future = read_pattern(names, causal=True).triu(1).abs().sum(1)
     return f"Under the causal mask your queries give later keys the weights {_figures(future)}"
+
+
+def weight_on_what_a_mask_hides(names: Namespace) -> str:
+    """Say how much of the pattern lies on keys that a given mask hides."""
+    mask = torch.ones(1, 1, POS, POS, dtype=torch.bool)
+    mask[..., 3:] = False
+    pattern = read_pattern(names, mask=mask)
+    return (
+        "Given a mask that is True at the keys 0 to 2 and False at 3 and 4, your queries give the "
+        f"first three {_figures(pattern[:, :3].sum(1))} of their weight and the last two "
+        f"{_figures(pattern[:, 3:].sum(1))}: True means may look"
+    )
 
 
 def unused_parameters(names: Namespace) -> str:
@@ -107,12 +121,15 @@ EXPERIMENTS: dict[str, Experiment] = {
     "attention-softmax-over-queries": sums_of_the_pattern,
     "attention-softmax-over-heads": sums_of_the_pattern,
     "attention-softmax-missing": sums_of_the_pattern,
+    "attention-scale-after-the-softmax": sums_of_the_pattern,
     "attention-values-mixed-by-column": sums_of_the_pattern,
     "attention-mask-after-softmax": sums_under_the_causal_mask,
     "attention-mask-after-softmax-in-forward": sums_under_the_causal_mask,
     "attention-mask-ignored-by-scores": weight_on_the_future,
     "attention-mask-zeroes-scores": weight_on_the_future,
     "attention-mask-inverted": weight_on_the_future,
+    "attention-given-mask-inverted": weight_on_what_a_mask_hides,
+    "attention-causal-upside-down": weight_on_the_future,
     "attention-mask-transposed": weight_on_the_future,
     "attention-mask-minus-thirty": weight_on_the_future,
     "attention-causal-ignored": weight_on_the_future,

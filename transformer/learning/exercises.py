@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from transformer.learning.words import nearest
+
 CHAPTERS = {
     1: "Tensors and shapes",
     2: "Tokenizers",
@@ -202,7 +204,19 @@ EXERCISES: dict[str, Exercise] = {
 
 
 def exercise(name: str) -> Exercise:
-    """Return the exercise of this name; an unknown one is a ValueError that lists them."""
-    if name not in EXERCISES:
+    """Return the exercise of this name.
+
+    An unknown one is a ValueError with the one that may be meant, or else with all of them.
+    """
+    if name in EXERCISES:
+        return EXERCISES[name]
+    parts = {part: one.name for one in EXERCISES.values() for part in one.writes}
+    if name in parts:
+        raise ValueError(f"there is no exercise {name!r}; {name} is part of {parts[name]!r}")
+    meant = nearest(name, [*EXERCISES, *parts])
+    if meant is None:
         raise ValueError(f"there is no exercise {name!r}; there are: {', '.join(EXERCISES)}")
-    return EXERCISES[name]
+    raise ValueError(
+        f"there is no exercise {name!r}; is it {parts.get(meant, meant)!r}? "
+        "(`transformer exercise list` has them all)"
+    )

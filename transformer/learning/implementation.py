@@ -4,6 +4,8 @@ Names that it does not define are "not written yet"; everything else of ours sta
 so that one part can be checked inside the whole model.
 """
 
+import ast
+import functools
 import importlib
 import inspect
 import sys
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from torch.nn import Module
 
 from transformer.learning.exercises import EXERCISES, Exercise
@@ -64,7 +67,7 @@ def load(place: str) -> dict[str, Any]:
     """
     path = Path(place)
     if path.is_dir():
-        files = sorted(file for file in path.glob("*.py") if not file.name.startswith("test_"))
+        files = _files_of(path)
         if not files:
             raise ValueError(f"there is no Python file in {path}")
         names: dict[str, Any] = {}
@@ -83,6 +86,30 @@ def load(place: str) -> dict[str, Any]:
                 f"{place!r} is neither a file, a folder nor a module that Python finds"
             ) from error
         raise
+
+
+def defined_names(place: str, exercise: Exercise) -> list[str]:
+    """Return the classes and functions, of any name, that stand where an exercise should.
+
+    That is in the file given; of a folder in the file of the exercise's name, or without one in
+    those that are not named after any exercise. They are read and not run.
+    """
+    path = Path(place)
+    own = path / f"{exercise.name}.py"
+    if path.is_dir() and not own.is_file():
+        files = [file for file in _files_of(path) if file.stem not in EXERCISES]
+    else:
+        files = [file for file in (own, path) if file.is_file()]
+    return [
+        node.name
+        for file in files
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+    ]
+
+
+def _files_of(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("test_"))
 
 
 def _merge(names: dict[str, Any], more: dict[str, Any]) -> None:
@@ -128,12 +155,15 @@ def for_exercise(exercise: Exercise, names: Mapping[str, Any]) -> Namespace:
 
 
 def adapted(ours: Any, theirs: Any, layout: Layout) -> Any:
-    """Return `theirs` made to be called as ours is; functions are returned as they are.
+    """Return `theirs` made to be called as ours is.
 
-    A Module is constructed with those of our keywords that it takes. One that it does not
-    take is left out where it stands at its default and is not written yet otherwise. Its
-    parameters must then have our names and shapes, or a declared layout.
+    A function gets those of our arguments that it takes, a Module's constructor those of our
+    keywords. One that it does not take is left out where it stands at its default and is not
+    written yet otherwise. A Module's parameters must then have our names and shapes, or a
+    declared layout.
     """
+    if inspect.isfunction(ours) and inspect.isfunction(theirs):
+        return _called_as(ours, theirs)
     if not (inspect.isclass(ours) and issubclass(ours, Module) and inspect.isclass(theirs)):
         return theirs
 
@@ -147,6 +177,40 @@ def adapted(ours: Any, theirs: Any, layout: Layout) -> Any:
         return in_our_layout(module, ours(**keywords), layout, sizes=keywords)
 
     return _as_class(theirs, construct, inspect.signature(ours))
+
+
+def _called_as(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the learner's function, without the optional arguments of ours that it lacks."""
+    taken, wanted = inspect.signature(theirs).parameters, inspect.signature(ours).parameters
+    kinds = [parameter.kind for parameter in taken.values()]
+    most = sum(kind in BY_POSITION for kind in kinds)
+    positional = [name for name, p in wanted.items() if p.kind in BY_POSITION]
+    empty = inspect.Parameter.empty
+    optional = {name: p.default for name, p in wanted.items() if p.default is not empty}
+    by_name = set() if inspect.Parameter.VAR_KEYWORD in kinds else optional.keys() - taken.keys()
+    beyond = positional[most:]
+    if inspect.Parameter.VAR_POSITIONAL in kinds or not optional.keys() >= set(beyond):
+        beyond = []  # it takes any number; or lacks what it cannot do without, which Python says
+    if not by_name and not beyond:
+        return theirs
+
+    def leave_out(name: str, value: Any) -> None:
+        if not _same_value(value, optional[name]):
+            raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
+
+    @functools.wraps(theirs)
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        for name, value in zip(beyond, arguments[most:], strict=False):
+            leave_out(name, value)
+        for name in by_name & keywords.keys():
+            leave_out(name, keywords.pop(name))
+        return theirs(*(arguments[:most] if beyond else arguments), **keywords)
+
+    return called
+
+
+def _same_value(value: Any, default: Any) -> bool:
+    return value is default or (not isinstance(value, Tensor) and bool(value == default))
 
 
 def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, Any]:

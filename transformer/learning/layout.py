@@ -16,8 +16,9 @@ An axis in braces in the name runs over that many parameters.
 """
 
 import itertools
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +26,8 @@ from einops import rearrange
 from torch import Tensor
 from torch.func import functional_call
 from torch.nn import Module, Parameter
+
+from transformer.learning.words import listed
 
 Layout = Mapping[str, str]
 
@@ -72,9 +75,34 @@ def in_our_layout(
     if wanted == found:
         return theirs
     axes = {name: size for name, size in sizes.items() if isinstance(size, int)}
+    name = type(theirs).__name__
+    _require_the_very_one(name, theirs, sizes)
+    _refuse_biases([one for one in found if getattr(ours, one, ours) is None], name)
     if layout:
         return _Translated(theirs, ours, layout, axes)
-    raise LayoutError(_explained(type(theirs).__name__, wanted, found, axes))
+    raise LayoutError(_explained(name, wanted, found, axes))
+
+
+def _require_the_very_one(name: str, theirs: Module, keywords: Mapping[str, Any]) -> None:
+    """Raise LayoutError where a Module is given a Parameter and holds none, or a copy."""
+    held = {id(parameter) for parameter in theirs.parameters()}
+    for given, value in keywords.items():
+        if isinstance(value, Parameter) and id(value) not in held:
+            others = listed([other for other, _ in theirs.named_parameters()]) or "none"
+            raise LayoutError(
+                f"{name} must hold the very Parameter {given} that it is given, so that what "
+                f"changes one changes both: self.{given} = {given}, with neither a copy nor a "
+                f"transpose made of it. Its parameters are others: {others}"
+            )
+
+
+def _refuse_biases(unasked: Sequence[str], name: str) -> None:
+    """Raise LayoutError for parameters that a Module has although they were declined."""
+    if unasked:
+        raise LayoutError(
+            f"{name} has {listed(unasked)} even with bias=False; made so it should have none: "
+            f"self.{unasked[0]} = Parameter(...) if bias else None"
+        )
 
 
 class _Translated(Module):
@@ -86,13 +114,18 @@ class _Translated(Module):
         super().__init__()
         self._theirs = [theirs]  # in a list: not a child, its parameters are not ours
         self._layout, self._axes = layout, axes
+        shared = {id(parameter) for parameter in theirs.parameters()}  # given to both
         for name, parameter in ours.named_parameters():
-            setattr(self, name, Parameter(parameter.detach().clone()))
-        for name in {"bias", "b_Q", "b_K", "b_V", "b_O", "b_U", "b_in", "b_out", "b"}:
+            if id(parameter) not in shared:
+                parameter = Parameter(parameter.detach().clone())
+            setattr(self, name, parameter)
+        for name in AXES:
             if hasattr(ours, name) and getattr(ours, name) is None:
                 setattr(self, name, None)
         made = {name: tuple(value.shape) for name, value in self._theirs_from_ours()}
         found = {name: tuple(p.shape) for name, p in theirs.named_parameters()}
+        declined = [name for name in found if name in layout and name not in made]
+        _refuse_biases(declined, type(theirs).__name__)
         for name, shape in found.items():
             if made.get(name) != shape:
                 raise LayoutError(
@@ -150,28 +183,86 @@ def _explained(
     found: Mapping[str, tuple[int, ...]],
     sizes: Mapping[str, int],
 ) -> str:
+    guesses = _guessed(wanted, found, sizes)
     lines = [f"the parameters of {name} are not those of the exercise:"]
     for parameter, shape in wanted.items():
         axes = AXES.get(parameter, "")
         if parameter not in found:
             lines.append(f"  {parameter} ({axes}) is missing")
         elif found[parameter] != shape:
-            other = found[parameter]
             lines.append(
-                f"  {parameter} has the shape {other}, expected {shape} ({axes})"
-                + _named(other, [parameter], sizes)
+                f"  {parameter} has the shape {found[parameter]}, expected {shape} ({axes})"
+                + _maybe(guesses.get(parameter))
             )
-    same_size = _fused(wanted)
     for parameter, shape in found.items():
         if parameter not in wanted:
             lines.append(
-                f"  {parameter} {shape} is not one of ours" + _named(shape, same_size, sizes)
+                f"  {parameter} {shape} is not one of ours" + _maybe(guesses.get(parameter))
             )
+    if guesses.keys() == found.keys() and _sources(guesses) == wanted.keys():
+        declared = ", ".join(f'"{theirs}": "{ours}"' for theirs, ours in guesses.items())
+    else:
+        declared = '"yours": "ours: axes"'
     lines.append(
-        "Give them our names and shapes, or declare yours: LAYOUT = "
-        f'{{"{name}": {{"theirs": "ours: axes"}}}} (see transformer.learning.layout)'
+        "Give them our names and shapes, or say in your file how yours are laid out "
+        "(docs/diagnosis.md):"
     )
+    lines.append(f'  LAYOUT = {{"{name}": {{{declared}}}}}')
     return "\n".join(lines)
+
+
+def _maybe(guess: str | None) -> str:
+    return f'; it may be "{guess}"' if guess else ""
+
+
+def _sources(guesses: Mapping[str, str]) -> set[str]:
+    """Return our parameters of which a layout is made."""
+    return {source for guess in guesses.values() for source in guess.split(":")[0].split()}
+
+
+# What others call our parameters, in the words that a name is made of.
+SYNONYMS = {
+    "scale": {"weight", "gamma", "gain", "g"},
+    "bias": {"bias", "beta"},
+    "W_Q": {"q", "wq", "query", "queries"},
+    "W_K": {"k", "wk", "key", "keys"},
+    "W_V": {"v", "wv", "value", "values"},
+    "b_Q": {"q", "bq", "query", "queries"},
+    "b_K": {"k", "bk", "key", "keys"},
+    "b_V": {"v", "bv", "value", "values"},
+    "W_gate": {"g", "gate", "w1"},
+    "b_gate": {"g", "gate", "w1"},
+    "W_in": {"up", "u", "in", "w3"},
+    "b_in": {"up", "u", "in", "w3"},
+}
+
+
+def _guessed(
+    wanted: Mapping[str, tuple[int, ...]],
+    found: Mapping[str, tuple[int, ...]],
+    sizes: Mapping[str, int],
+) -> dict[str, str]:
+    """Return which of ours, in which arrangement, each of theirs may be.
+
+    One of the same name stands for itself, if it can; else the name decides, and then which of
+    ours is not yet another's.
+    """
+    guesses: dict[str, str] = {}
+    in_turn = sorted(found, key=lambda name: (name not in wanted, not _called(name, wanted)))
+    for name in in_turn:
+        left = [ours for ours in _fused(wanted) if not _sources(guesses) & set(ours.split())]
+        likely = [ours for ours in left if _called(name, [ours])]
+        candidates = [name] if name in wanted else [*likely, *left]
+        for candidate in candidates:
+            if arrangement := _arranged(found[name], candidate, sizes):
+                guesses[name] = f"{candidate}: {arrangement}"
+                break
+    return {name: guesses[name] for name in found if name in guesses}
+
+
+def _called(name: str, ours: Iterable[str]) -> bool:
+    words = set(re.split(r"[._]", name.lower()))
+    return any(words & SYNONYMS.get(one, set()) for one in ours)
 
 
 def _fused(wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
@@ -179,36 +270,26 @@ def _fused(wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
     return [" ".join(group) for group in groups if all(name in wanted for name in group)]
 
 
-def _named(shape: tuple[int, ...], candidates: list[str], sizes: Mapping[str, int]) -> str:
-    """Return which arrangement of one of our parameters has this shape, if exactly one has."""
-    fitting = []
-    for candidate in candidates:
-        names = candidate.split()
-        axes = AXES.get(names[0], "").split()
-        all_sizes = dict(sizes) | {"qkv": len(names)}
-        if any(axis not in all_sizes for axis in axes):
-            continue
-        if len(names) > 1:
-            axes = ["qkv", *axes]
-        for order in itertools.permutations(axes):
-            for cuts in itertools.product([True, False], repeat=len(order) - 1):
-                groups: list[list[str]] = [[order[0]]]
-                for axis, cut in zip(order[1:], cuts, strict=True):
-                    if cut:
-                        groups.append([axis])
-                    else:
-                        groups[-1].append(axis)
-                product = tuple(_product(all_sizes[a] for a in group) for group in groups)
-                if product == shape:
-                    fitting.append(f"{candidate}: {_written(groups)}")
-    return f'; it may be "{fitting[0]}"' if fitting else ""
-
-
-def _product(sizes: Any) -> int:
-    product = 1
-    for size in sizes:
-        product *= size
-    return product
+def _arranged(shape: tuple[int, ...], candidate: str, sizes: Mapping[str, int]) -> str | None:
+    """Return the first arrangement of the axes of ours that has this shape, if one has."""
+    names = candidate.split()
+    axes = AXES.get(names[0], "").split()
+    all_sizes = dict(sizes) | {"qkv": len(names)}
+    if any(axis not in all_sizes for axis in axes):
+        return None
+    if len(names) > 1:
+        axes = ["qkv", *axes]
+    for order in itertools.permutations(axes):
+        for cuts in itertools.product([True, False], repeat=len(order) - 1):
+            groups: list[list[str]] = [[order[0]]]
+            for axis, cut in zip(order[1:], cuts, strict=True):
+                if cut:
+                    groups.append([axis])
+                else:
+                    groups[-1].append(axis)
+            if shape == tuple(math.prod(all_sizes[a] for a in group) for group in groups):
+                return _written(groups)
+    return None
 
 
 def _written(groups: list[list[str]]) -> str:

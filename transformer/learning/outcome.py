@@ -91,10 +91,19 @@ def _tensor_difference(theirs: Tensor, ours: Tensor) -> str:
     alike = (left == right) | (left.isnan() & right.isnan())
     gap = ((left - right).abs() / (right.abs() + 1e-3)).nan_to_num(torch.inf)
     gap = torch.where(alike, 0.0, gap)
-    place = tuple(int(i) for i in torch.unravel_index(gap.flatten().argmax(), gap.shape))
+    place = _unravelled(int(gap.flatten().argmax()), gap.shape)
     where = f" at {list(place)}" if place else ""
     yours, expected = _told_apart(theirs[place].item(), ours[place].item())
     return f"yours gives {yours}{where}, expected {expected}"
+
+
+def _unravelled(number: int, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the place of an entry by its number; torch's own imports sympy, for a second."""
+    place = []
+    for size in reversed(shape):
+        number, at = divmod(number, size)
+        place.append(at)
+    return tuple(reversed(place))
 
 
 def _told_apart(left: float, right: float) -> tuple[str, str]:

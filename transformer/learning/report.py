@@ -1,8 +1,9 @@
 """A verdict in the terminal: on one screen, in the words of the topic."""
 
+from collections.abc import Collection, Sequence
+
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from transformer.learning.exercises import CHAPTERS, exercise
@@ -20,7 +21,7 @@ MARKS: dict[Status, tuple[str, str]] = {
 
 
 def show(console: Console, verdict: Verdict, *, hint_only: bool = False) -> None:
-    """Print a verdict; with `hint_only` a named mistake is hinted at and not told."""
+    """Print a verdict; with `hint_only` no more of a mistake than a hint."""
     console.print(rendered(verdict, hint_only=hint_only), highlight=False)
 
 
@@ -37,12 +38,12 @@ def rendered(verdict: Verdict, *, hint_only: bool = False) -> RenderableType:
             else title + Text(f"  {verdict.headline}", style="dim")
         )
     parts: list[RenderableType] = [title]
-    if hint_only and verdict.named:
-        parts.append(_indented(verdict.hint))
+    if hint_only:  # what cannot be run at all, or fails a test alone, has no hint
+        parts.append(_indented(verdict.hint or verdict.headline))
     else:
         parts.append(_indented(verdict.headline, style="bold"))
         parts += [_indented(paragraph) for paragraph in verdict.explanation]
-        if verdict.hint:
+        if verdict.hint and len(verdict.named) < 2:  # of several each has its own already
             parts.append(_indented(f"Try: {verdict.hint}", style="cyan"))
     number = exercise(verdict.exercise).chapter
     names = f"   {', '.join(verdict.named)}" if verdict.named and not hint_only else ""
@@ -54,16 +55,23 @@ def _indented(text: str, style: str = "") -> RenderableType:
     return Padding(Text(text, style=style), (0, 0, 0, 2))
 
 
-def path_table(verdicts: list[Verdict]) -> Table:
-    """Return the path through the curriculum with what is done."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+def path(verdicts: Sequence[Verdict], started: Collection[str]) -> RenderableType:
+    """Return the path through the curriculum with what is done, started or neither."""
+    width = max(len(verdict.exercise) for verdict in verdicts)
+    lines = []
     chapter = 0
     for verdict in verdicts:
         number = exercise(verdict.exercise).chapter
         if number != chapter:
-            table.add_row(Text(f"{number}", style="dim"), Text(CHAPTERS[number], style="dim"), "")
+            lines.append(Text(f"{number:>2}  {CHAPTERS[number]}", style="dim"))
             chapter = number
-        mark, style = MARKS[verdict.status]
-        said = "" if verdict.status == "not written" else verdict.headline
-        table.add_row(Text(mark, style=style), verdict.exercise, Text(said, overflow="ellipsis"))
-    return table
+        begun = verdict.exercise in started
+        line = Text.assemble("    ", MARKS[verdict.status], "  ", verdict.exercise)
+        if begun:
+            named = f"{'':{width - len(verdict.exercise)}}  "
+            said = "started; " if verdict.status == "not written" else ""
+            line.append(f"{named}{said}{verdict.headline}")
+        lines.append(line)
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(*lines)

@@ -5,10 +5,12 @@ fail on it, and the diagnosis must name it and no other. Beside them stand imple
 that are right in another way, which must pass without a word.
 """
 
+import gc
 import importlib
 import multiprocessing
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,9 +20,10 @@ from transformer.learning.bank import Misconception, find, whole_bank
 from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.exercises import EXERCISES, Exercise, exercise
 from transformer.learning.implementation import for_exercise, load
+from transformer.learning.known_outcomes import right_outcomes
 from transformer.learning.suite import folder, run_tests
 
-# Imported before the processes part: what every one of them needs, and what takes long.
+# Imported before the processes part: what takes long.
 HEAVY = ("torch._dynamo", "hypothesis", "sympy", "transformer.learning.probes")
 
 
@@ -65,16 +68,32 @@ def score(names: Sequence[str] = (), *, processes: int = 2) -> Iterator[Case]:
 
     `names` are exercises; all by default.
     """
-    for module in HEAVY:
-        importlib.import_module(module)
     torch.set_num_threads(1)
     wanted = [exercise(name) for name in names] or list(EXERCISES.values())
     mistakes = [entry.name for entry in whole_bank() if entry.exercise in wanted]
     rights = [str(file) for file in right_implementations() if exercise_of(file) in wanted]
     kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    with multiprocessing.get_context(kind).Pool(processes, maxtasksperchild=1) as pool:
+    with (
+        _made_beforehand(wanted),
+        multiprocessing.get_context(kind).Pool(processes, maxtasksperchild=1) as pool,
+    ):
         yield from pool.imap_unordered(_try_right, rights)
         yield from pool.imap_unordered(_try_wrong, mistakes)
+
+
+@contextmanager
+def _made_beforehand(exercises: Iterable[Exercise]) -> Iterator[None]:
+    """Have what every process needs made once, before they part."""
+    for module in HEAVY:
+        importlib.import_module(module)
+    for one in exercises:
+        dict(right_outcomes(one))
+    gc.collect()
+    gc.freeze()  # a process that looked through all this for garbage would copy it
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def right_implementations() -> list[Path]:

@@ -8,6 +8,7 @@ from transformer.learning.diagnosis import Diagnosis
 from transformer.learning.exercises import Exercise
 from transformer.learning.probes import PROBES
 from transformer.learning.suite import Outcome
+from transformer.learning.words import listed, nearest
 
 Status = Literal["right", "unfinished", "not written", "wrong", "layout", "broken", "stopped"]
 GOOD: tuple[Status, ...] = ("right", "unfinished", "not written")
@@ -68,37 +69,52 @@ def from_diagnosis(exercise: Exercise, found: Diagnosis) -> Verdict:
     return Verdict(
         exercise.name,
         "wrong",
-        f"{_first_part(exercise, found)} is wrong; it is none of the known mistakes",
+        _unnamed(exercise, found),
         explanation=(
             *found.evidence,
-            f"Wrong: {_listed(found.wrong)}",
-            *([f"Right: {_listed(found.right)}"] if found.right else []),
+            f"Wrong: {listed(found.wrong)}",
+            *([f"Right: {listed(found.right)}"] if found.right else []),
         ),
         hint=_where_to_begin(found),
         missing=found.missing,
     )
 
 
+def _unnamed(exercise: Exercise, found: Diagnosis) -> str:
+    """Return the headline where no mistake is known."""
+    part = _first_part(exercise, found)
+    if set(found.wrong) == set(found.aside):
+        return f"{part} is right as far as it goes, but for: {listed(found.aside)}"
+    return f"{part} is wrong; it is none of the known mistakes"
+
+
 def _where_to_begin(found: Diagnosis) -> str:
     """Return a hint where no mistake is known: the simplest experiment that is wrong."""
     simplest = f"begin with the first experiment that is wrong: {found.wrong[0]}."
-    if not found.right:
+    if not found.right or set(found.wrong) == set(found.aside):
         return f"Take it step by step: {simplest}"
     return f"What have the wrong experiments that no right one has? If in doubt, {simplest}"
 
 
 def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
-    texts = [f"{m.why} {m.explanation}" for m in found.named]
+    if len(found.named) == 1:
+        [one] = found.named
+        headline, hint, texts = one.what, one.hint, [f"{one.why} {one.explanation}"]
+    else:  # each with its own reason and hint, one after the other
+        numbered = list(enumerate(found.named, 1))
+        headline = f"{len(found.named)} mistakes at once"
+        hint = "\n".join(f"{i}. {m.hint}" for i, m in numbered)
+        texts = [f"{i}. {m.what}\n{m.why} {m.explanation}\nTry: {m.hint}" for i, m in numbered]
     if found.indistinguishable:
         others = "; ".join(m.what.rstrip(".") for m in found.indistinguishable)
         texts.append(f"No experiment here tells this from: {others}.")
     return Verdict(
         exercise.name,
         "wrong",
-        " And: ".join(m.what for m in found.named),
+        headline,
         named=tuple(m.name for m in found.named),
         explanation=(*texts, *found.evidence),
-        hint=found.named[0].hint,
+        hint=hint,
         missing=found.missing,
     )
 
@@ -125,14 +141,33 @@ def after_tests(verdict: Verdict, outcome: Outcome) -> Verdict:
     )
 
 
-def not_written(exercise: Exercise) -> Verdict:
-    """Return the verdict on an exercise of which nothing is there."""
+def not_written(exercise: Exercise, instead: Sequence[str] = ()) -> Verdict:
+    """Return the verdict on an exercise of which nothing is there, but `instead` other names."""
+    headline = f"not written yet (`transformer exercise start {exercise.name}` makes its file)"
+    if instead:
+        *others, last = exercise.writes
+        wanted = f"{', '.join(others)} or {last}" if others else last
+        headline = f"not found: what is there is {listed(instead)}; looked for is {wanted}"
+        if meant := _meant(exercise, instead):
+            headline += f". Is {meant[0]} meant to be {meant[1]}? Then give it that name"
     return Verdict(
         exercise.name,
         "not written",
-        f"not written yet (`transformer exercise start {exercise.name}` makes its file)",
+        headline,
         missing=tuple(f"{name}: not written yet" for name in exercise.required),
     )
+
+
+def _meant(exercise: Exercise, instead: Sequence[str]) -> tuple[str, str] | None:
+    """Return which of the names that are there may stand for which that is looked for."""
+    for name in reversed(exercise.writes):
+        for other in instead:
+            if name.lower() in other.lower().replace("_", ""):
+                return other, name
+    for other in instead:
+        if like := nearest(other, exercise.writes):
+            return other, like
+    return None
 
 
 def _first_part(exercise: Exercise, found: Diagnosis) -> str:
@@ -142,8 +177,3 @@ def _first_part(exercise: Exercise, found: Diagnosis) -> str:
         if any(need == {name} for need in needs):
             return name
     return exercise.name
-
-
-def _listed(names: tuple[str, ...], most: int = 6) -> str:
-    more = f"; and {len(names) - most} more" if len(names) > most else ""
-    return "; ".join(names[:most]) + more

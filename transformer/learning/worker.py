@@ -19,7 +19,7 @@ from typing import Any
 from transformer.learning.diagnosis import diagnose
 from transformer.learning.evidence import confirmed
 from transformer.learning.exercises import Exercise, exercise
-from transformer.learning.implementation import for_exercise, load
+from transformer.learning.implementation import defined_names, for_exercise, load
 from transformer.learning.layout import LayoutError
 from transformer.learning.probes.base import raised_at
 from transformer.learning.properties import broken_properties
@@ -62,7 +62,7 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
     try:
         names = load(implementation)
         if not any(name in names for name in wanted.writes):
-            return not_written(wanted)
+            return not_written(wanted, defined_names(implementation, wanted))
         namespace = for_exercise(wanted, names)
         found = diagnose(wanted, namespace, before=lambda name: report("probe", name=name))
     except LayoutError as error:

@@ -38,7 +38,7 @@ def check_shift(trial: Trial) -> Finding:
     else:
         look_at = "the shift of the labels: it is made more than once, or the wrong way"
     return Finding(
-        check="labels are shifted",
+        check="the target is the next token",
         severity="fine" if wanted == 1 else "problem",
         measured=f"of logits at t that are sure of one token near t, those for {_place(wanted)} "
         f"have the lowest loss, {losses[wanted]:.3f}; those for t have {losses[0]:.3f}",

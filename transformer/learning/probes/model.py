@@ -8,7 +8,7 @@ from torch import Tensor
 from transformer.components.cache import KeyValueCache
 from transformer.config import TransformerConfig
 from transformer.learning.implementation import Namespace
-from transformer.learning.probes.base import filled, integers, normal, probe, with_gradients
+from transformer.learning.probes.base import aside, filled, integers, normal, probe, with_gradients
 
 _SIZES = {"batch": 2, "pos": 5, "d_vocab": 13}
 
@@ -157,7 +157,7 @@ def _batch(n: Namespace) -> Any:
     return n.cross_entropy(normal(2, 5, 7), integers(7, 2, 5))
 
 
-@probe("loss", "cross_entropy where some places are not counted", "cross_entropy", d_vocab=7)
+@aside("loss", "cross_entropy where some places are not counted", "cross_entropy", d_vocab=7)
 def _counted(n: Namespace) -> Any:
     counted = torch.tensor([[1, 1, 1, 1, 1], [1, 0, 0, 1, 0]]).bool()
     return n.cross_entropy(normal(2, 5, 7), integers(7, 2, 5), counted)
@@ -188,18 +188,18 @@ def _next_two(n: Namespace) -> Any:
     return n.next_token_loss(normal(1, 2, 7), integers(7, 1, 2))
 
 
-@probe("loss", "next_token_loss with padding", "next_token_loss", d_vocab=7)
+@aside("loss", "next_token_loss with padding", "next_token_loss", d_vocab=7)
 def _next_padded(n: Namespace) -> Any:
     real = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]).bool()
     return n.next_token_loss(normal(2, 5, 7), integers(7, 2, 5), real)
 
 
-@probe("loss", "next_token_loss without the last logits", "next_token_loss", d_vocab=7)
+@aside("loss", "next_token_loss without the last logits", "next_token_loss", d_vocab=7)
 def _next_token_cut(n: Namespace) -> Any:
     return n.next_token_loss(normal(2, 4, 7), integers(7, 2, 5))
 
 
-@probe("loss", "next_token_loss padded on the left", "next_token_loss", d_vocab=7)
+@aside("loss", "next_token_loss padded on the left", "next_token_loss", d_vocab=7)
 def _next_left(n: Namespace) -> Any:
     real = torch.tensor([[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]]).bool()
     return n.next_token_loss(normal(2, 5, 7), integers(7, 2, 5), real)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from transformer.learning.implementation import Namespace
-from transformer.learning.probes.base import filled, integers, normal, probe
+from transformer.learning.probes.base import aside, filled, integers, normal, probe
 from transformer.learning.probes.model import config
 from transformer.models.gpt import GPT
 
@@ -34,9 +34,9 @@ for _value in (-1.0, 0.0):
         return n.apply_temperature(_logits(), value)
 
 
-for _k in (1, 3, 10, 11, 20):
+for _k, _probe in {1: probe, 3: probe, 10: probe, 11: probe, 20: aside}.items():
 
-    @probe("filters", f"the {_k} likeliest of 11", "keep_top_k", d_vocab=11)
+    @_probe("filters", f"the {_k} likeliest of 11", "keep_top_k", d_vocab=11)
     def _top_k(n: Namespace, k: int = _k) -> Any:
         return n.keep_top_k(_logits(), k)
 

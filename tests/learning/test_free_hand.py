@@ -1,0 +1,506 @@
+"""Wrong files as a learner writes them from scratch, each with the name or the words it must get.
+
+The bank's own entries are edits of our source, one deviation each. Who begins with an empty file
+writes no validation, heeds no optional argument, and may be wrong twice.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from transformer.learning import matching
+from transformer.learning.diagnosis import Diagnosis, diagnose
+from transformer.learning.exercises import exercise
+from transformer.learning.implementation import for_exercise, load
+from transformer.learning.verdict import Verdict
+from transformer.learning.worker import check
+
+HEAD = """
+import math
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+"""
+
+
+@pytest.fixture
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The search for pairs has an end, which on a busy machine may come too soon.
+    monkeypatch.setattr(matching, "PAIRS_SECONDS", 60.0)
+
+
+def verdict_on(name: str, source: str, folder: Path) -> Verdict:
+    file = folder / "mine.py"
+    file.write_text(HEAD + source, encoding="utf-8")
+    return checked(name, file)
+
+
+def checked(name: str, place: Path) -> Verdict:
+    return check(exercise(name), str(place), lambda *_, **__: None)
+
+
+def diagnosed(name: str, source: str, folder: Path) -> Diagnosis:
+    """The experiments alone: what is right in them would go on to the tests of the exercise."""
+    file = folder / "mine.py"
+    file.write_text(HEAD + source, encoding="utf-8")
+    return diagnose(exercise(name), for_exercise(exercise(name), load(str(file))))
+
+
+def said(verdict: Verdict) -> str:
+    return "\n".join([verdict.headline, *verdict.explanation])
+
+
+# Attention
+
+ATTENTION = """
+class Attention(nn.Module):
+    def __init__(self, d_model, n_heads, d_head, causal=True, bias=True, dropout=0.0):
+        super().__init__()
+        self.d_model, self.n_heads, self.d_head = d_model, n_heads, d_head
+        self.causal = causal
+        self.W_Q = nn.Parameter(torch.randn(n_heads, d_model, d_head) * 0.02)
+        self.W_K = nn.Parameter(torch.randn(n_heads, d_model, d_head) * 0.02)
+        self.W_V = nn.Parameter(torch.randn(n_heads, d_model, d_head) * 0.02)
+        self.W_O = nn.Parameter(torch.randn(n_heads, d_head, d_model) * 0.02)
+        self.b_Q = nn.Parameter(torch.zeros(n_heads, d_head)) if bias else None
+        self.b_K = nn.Parameter(torch.zeros(n_heads, d_head)) if bias else None
+        self.b_V = nn.Parameter(torch.zeros(n_heads, d_head)) if bias else None
+        self.b_O = nn.Parameter(torch.zeros(d_model)) if bias else None
+        self.dropout = nn.Dropout(dropout)
+
+    def heads(self, x, W, b):
+        y = torch.stack([x @ W[i] for i in range(self.n_heads)], dim=1)
+        return y if b is None else y + b[:, None]
+
+    def forward(self, x, mask=None):
+        batch, n, _ = x.shape
+        q = self.heads(x, self.W_Q, self.b_Q)
+        k = self.heads(x, self.W_K, self.b_K)
+        v = self.heads(x, self.W_V, self.b_V)
+        scores = q @ k.transpose(2, 3) / math.sqrt(self.d_head)
+        if self.causal:
+            earlier = torch.tril(torch.ones(n, n))
+            scores = scores.masked_fill(earlier == 0, float("-inf"))
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        pattern = torch.softmax(scores, dim=-1)
+        z = self.dropout(pattern) @ v
+        z = z.transpose(1, 2).reshape(batch, n, -1)
+        out = z @ self.W_O.reshape(-1, self.d_model)
+        if self.b_O is not None:
+            out = out + self.b_O
+        return out
+"""
+SWAPPED = [("(x, self.W_Q", "(x, other"), ("(x, self.W_K", "(x, self.W_Q"),
+           ("(x, other", "(x, self.W_K")]  # fmt: skip
+
+
+SWAPPED_WITH_BIASES = [*SWAPPED, ("self.b_Q)\n", "other)\n"), ("self.b_K)\n", "self.b_Q)\n"),
+                       ("other)\n", "self.b_K)\n")]  # fmt: skip
+
+
+def changed(source: str, changes: list[tuple[str, str]]) -> str:
+    for right, wrong in changes:
+        assert right in source, right
+        source = source.replace(right, wrong)
+    return source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ([("torch.tril", "torch.triu")], "causal-upside-down"),
+        ([("earlier == 0", "earlier == 1")], "causal-inverted"),
+        ([("torch.ones(n, n))", "torch.ones(n, n), -1)"), ('float("-inf")', "-1e9")],
+         "causal-hides-itself"),
+        ([('float("-inf")', "0.0")], "mask-zeroes-scores"),
+        ([("math.sqrt(self.d_head)", "math.sqrt(self.d_model)")], "scale-of-d-model"),
+        ([(" / math.sqrt(self.d_head)", ""),
+          ("scores, dim=-1)", "scores, dim=-1) / math.sqrt(self.d_head)")],
+         "scale-after-the-softmax"),
+        ([("self.dropout(pattern)", "pattern"), ("return out", "return self.dropout(out)")],
+         "dropout-on-the-output"),
+        (SWAPPED, "query-and-key-matrices-exchanged"),
+        (SWAPPED_WITH_BIASES, "queries-and-keys-exchanged"),
+        ([("z.transpose(1, 2).reshape", "z.reshape")], "heads-merged-by-reshape"),
+        ([("return out", "return out + x")], "residual-inside"),
+        ([("self.W_V, self.b_V", "self.W_V, None")], "value-bias-dropped"),
+    ],
+)  # fmt: skip
+def test_an_attention_of_ones_own_is_told_its_mistake(
+    changes: list[tuple[str, str]], name: str, tmp_path: Path
+) -> None:
+    wrong = changed(ATTENTION, changes)
+    assert verdict_on("attention", wrong, tmp_path).named == (f"attention-{name}",)
+
+
+def test_the_attention_that_the_wrong_ones_are_made_of_is_right(tmp_path: Path) -> None:
+    found = diagnosed("attention", ATTENTION, tmp_path)
+    assert not found.wrong
+    assert found.right
+
+
+def test_an_inverted_mask_is_named_and_shown_by_what_is_read_through_it(tmp_path: Path) -> None:
+    verdict = verdict_on("attention", changed(ATTENTION, [("(~mask", "(mask")]), tmp_path)
+    assert verdict.named == ("attention-given-mask-inverted",)
+    assert "the last two 1.00, 1.00, 1.00, 1.00, 1.00: True means may look" in said(verdict)
+
+
+# Layer norm
+
+LAYER_NORM = """
+class LayerNorm(nn.Module):
+    def __init__(self, d_model, bias=True, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.scale = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model)) if bias else None
+
+    def forward(self, x):
+        mean = x.mean(-1, keepdim=True)
+        var = x.var(-1, keepdim=True, unbiased=False)
+        y = (x - mean) / torch.sqrt(var + self.eps)
+        return y * self.scale if self.bias is None else y * self.scale + self.bias
+"""
+RMS_NORM = """
+class RMSNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.scale = nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x):
+        return x / torch.sqrt(x.pow(2).mean(1, keepdim=True) + self.eps) * self.scale
+"""
+
+
+@pytest.mark.usefixtures("_no_hurry")
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ([("(-1,", "(1,")], {"layer-norm-over-the-second-axis"}),
+        ([("torch.sqrt(var + self.eps)", "(var + self.eps)")], {"layer-norm-divides-by-variance"}),
+        ([("return y * self.scale if", "return y if"), ("y * self.scale + self.bias", "y")],
+         {"layer-norm-scale-and-bias-dropped"}),
+        ([("torch.sqrt(var + self.eps)", "(torch.sqrt(var) + self.eps)"), (", unbiased=False", "")],
+         {"layer-norm-epsilon-outside-the-root", "layer-norm-unbiased-variance"}),
+        ([("(-1,", "(1,"), (", unbiased=False", "")],
+         {"layer-norm-over-the-second-axis", "layer-norm-unbiased-variance"}),
+    ],
+)  # fmt: skip
+def test_a_layer_norm_of_ones_own_is_told_its_mistakes(
+    changes: list[tuple[str, str]], named: set[str], tmp_path: Path
+) -> None:
+    assert set(verdict_on("norm", changed(LAYER_NORM, changes), tmp_path).named) == named
+
+
+def test_an_rms_norm_along_axis_1_is_told_it(tmp_path: Path) -> None:
+    assert verdict_on("norm", RMS_NORM, tmp_path).named == ("rms-norm-over-the-second-axis",)
+
+
+@pytest.mark.usefixtures("_no_hurry")
+def test_of_two_wrong_classes_the_two_mistakes_of_the_first_are_named(tmp_path: Path) -> None:
+    both = [
+        (", unbiased=False", ""),
+        ("y * self.scale if", "y if"),
+        ("y * self.scale + self.bias", "y"),
+    ]
+    verdict = verdict_on("norm", changed(LAYER_NORM, both) + RMS_NORM, tmp_path)
+    assert set(verdict.named) == {
+        "layer-norm-scale-and-bias-dropped",
+        "layer-norm-unbiased-variance",
+    }
+    assert "as with these two; mend them, and ask again" in said(verdict)
+
+
+@pytest.mark.usefixtures("_no_hurry")
+def test_two_mistakes_are_told_one_after_the_other_each_with_its_hint(tmp_path: Path) -> None:
+    wrong = LAYER_NORM.replace("torch.sqrt(var + self.eps)", "(torch.sqrt(var) + self.eps)")
+    verdict = verdict_on("norm", wrong.replace(", unbiased=False", ""), tmp_path)
+    assert verdict.headline == "2 mistakes at once"
+    first, second, *rest = verdict.explanation
+    assert first.startswith("1. LayerNorm adds epsilon to the standard deviation")
+    assert first.endswith(
+        "Try: Take a vector of variance 1 and epsilon 3. What should the divisor be?"
+    )
+    assert second.startswith("2. LayerNorm's variance divides by n - 1 and not by n.")
+    assert second.endswith("Try: Take (1, 5). The variance should be 4; is yours 8?")
+    assert "all as with these two" in rest[-1]
+
+
+# Loss
+
+LOSS = """
+def next_token_loss(logits, tokens, real=None):
+    V = logits.shape[-1]
+    return F.cross_entropy({logits}.reshape(-1, V), {tokens}.reshape(-1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("logits", "tokens", "name"),
+    [
+        ("logits", "tokens", "loss-not-shifted"),
+        ("logits[:, :-1]", "tokens[:, :-1]", "loss-not-shifted-without-the-last"),
+        ("logits[:, 1:]", "tokens[:, :-1]", "loss-shifted-backwards"),
+        ("logits[:, :-2]", "tokens[:, 2:]", "loss-shifted-twice"),
+        ("logits", "tokens.roll(-1, 1)", "loss-rolled"),
+    ],
+)
+def test_a_shift_is_named_though_padding_and_shorter_logits_are_not_heeded(
+    logits: str, tokens: str, name: str, tmp_path: Path
+) -> None:
+    verdict = verdict_on("loss", LOSS.format(logits=logits, tokens=tokens), tmp_path)
+    assert verdict.named == (name,)
+    assert "Wrong as well, for another reason: next_token_loss with padding;" in said(verdict)
+
+
+def test_a_loss_that_is_right_but_for_padding_is_told_just_that(tmp_path: Path) -> None:
+    right = LOSS.format(logits="logits[:, : tokens.shape[1] - 1]", tokens="tokens[:, 1:]")
+    odd = changed(right, [("return ", "return (1.0 if real is None else 1.37) * ")])
+    verdict = verdict_on("loss", odd, tmp_path)
+    assert not verdict.named
+    assert verdict.headline == (
+        "next_token_loss is right as far as it goes, but for: next_token_loss with padding; "
+        "next_token_loss padded on the left"
+    )
+    assert verdict.hint.startswith("Take it step by step: begin with the first experiment")
+
+
+def test_an_argument_that_is_not_taken_is_not_written_yet(tmp_path: Path) -> None:
+    right = LOSS.format(logits="logits[:, : tokens.shape[1] - 1]", tokens="tokens[:, 1:]")
+    found = diagnosed("loss", right.replace(", real=None", ""), tmp_path)
+    assert "next_token_loss with real: not written yet" in "; ".join(found.missing)
+    assert found.right
+    assert not found.wrong
+
+
+def test_a_softmax_too_many_is_named_though_nothing_else_is_heeded(tmp_path: Path) -> None:
+    source = """
+def cross_entropy(logits, targets, counted=None):
+    p = torch.softmax(logits, dim=-1)
+    return F.cross_entropy(p.flatten(0, -2), targets.flatten())
+
+def next_token_loss(logits, tokens, real=None):
+    return cross_entropy(logits[:, :-1], tokens[:, 1:])
+"""
+    assert verdict_on("loss", source, tmp_path).named == ("loss-softmax-twice",)
+
+
+# Filters: functions only, and no validation
+
+FILTERS = """
+def apply_temperature(logits, temperature):
+    return logits * temperature
+
+def keep_top_k(logits, k):
+    values, _ = torch.topk(logits, k)
+    return logits.masked_fill(logits < values[:, -1:], 0.0)
+
+def keep_top_p(logits, p):
+    ordered, order = torch.sort(logits, descending=True)
+    dropped = torch.softmax(ordered, -1).cumsum(-1) > p
+    return logits.masked_fill(dropped, 0.0)
+"""
+
+
+def test_of_three_wrong_functions_the_first_is_named_and_what_it_takes_besides(
+    tmp_path: Path,
+) -> None:
+    verdict = verdict_on("filters", FILTERS, tmp_path)
+    assert verdict.named == ("temperature-multiplies",)
+    assert "Wrong as well, for another reason: temperature -1.0 is refused;" in said(verdict)
+    assert "those of the first wrong function as with this mistake; mend it" in said(verdict)
+
+
+def test_what_is_right_without_validation_is_told_only_that(tmp_path: Path) -> None:
+    temperature = FILTERS.split("def keep_top_k")[0].replace("*", "/")
+    verdict = verdict_on("filters", temperature, tmp_path)
+    assert verdict.headline == (
+        "apply_temperature is right as far as it goes, but for: temperature -1.0 is refused; "
+        "temperature 0.0 is refused"
+    )
+
+
+def test_ties_are_named_though_no_k_is_refused(tmp_path: Path) -> None:
+    source = """
+def keep_top_k(logits, k):
+    values, ids = torch.topk(logits, k)
+    return torch.full_like(logits, float("-inf")).scatter(-1, ids, values)
+"""
+    assert verdict_on("filters", source, tmp_path).named == ("top-k-ties-dropped",)
+
+
+# Adam, positions, the MLP: a mistake each
+
+ADAMW = """
+def adamw_update(parameter, gradient, first_moment, second_moment, *,
+                 step, lr, beta1, beta2, eps, weight_decay):
+    {before}
+    m = beta1 * first_moment + (1 - beta1) * gradient
+    v = beta2 * second_moment + (1 - beta2) * gradient**2
+    m_hat, v_hat = {corrected}
+    p = parameter * (1 - {decay}) - lr * m_hat / (v_hat.sqrt() + eps)
+    return p, m, v
+"""
+CORRECTED = "m / (1 - beta1**step), v / (1 - beta2**step)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("before", "corrected", "decay", "name"),
+    [
+        ("gradient = gradient + weight_decay * parameter", CORRECTED, "0",
+         "adam-l2-for-decoupled-decay"),
+        ("", "m, v", "lr * weight_decay", "adam-no-bias-correction"),
+        ("", CORRECTED, "weight_decay", "adam-decay-without-learning-rate"),
+    ],
+)  # fmt: skip
+def test_an_update_of_ones_own_is_told_its_mistake(
+    before: str, corrected: str, decay: str, name: str, tmp_path: Path
+) -> None:
+    source = ADAMW.format(before=before, corrected=corrected, decay=decay)
+    assert verdict_on("adamw", source, tmp_path).named == (name,)
+
+
+def test_sines_beside_cosines_are_told_apart_from_halves(tmp_path: Path) -> None:
+    source = """
+class SinusoidalPosition(nn.Module):
+    def __init__(self, d_model, base=10000.0):
+        super().__init__()
+        self.d_model, self.base = d_model, base
+
+    def forward(self, positions):
+        i = torch.arange(0, self.d_model, 2, dtype=torch.float64)
+        angle = positions[..., None] / self.base ** (i / self.d_model)
+        return torch.cat([angle.sin(), angle.cos()], -1)
+"""
+    assert verdict_on("position", source, tmp_path).named == ("sinusoid-halves",)
+
+
+def test_a_softmax_without_dim_is_checked_as_far_as_it_goes(tmp_path: Path) -> None:
+    source = "def log_softmax(x):\n    return x - x.logsumexp(-1, True)\n"
+    found = diagnosed("softmax", source, tmp_path)
+    assert found.right
+    assert not found.wrong
+    assert any("log_softmax with dim: not written yet" in line for line in found.missing)
+
+
+# Parameters in another way than ours
+
+
+def test_a_copy_of_a_tied_matrix_is_told_that_it_is_one(tmp_path: Path) -> None:
+    source = """
+class TiedUnembedding(nn.Module):
+    def __init__(self, W_E, bias=False):
+        super().__init__()
+        self.W_U = nn.Parameter(W_E.T.clone())
+        self.b_U = nn.Parameter(torch.zeros(len(W_E))) if bias else None
+
+    def forward(self, x):
+        y = x @ self.W_U
+        return y if self.b_U is None else y + self.b_U
+"""
+    verdict = verdict_on("embedding", source, tmp_path)
+    assert "TiedUnembedding must hold the very Parameter W_E that it is given" in verdict.headline
+    layout = 'LAYOUT = {"TiedUnembedding": {"W_U": "W_E: d_model d_vocab", "b_U": "b_U: d_vocab"}}'
+    declared = verdict_on("embedding", source + layout, tmp_path)
+    assert declared.headline == verdict.headline
+
+
+def test_the_tied_matrix_itself_may_have_another_name(tmp_path: Path) -> None:
+    source = """
+LAYOUT = {"TiedUnembedding": {"weight": "W_E: d_vocab d_model", "b_U": "b_U: d_vocab"}}
+
+class TiedUnembedding(nn.Module):
+    def __init__(self, W_E, bias=False):
+        super().__init__()
+        self.weight = W_E
+        self.b_U = nn.Parameter(torch.zeros(len(W_E))) if bias else None
+
+    def forward(self, x):
+        y = x @ self.weight.T
+        return y if self.b_U is None else y + self.b_U
+"""
+    found = diagnosed("embedding", source, tmp_path)
+    assert found.right
+    assert not found.wrong
+
+
+UNASKED = """
+class Unembedding(nn.Module):
+    def __init__(self, d_model, d_vocab, bias=True):
+        super().__init__()
+        self.W_U = nn.Parameter(torch.randn(d_model, d_vocab))
+        self.b_U = nn.Parameter(torch.zeros(d_vocab))
+
+    def forward(self, x):
+        return x @ self.W_U + self.b_U
+"""
+
+
+def test_a_bias_that_was_declined_is_told_so(tmp_path: Path) -> None:
+    said = "Unembedding has {0} even with bias=False; made so it should have none: self.{0} = "
+    assert verdict_on("embedding", UNASKED, tmp_path).headline.startswith(said.format("b_U"))
+    layout = 'LAYOUT = {"Unembedding": {"W_U": "W_U: d_model d_vocab", "offset": "b_U: d_vocab"}}'
+    declared = verdict_on("embedding", UNASKED.replace("b_U", "offset") + layout, tmp_path)
+    assert declared.headline.startswith(said.format("offset"))
+
+
+def test_gamma_and_beta_are_told_a_layout_that_can_be_pasted(tmp_path: Path) -> None:
+    source = LAYER_NORM.replace("self.scale", "self.gamma").replace("self.bias", "self.beta")
+    gamma = "        self.gamma = nn.Parameter(torch.ones(d_model))\n"
+    beta = "        self.beta = nn.Parameter(torch.zeros(d_model)) if bias else None\n"
+    source = changed(source, [(gamma + beta, beta + gamma)])  # the name decides, not the place
+    verdict = verdict_on("norm", source, tmp_path)
+    assert 'beta (11,) is not one of ours; it may be "bias: d_model"' in verdict.headline
+    line = verdict.headline.splitlines()[-1].strip()
+    assert line == 'LAYOUT = {"LayerNorm": {"beta": "bias: d_model", "gamma": "scale: d_model"}}'
+    found = diagnosed("norm", source + line, tmp_path)
+    assert found.right
+    assert not found.wrong
+
+
+def test_a_gated_mlp_of_torchs_layers_is_told_a_layout_and_passes_with_it(tmp_path: Path) -> None:
+    source = """
+class GatedMLP(nn.Module):
+    def __init__(self, d_model, d_mlp, activation=F.silu, bias=False):
+        super().__init__()
+        self.activation = activation
+        self.gate = nn.Linear(d_model, d_mlp, bias=bias)
+        self.up = nn.Linear(d_model, d_mlp, bias=bias)
+        self.down = nn.Linear(d_mlp, d_model, bias=bias)
+
+    def forward(self, x):
+        return self.down(self.activation(self.gate(x)) * self.up(x))
+"""
+    verdict = verdict_on("mlp", source, tmp_path)
+    line = verdict.headline.splitlines()[-1].strip()
+    assert '"gate.bias": "b_gate: d_mlp"' in line
+    assert '"up.weight": "W_in: d_mlp d_model"' in line
+    found = diagnosed("mlp", source + line, tmp_path)
+    assert found.right
+    assert not found.wrong
+
+
+# Another name than the one that is looked for
+
+
+def test_a_class_of_another_name_is_told_which_is_looked_for(tmp_path: Path) -> None:
+    source = ATTENTION.replace("class Attention", "class MultiHeadAttention")
+    verdict = verdict_on("attention", source, tmp_path)
+    assert verdict.status == "not written"
+    assert "what is there is MultiHeadAttention; looked for is project, " in verdict.headline
+    assert verdict.headline.endswith(
+        "Is MultiHeadAttention meant to be Attention? Then give it that name"
+    )
+
+
+def test_in_a_folder_the_file_of_the_exercise_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "linear.py").write_text("class Linear: pass\n")
+    (tmp_path / "norm.py").write_text("class Layernorm: pass\ndef _helper(): pass\n")
+    assert "exercise start softmax" in checked("softmax", tmp_path).headline
+    headline = checked("norm", tmp_path).headline
+    assert headline.startswith("not found: what is there is Layernorm; looked for is layer_norm, ")
+    assert headline.endswith("Is Layernorm meant to be LayerNorm? Then give it that name")
