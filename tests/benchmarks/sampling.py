@@ -147,10 +147,18 @@ def late_and_early(model: GPT, n: int = 32) -> tuple[float, float]:
 
 
 def positions(size: str, config: TransformerConfig, rounds: int) -> list[Row]:
-    """Return the row of how much dearer a token is at the end of the context."""
-    packed = pack_weights(GPT(config).eval())
-    pairs = [late_and_early(packed) for _ in range(rounds)]
-    return [row(f"position 1,024, {size}", "ours, packed", "position 16", pairs, unit="s/token")]
+    """Return the rows of how much dearer a token is at the end of the context."""
+    model = GPT(config).eval()
+    packed = {
+        "ours, packed": pack_weights(model),
+        "ours, packed, bfloat16": pack_weights(model, weights="bfloat16"),
+        "ours, packed, int8": pack_weights(model, weights="int8"),
+    }
+    pairs = {name: [late_and_early(one) for _ in range(rounds)] for name, one in packed.items()}
+    return [
+        row(f"position 1,024, {size}", name, "position 16", of_name, unit="s/token")
+        for name, of_name in pairs.items()
+    ]
 
 
 def main() -> None:

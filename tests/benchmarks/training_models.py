@@ -15,12 +15,13 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from transformer.components.loss import cross_entropy as our_cross_entropy
 from transformer.models.gpt import GPT
 from transformer.training.compiling import compiled
 from transformer.training.config import PrecisionName
 from transformer.training.device import autocast, pick_precision, set_float32_products
-from transformer.training.optimizer import clip_gradients, make_adamw
+from transformer.training.objective import NEXT_TOKEN
+from transformer.training.optimizer import make_adamw
+from transformer.training.update import pick_update
 
 Update = Callable[[Tensor], float]
 LR, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 0.1, (0.9, 0.99), 1.0
@@ -39,17 +40,10 @@ def ours(model: GPT, device: torch.device, precision: PrecisionName, *, compile:
     dtype = pick_precision(device, precision)
     set_float32_products(device, precision)
     fast = compiled(mine, device) if compile else mine
-
-    def update(tokens: Tensor) -> float:
-        optimizer.zero_grad()
-        with autocast(device, dtype):
-            loss = our_cross_entropy(fast(tokens[:, :-1].contiguous()), tokens[:, 1:])
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(mine.parameters(), CLIP)
-        optimizer.step()
-        return loss.item()
-
-    return update
+    update = pick_update(NEXT_TOKEN, mine.config.d_vocab, None)
+    return lambda tokens: update(
+        fast, optimizer, tokens, clip_norm=CLIP, precision=dtype
+    ).loss.item()
 
 
 def _by_torch(
