@@ -20,11 +20,12 @@ from tests.training.two_processes import (
 )
 from transformer.training.checkpoint import checkpoint_path, checkpoints
 from transformer.training.distributed import (
-    any_process,
     from_all,
     from_first,
+    largest,
     mean_over_processes,
     ranks,
+    replicated,
     share_gradients,
 )
 from transformer.training.execute import execute
@@ -58,8 +59,7 @@ def test_without_torchrun_there_is_one_process_and_nothing_is_exchanged() -> Non
     assert ranks().n_ranks == 1
     assert from_first(lambda: 7) == 7
     assert from_all(7) == [7]
-    assert any_process(True)
-    assert not any_process(False)
+    assert largest(7) == 7
     assert mean_over_processes(torch.tensor(3.0)) == 3.0
     share_gradients(torch.nn.Linear(2, 3), now=True)
 
@@ -69,6 +69,31 @@ def test_what_torchrun_says_of_a_process_is_taken(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     assert (ranks().rank, ranks().n_ranks, ranks().local_rank) == (5, 7, 1)
     assert not ranks().first
+
+
+def gloo_threads() -> int:
+    """How many threads of this process work for a process group."""
+    names = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+    return names.count("pt_gloo_runloop")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for threads where Linux lists them")
+def test_a_group_ends_when_it_is_destroyed_though_its_model_is_still_held(
+    tmp_path: Path,
+) -> None:
+    # Imported while there is a group, this keeps it for the defaults of its functions.
+    import torch.distributed.nn.functional
+
+    meet = (tmp_path / "meet").as_uri()
+    torch.distributed.init_process_group("gloo", init_method=meet, rank=0, world_size=1)
+    try:
+        with replicated(torch.nn.Linear(3, 2), torch.device("cpu")) as spread:
+            spread(torch.ones(5, 3)).sum().backward()
+            assert gloo_threads() > 0
+    finally:
+        torch.distributed.destroy_process_group()
+    assert isinstance(spread, torch.nn.Module)
+    assert gloo_threads() == 0, "what ends them later may hold the lock that they wait for"
 
 
 # Oracle: one process
@@ -153,15 +178,14 @@ def test_torchrun_starts_the_command_as_it_stands(text: Path, tmp_path: Path) ->
 DIES = """
 import sys
 import torch
-from torch import distributed
-from transformer.training.distributed import any_process, process_group, ranks
+from transformer.training.distributed import largest, process_group, ranks
 
 with process_group(torch.device("cpu")):
-    any_process(False)
+    largest(0)
     if ranks().rank == 1:
         raise SystemExit("rank 1 has had enough")
     for _ in range(10_000_000):
-        any_process(False)  # waits for the one that is gone
+        largest(0)  # waits for the one that is gone
 print("never reached")
 """
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -74,17 +75,17 @@ def ignore(record: Record) -> None:
 def whole_and_stopped(config: TrainConfig) -> None:
     """Train twice: `config.runs`/whole without a stop, `config.runs`/stopped with one."""
 
-    def stop(record: Record) -> None:
+    def stop(record: Record) -> None:  # in the first process, which alone observes
         if record["step"] == STOPPED_AT:
             signal.raise_signal(signal.SIGTERM)
 
     job = prepare(replace(config, runs=config.runs / "whole"))
     keep_masks(job, config.runs / f"mask-{ranks().rank}.pt")
     execute(job, ignore)
-    try:
-        run = execute(prepare(replace(config, runs=config.runs / "stopped")), stop)
-    except Interrupted as interrupted:  # in the first process, which alone observes
-        run = Path(str(interrupted.folder))
+    with pytest.raises(Interrupted) as stopped:  # in the other process, too
+        execute(prepare(replace(config, runs=config.runs / "stopped")), stop)
+    assert (stopped.value.signum, stopped.value.saved) == (signal.SIGTERM, True)
+    run = Path(str(stopped.value.folder))
     execute(prepare(load_train_config(run)), ignore, run=run)
 
 

@@ -88,13 +88,13 @@ def from_all(thing: Thing) -> list[Thing]:
     return things
 
 
-def any_process(flag: bool) -> bool:
-    """Return whether the flag is up in any process: the same answer in all."""
+def largest(number: int) -> int:
+    """Return the largest of the processes' numbers: the same answer in all."""
     if not distributed.is_initialized():
-        return flag
-    up = torch.tensor(int(flag))
-    distributed.all_reduce(up, distributed.ReduceOp.MAX)
-    return bool(up)
+        return number
+    found = torch.tensor(number)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    return int(found)
 
 
 def mean_over_processes(value: Float[Tensor, ""]) -> Float[Tensor, ""]:
@@ -110,9 +110,19 @@ def mean_count(count: int | Int[Tensor, ""]) -> int | Float[Tensor, ""]:
     return count if isinstance(count, int) else mean_over_processes(count.float())
 
 
-def replicated(model: Module, device: torch.device) -> Module:
-    """Return `model` with gradients that are averaged over the processes as they come."""
-    return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+@contextmanager
+def replicated(model: Module, device: torch.device) -> Iterator[Module]:
+    """Give `model` with gradients that are averaged over the processes as they come.
+
+    Its Reducer must not be the last to hold the group, as it would be where an error's traceback
+    keeps the model: torch then waits, with Python's lock, for Gloo's threads to end, and one of
+    them may wait for that lock (github.com/pytorch/pytorch/issues/56297).
+    """
+    spread = DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+    try:
+        yield spread
+    finally:
+        del spread.reducer, spread.logger, spread.process_group
 
 
 def share_gradients(model: Module, *, now: bool) -> None:

@@ -14,9 +14,9 @@ from transformer.models.cost import flops_per_token
 from transformer.training.checkpoint import checkpoints, resume_from_newest, write_checkpoint
 from transformer.training.compiling import compiled
 from transformer.training.distributed import (
-    any_process,
     from_all,
     from_first,
+    largest,
     process_group,
     ranks,
     replicated,
@@ -107,8 +107,8 @@ def _execute(
         flops_per_token=flops_per_token(job.model),
         peak_flops=rank.n_ranks * peak_flops(job.device, job.precision),
     )
-    fast, save = _spread(job, folder, warn)
     with ExitStack() as stack:
+        fast, save = _spread(job, folder, warn, stack)
         stack.enter_context(explained(config, folder, job.batches))
         logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
         for log in logs:
@@ -117,7 +117,10 @@ def _execute(
 
         def interrupted() -> bool:
             signals.under_way = True
-            return any_process(signals())
+            signum = largest(signals.signum or 0)
+            if signum:  # a signal may reach one process an update before it reaches another
+                signals.signum = signum
+            return bool(signum)
 
         try:
             for record in train(
@@ -174,9 +177,12 @@ def _seed_apart(job: Job) -> None:
 
 
 def _spread(
-    job: Job, folder: Path, warn: Callable[[str], None]
+    job: Job, folder: Path, warn: Callable[[str], None], stack: ExitStack
 ) -> tuple[Module, Callable[[], object]]:
-    """Return what the updates call, and what writes a checkpoint, in one process or several."""
+    """Return what the updates call, and what writes a checkpoint, in one process or several.
+
+    When `stack` ends the processes have no part in each other's updates any more.
+    """
     config, state, rank = job.config, job.state, ranks()
 
     def write(whole: TrainState) -> None:
@@ -192,5 +198,5 @@ def _spread(
         return job.model, lambda: write(gathered(state, make))
     fast = compiled(job.model, job.device, warn) if job.compiles else job.model
     if rank.n_ranks > 1:
-        fast = replicated(fast, job.device)
+        fast = stack.enter_context(replicated(fast, job.device))
     return fast, lambda: write(state)
