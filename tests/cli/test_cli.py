@@ -151,7 +151,7 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
         ([], "train,sample,evaluate,tokenize,prepare"),
         (["trian"], "invalid choice: 'trian'"),
         (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
-        (["config", "gpt5.yaml"], "gpt5.yaml"),
+        (["config", "gpt5.yaml"], "transformer: gpt5.yaml: No such file or directory"),
         (["sample", "./nowhere"], "there is no folder ./nowhere"),
         (["check", "atention"], "there is no exercise 'atention'"),
         (["sample"], "run"),

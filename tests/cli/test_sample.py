@@ -227,6 +227,7 @@ def test_beams_are_printed_with_their_score_the_best_first(
         (["--frequency-penalty", "-inf"], "from -1e+15 to 1e+15, got -inf"),
         (["--repetition-penalty", "1e-45"], "repetition penalty must be from 1e-15 to 1e+15"),
         (["--stop-token", "the"], "--stop-token 'the': the vocabulary has no token of this name"),
+        (["--prompts", "nofile"], "transformer: nofile: No such file or directory"),
         (["--special"], "this CharacterTokenizer has no special tokens"),
         (["--special", "--beams", "2"], "this CharacterTokenizer has no special tokens"),
         (["--prompt", "the cat@Q"], "the vocabulary has no '@', 'Q'"),

@@ -69,7 +69,10 @@ def _setting_of_the_process() -> Generator[None]:
 
 
 class Processor(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """One that reads `n_bits` of each fraction where the setting allows to, as bf16 keeps 8."""
+    """One that reads `n_bits` of each fraction where the setting allows to, as bf16 keeps 8.
+
+    The one that this runs on is never allowed to, whatever it would do.
+    """
 
     def __init__(self, n_bits: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -77,11 +80,16 @@ class Processor(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.asked: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten.mm.default and args[0].dtype == torch.float32:
-            self.asked.append(torch.get_float32_matmul_precision())
-            if self.asked[-1] != "highest":
-                args = [self.rounded(x) for x in args]
-        return func(*args, **(kwargs or {}))
+        if func is not torch.ops.aten.mm.default or args[0].dtype != torch.float32:
+            return func(*args, **(kwargs or {}))
+        setting = torch.get_float32_matmul_precision()
+        self.asked.append(setting)
+        if setting != "highest":
+            args = [self.rounded(x) for x in args]
+        torch.set_float32_matmul_precision("highest")
+        product = func(*args)
+        torch.set_float32_matmul_precision(setting)
+        return product
 
     def rounded(self, x: Tensor) -> Tensor:
         unit = torch.exp2(x.abs().log2().floor() - 23 + self.dropped)

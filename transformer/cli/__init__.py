@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
         options = parser.instantiate(parser.parse_args(arguments))
         COMMANDS[options.subcommand].run(options[options.subcommand])
     except (UsageError, ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
-        complaint = " ".join(str(error).split())
+        complaint = one_line(error)
         if isinstance(error, UsageError) and arguments and arguments[0] in parsers:
             complaint = parsers[arguments[0]].meant(complaint)
         print(f"transformer: {complaint}", file=sys.stderr)
@@ -76,3 +76,10 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"\ntransformer: {ended}", file=sys.stderr)
         signum = getattr(interrupt, "signum", signal.SIGINT)
         raise SystemExit(EXIT_SIGNAL + signum) from None
+
+
+def one_line(error: Exception) -> str:
+    """Return what is wrong; of a file what the system says of it, without the system's number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())

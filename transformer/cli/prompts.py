@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def prompts_of(options: Namespace, tokenizer: "Tokenizer") -> list[str]:
     """Return the prompts that were asked for, or one for want of any."""
     if options.prompts is not None:
-        text = sys.stdin.read() if options.prompts == "-" else Path(options.prompts).read_text()
+        from_screen = options.prompts == "-"
+        text = sys.stdin.read() if from_screen else Path(options.prompts).read_text("utf-8")
         if not (lines := text.splitlines()):
             raise UsageError(f"{options.prompts} has no line, and so no prompt")
         return lines
