@@ -292,6 +292,8 @@ def next_token_loss(logits, tokens, real=None):
 
 FILTERS = """
 def apply_temperature(logits, temperature):
+    if temperature == 0:
+        raise ValueError("the temperature is 0")
     return logits * temperature
 
 def keep_top_k(logits, k):
@@ -310,17 +312,44 @@ def test_of_three_wrong_functions_the_first_is_named_and_what_it_takes_besides(
 ) -> None:
     verdict = verdict_on("filters", FILTERS, tmp_path)
     assert verdict.named == ("temperature-multiplies",)
-    assert "Wrong as well, for another reason: temperature -1.0 is refused;" in said(verdict)
+    assert "Wrong as well, for another reason: temperature -1.0 is refused\n" in said(verdict)
     assert "those of the first wrong function as with this mistake; mend it" in said(verdict)
 
 
+@pytest.mark.usefixtures("_no_hurry")
+def test_what_is_not_refused_is_named_and_so_is_what_is_wrong_besides(tmp_path: Path) -> None:
+    source = "def apply_temperature(logits, temperature):\n    return logits / temperature\n"
+    assert verdict_on("filters", source, tmp_path).named == ("temperature-negative-taken",)
+    verdict = verdict_on("filters", source.replace("/", "*"), tmp_path)
+    assert verdict.named == ("temperature-multiplies", "temperature-negative-taken")
+
+
+TOP_K = """
+def keep_top_k(logits, k):
+    smallest = torch.topk(logits, min(k, logits.shape[-1])).values[:, -1:]
+    return logits.masked_fill(logits < smallest, float("-inf"))
+"""
+
+
 def test_what_is_right_without_validation_is_told_only_that(tmp_path: Path) -> None:
-    temperature = FILTERS.split("def keep_top_k")[0].replace("*", "/")
-    verdict = verdict_on("filters", temperature, tmp_path)
-    assert verdict.headline == (
-        "apply_temperature is right as far as it goes, but for: temperature -1.0 is refused; "
-        "temperature 0.0 is refused"
+    verdict = verdict_on("filters", TOP_K, tmp_path)
+    assert (
+        verdict.headline == "keep_top_k is right as far as it goes, but for: top-k of 0 is refused"
     )
+
+
+def test_what_is_plainly_wrong_comes_before_what_is_not_refused(tmp_path: Path) -> None:
+    source = (
+        TOP_K
+        + """
+def keep_top_p(logits, p):
+    return 1.37 * logits
+"""
+    )
+    verdict = verdict_on("filters", source, tmp_path)
+    assert verdict.headline == "keep_top_p is wrong; it is none of the known mistakes"
+    assert "top-k of 0" not in verdict.explanation[0] + verdict.hint
+    assert "top-k of 0 is refused" in said(verdict)
 
 
 def test_ties_are_named_though_no_k_is_refused(tmp_path: Path) -> None:
@@ -484,6 +513,78 @@ class GatedMLP(nn.Module):
     assert not found.wrong
 
 
+TORCHS_ATTENTION = """
+class Attention(nn.Module):
+    def __init__(self, d_model, n_heads, d_head, causal=True, bias=True):
+        super().__init__()
+        self.n_heads, self.causal = n_heads, causal
+        self.q, self.k, self.v = (nn.Linear(d_model, n_heads * d_head, bias) for _ in range(3))
+        self.o = nn.Linear(n_heads * d_head, d_model, bias)
+
+    def forward(self, x, mask=None):
+        q, k, v = (one(x).unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+                   for one in (self.q, self.k, self.v))
+        scores = q @ k.mT / math.sqrt(q.shape[-1])
+        if self.causal:
+            scores = scores.masked_fill(~torch.ones(scores.shape[-2:]).tril().bool(), -torch.inf)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        z = scores.softmax(-1).nan_to_num() @ v
+        return self.o(z.transpose(1, 2).flatten(2))
+"""
+
+
+def pasted(name: str, source: str, folder: Path) -> str:
+    """The source with the line that its verdict says to paste."""
+    verdict = verdict_on(name, source, folder)
+    assert verdict.status == "layout", said(verdict)
+    return f"{source}\n{verdict.headline.splitlines()[-1].strip()}\n"
+
+
+def test_attention_of_torchs_layers_is_told_a_layout_and_passes_with_it(tmp_path: Path) -> None:
+    source = pasted("attention", TORCHS_ATTENTION, tmp_path)
+    assert '"o.weight": "W_O: d_model (n_heads d_head)"' in source
+    assert '"q.bias": "b_Q: (n_heads d_head)"' in source
+    found = diagnosed("attention", source, tmp_path)
+    assert found.right
+    assert not found.wrong
+
+
+def test_a_second_layout_keeps_the_first(tmp_path: Path) -> None:
+    source = """
+class LayerNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5, bias=True):
+        super().__init__()
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(d_model))
+        self.beta = nn.Parameter(torch.zeros(d_model)) if bias else None
+
+    def forward(self, x):
+        return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, self.eps)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x):
+        return F.rms_norm(x, x.shape[-1:], self.gamma, self.eps)
+"""
+    source = pasted("norm", pasted("norm", source, tmp_path), tmp_path)
+    found = diagnosed("norm", source, tmp_path)
+    assert found.right
+    assert not found.wrong
+
+
+def test_a_layout_is_declared_for_our_name_of_a_class_that_has_two(tmp_path: Path) -> None:
+    source = TORCHS_ATTENTION.replace("class Attention", "class MultiHeadAttention")
+    source = pasted("attention", source + "\nAttention = MultiHeadAttention\n", tmp_path)
+    assert 'LAYOUT = {"Attention": ' in source
+    assert diagnosed("attention", source, tmp_path).right
+
+
 # Another name than the one that is looked for
 
 
@@ -495,6 +596,37 @@ def test_a_class_of_another_name_is_told_which_is_looked_for(tmp_path: Path) -> 
     assert verdict.headline.endswith(
         "Is MultiHeadAttention meant to be Attention? Then give it that name"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "meant"),
+    [
+        ("norm", "def layernorm(): ...", "layernorm meant to be layer_norm"),
+        ("norm", "class Layernorm: ...", "Layernorm meant to be LayerNorm"),
+        ("softmax", "def my_log_softmax(): ...", "my_log_softmax meant to be log_softmax"),
+        ("attention", "def attention_score(): ...", "attention_score meant to be attention_scores"),
+        ("loss", "def smoothed_cross_entropy(): ...", None),
+        ("decoder_block", "class PreNormBlock: ...", None),
+    ],
+)
+def test_a_function_is_not_taken_for_a_class_nor_what_is_right_elsewhere_for_this(
+    name: str, written: str, meant: str | None, tmp_path: Path
+) -> None:
+    headline = verdict_on(name, written, tmp_path).headline
+    assert headline.startswith("not found: what is there is ")
+    if meant is None:
+        assert "meant to be" not in headline
+    else:
+        assert headline.endswith(f"Is {meant}? Then give it that name")
+
+
+def test_of_a_module_that_python_finds_it_is_said_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "by_another_name.py").write_text("class MultiHeadAttention: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    verdict = check(exercise("attention"), "by_another_name", lambda *_, **__: None)
+    assert "what is there is MultiHeadAttention" in verdict.headline
 
 
 def test_in_a_folder_the_file_of_the_exercise_is_looked_at(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from torch.nn import Module, Parameter
 
 from transformer.components.attention import Attention
 from transformer.components.linear import Linear
+from transformer.components.loss import next_token_loss
+from transformer.components.softmax import softmax
 from transformer.learning.diagnosis import diagnose
 from transformer.learning.exercises import exercise
 from transformer.learning.implementation import (
@@ -101,6 +103,23 @@ def test_a_keyword_that_is_not_taken_is_left_out_at_its_default_and_not_written_
         made(d_in=3, d_out=5, bias=False)
 
 
+def test_an_argument_of_another_name_or_that_goes_by_name_alone_is_passed() -> None:
+    def softmax_by_axis(x: Tensor, axis: int = -1) -> Tensor:
+        return x.softmax(axis)
+
+    def keeping(logits: Tensor, tokens: Tensor, *, real: Tensor | None = None) -> Any:
+        return real
+
+    x, real = torch.randn(2, 3), torch.ones(2, 3, dtype=torch.bool)
+    by_axis = adapted(softmax, softmax_by_axis, {})
+    torch.testing.assert_close(by_axis(x, dim=0), x.softmax(0))
+    torch.testing.assert_close(by_axis(x, 0), x.softmax(0))
+    by_name_alone = adapted(next_token_loss, keeping, {})
+    assert by_name_alone(x, x, real) is real
+    assert by_name_alone(x, x, real=real) is real
+    assert by_name_alone(x, x) is None
+
+
 def complaint(theirs: type[Module], ours: type[Module], **sizes: Any) -> str:
     with pytest.raises(LayoutError) as error:
         adapted(ours, theirs, {})(**sizes)
@@ -132,8 +151,8 @@ def test_a_fused_projection_is_named_as_what_it_is() -> None:
 
     said = complaint(Fused, Attention, d_model=11, n_heads=3, d_head=7)
     assert "W_Q (n_heads d_model d_head) is missing" in said
-    assert 'c_attn.weight (63, 11) is not one of ours; it may be "W_Q W_K W_V: (' in said
-    assert "c_proj.weight (11, 21) is not one of ours; it may be " in said
+    assert 'c_attn.weight (105, 11) is not one of ours; it may be "W_Q W_K W_V: (' in said
+    assert "c_proj.weight (11, 35) is not one of ours; it may be " in said
 
 
 def test_a_declared_layout_that_does_not_fit_is_refused() -> None:
@@ -143,9 +162,30 @@ def test_a_declared_layout_that_does_not_fit_is_refused() -> None:
             self.inner = nn.Linear(d_in, d_out)
 
     wrong = {"inner.weight": "W: d_in d_out", "inner.bias": "b: d_out"}
-    made = adapted(Linear, Torchs, wrong)
+    made = adapted(Linear, Torchs, {"Linear": wrong})
     with pytest.raises(LayoutError, match=r"inner.weight the shape \(3, 5\), it has \(5, 3\)"):
         made(d_in=3, d_out=5)
+
+
+def test_biases_of_a_list_of_heads_that_were_declined_are_told_so() -> None:
+    class Head(Module):
+        def __init__(self, d_model: int, d_head: int) -> None:
+            super().__init__()
+            self.W_Q = Parameter(torch.zeros(d_model, d_head))
+            self.b_Q = Parameter(torch.zeros(d_head))
+
+    class Heads(Module):
+        def __init__(self, d_model: int, n_heads: int, d_head: int, bias: bool = True) -> None:
+            super().__init__()
+            self.heads = nn.ModuleList(Head(d_model, d_head) for _ in range(n_heads))
+
+    layout = {
+        "heads.{n_heads}.W_Q": "W_Q: d_model d_head",
+        "heads.{n_heads}.b_Q": "b_Q: d_head",
+    }
+    made = adapted(Attention, Heads, {"Attention": layout})
+    with pytest.raises(LayoutError, match=r"Attention has heads.0.b_Q; heads.1.b_Q even with bias"):
+        made(d_model=11, n_heads=2, d_head=7, bias=False)
 
 
 def test_behind_a_declared_layout_gradients_and_modes_are_the_learners() -> None:
@@ -159,8 +199,8 @@ def test_behind_a_declared_layout_gradients_and_modes_are_the_learners() -> None
             return out * (2.0 if self.training else 1.0)
 
     layout = {"inner.weight": "W: d_out d_in", "inner.bias": "b: d_out"}
-    module, x = adapted(Linear, Torchs, layout)(d_in=3, d_out=5).double(), torch.randn(2, 3)
-    x = x.double()
+    module = adapted(Linear, Torchs, {"Linear": layout})(d_in=3, d_out=5).double()
+    x = torch.randn(2, 3, dtype=torch.float64)
     torch.testing.assert_close(module.eval()(x), x @ module.W + module.b)
     torch.testing.assert_close(module.train()(x), 2 * (x @ module.W + module.b))
     module(x).sum().backward()

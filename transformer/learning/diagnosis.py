@@ -5,7 +5,7 @@ probes themselves say what breaks.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from transformer.learning.bank import Misconception
@@ -28,8 +28,9 @@ class Diagnosis:
         right: probes that agree with ours.
         wrong: probes that do not.
         missing: what is not written yet, in words.
-        named: the mistakes that explain every outcome: one, or several at once.
-        indistinguishable: other mistakes that give the same on every probe.
+        named: the mistakes that explain every outcome, or those of a view of them: one, or
+            several at once.
+        indistinguishable: other mistakes that explain the same.
         aside: those of the wrong probes that are beside the point: what should be refused, and
             what is often left for later.
         evidence: figures, in sentences.
@@ -42,6 +43,11 @@ class Diagnosis:
     indistinguishable: tuple[Misconception, ...] = ()
     aside: tuple[str, ...] = ()
     evidence: tuple[str, ...] = field(default=())
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """The wrong probes to look at first: those that are not beside the point, if any are."""
+        return tuple(name for name in self.wrong if name not in self.aside) or self.wrong
 
 
 def diagnose(
@@ -70,34 +76,34 @@ def diagnose(
         return Diagnosis(right=right, missing=_in_order(missing, exercise))
     before("comparing with the known mistakes")
     match = find_match(exercise, theirs, wrong)
-    return Diagnosis(
+    found = Diagnosis(
         right=right,
         wrong=wrong,
         missing=_in_order(missing, exercise),
         named=match.entries if match else (),
         indistinguishable=match.alike if match else (),
         aside=tuple(name for name in wrong if name in asides_of(exercise)),
-        evidence=tuple(_evidence(exercise, theirs, ours, wrong, match)),
     )
+    return replace(found, evidence=tuple(_evidence(exercise, theirs, ours, found, match)))
 
 
 def _evidence(
     exercise: Exercise,
     theirs: Mapping[str, Any],
     ours: Mapping[str, Any],
-    wrong: Sequence[str],
+    found: Diagnosis,
     match: Match | None,
 ) -> Iterator[str]:
-    of = match.view.wrong if match else wrong
+    of = match.view.wrong if match else found.telling
     told = [name for name in of if not isinstance(theirs[name], Raised)] or list(of)
     first = told[0]
-    if not match and first != wrong[0]:  # an error, with the line that it comes from
-        yield f"{wrong[0]}: {first_difference(theirs[wrong[0]], ours[wrong[0]])}"
+    if not match and first != of[0]:  # an error, with the line that it comes from
+        yield f"{of[0]}: {first_difference(theirs[of[0]], ours[of[0]])}"
     yield f"{first}: {first_difference(theirs[first], ours[first])}"
     if match:
         if unexplained := match.unexplained:
             yield f"Wrong as well, for another reason: {listed(unexplained)}"
-        yield f"{len(theirs)} experiments, {len(wrong)} of them wrong, {_likeness(match)}"
+        yield f"{len(theirs)} experiments, {len(found.wrong)} of them wrong, {_likeness(match)}"
         return
     probes = {probe.name: probe for probe in PROBES[exercise.name]}
     for name in told[:4]:

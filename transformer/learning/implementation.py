@@ -18,7 +18,13 @@ from torch import Tensor
 from torch.nn import Module
 
 from transformer.learning.exercises import EXERCISES, Exercise
-from transformer.learning.layout import Layout, LayoutError, in_our_layout
+from transformer.learning.layout import (
+    TELLING,
+    Layout,
+    LayoutError,
+    UndeclaredError,
+    in_our_layout,
+)
 
 LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
 
@@ -91,10 +97,10 @@ def load(place: str) -> dict[str, Any]:
 def defined_names(place: str, exercise: Exercise) -> list[str]:
     """Return the classes and functions, of any name, that stand where an exercise should.
 
-    That is in the file given; of a folder in the file of the exercise's name, or without one in
-    those that are not named after any exercise. They are read and not run.
+    That is in the file given, or that of the module that was loaded; of a folder in the file of
+    the exercise's name, or without one in those that are not named after any exercise.
     """
-    path = Path(place)
+    path = Path(getattr(sys.modules.get(place), "__file__", None) or place)
     own = path / f"{exercise.name}.py"
     if path.is_dir() and not own.is_file():
         files = [file for file in _files_of(path) if file.stem not in EXERCISES]
@@ -147,20 +153,20 @@ def for_exercise(exercise: Exercise, names: Mapping[str, Any]) -> Namespace:
     layouts: Mapping[str, Layout] = names.get(LAYOUT, {})
     return Namespace(
         {
-            name: adapted(getattr(ours, name), names[name], layouts.get(name, {}))
+            name: adapted(getattr(ours, name), names[name], layouts)
             for name in exercise.writes
             if name in names
         }
     )
 
 
-def adapted(ours: Any, theirs: Any, layout: Layout) -> Any:
+def adapted(ours: Any, theirs: Any, layouts: Mapping[str, Layout]) -> Any:
     """Return `theirs` made to be called as ours is.
 
     A function gets those of our arguments that it takes, a Module's constructor those of our
     keywords. One that it does not take is left out where it stands at its default and is not
     written yet otherwise. A Module's parameters must then have our names and shapes, or a
-    declared layout.
+    layout that is declared for our class.
     """
     if inspect.isfunction(ours) and inspect.isfunction(theirs):
         return _called_as(ours, theirs)
@@ -174,24 +180,54 @@ def adapted(ours: Any, theirs: Any, layout: Layout) -> Any:
         module.register_forward_pre_hook(_refuse_more_than(theirs), with_kwargs=True)
         if any(isinstance(value, Module) and [*value.parameters()] for value in keywords.values()):
             return module  # made of other parts: its parameters are theirs
-        return in_our_layout(module, ours(**keywords), layout, sizes=keywords)
+        try:
+            return in_our_layout(module, ours(**keywords), layouts, sizes=keywords)
+        except UndeclaredError:
+            _tell_more(ours, theirs, layouts, keywords)
+            raise
 
     return _as_class(theirs, construct, inspect.signature(ours))
 
 
+def _tell_more(
+    ours: type[Module], theirs: type, layouts: Mapping[str, Layout], keywords: Keywords
+) -> None:
+    """Raise UndeclaredError of theirs with biases, in sizes that tell; if it can be made so."""
+    telling = {name: TELLING.get(name, value) for name, value in keywords.items()}
+    if "bias" in inspect.signature(ours).parameters:
+        telling["bias"] = True
+    try:
+        module, made = theirs(**_taken(ours, theirs, telling)), ours(**telling)
+    except Exception:  # it may ask for sizes of another kind
+        return
+    in_our_layout(module, made, layouts, sizes=telling)
+
+
 def _called_as(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the learner's function, without the optional arguments of ours that it lacks."""
+    """Return the learner's function, without the optional arguments of ours that it lacks.
+
+    One that has another name there, or that goes by name alone, is passed as it is taken.
+    """
     taken, wanted = inspect.signature(theirs).parameters, inspect.signature(ours).parameters
     kinds = [parameter.kind for parameter in taken.values()]
     most = sum(kind in BY_POSITION for kind in kinds)
     positional = [name for name, p in wanted.items() if p.kind in BY_POSITION]
     empty = inspect.Parameter.empty
     optional = {name: p.default for name, p in wanted.items() if p.default is not empty}
-    by_name = set() if inspect.Parameter.VAR_KEYWORD in kinds else optional.keys() - taken.keys()
+    renamed = {
+        ours_name: name
+        for ours_name, (name, p) in zip(positional, taken.items(), strict=False)
+        if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        and ours_name not in taken
+        and name not in wanted
+    }
+    by_name = optional.keys() - taken.keys() - renamed.keys()
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        by_name = set()
     beyond = positional[most:]
     if inspect.Parameter.VAR_POSITIONAL in kinds or not optional.keys() >= set(beyond):
         beyond = []  # it takes any number; or lacks what it cannot do without, which Python says
-    if not by_name and not beyond:
+    if not by_name and not beyond and not renamed:
         return theirs
 
     def leave_out(name: str, value: Any) -> None:
@@ -201,9 +237,13 @@ def _called_as(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable
     @functools.wraps(theirs)
     def called(*arguments: Any, **keywords: Any) -> Any:
         for name, value in zip(beyond, arguments[most:], strict=False):
-            leave_out(name, value)
+            if name in taken:
+                keywords[name] = value
+            else:
+                leave_out(name, value)
         for name in by_name & keywords.keys():
             leave_out(name, keywords.pop(name))
+        keywords = {renamed.get(name, name): value for name, value in keywords.items()}
         return theirs(*(arguments[:most] if beyond else arguments), **keywords)
 
     return called

@@ -16,6 +16,7 @@ An axis in braces in the name runs over that many parameters.
 """
 
 import itertools
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,16 +58,28 @@ AXES = {
 }
 
 
+# Sizes of which no product is another's: in these a shape tells the order of its axes.
+TELLING = {
+    "d_in": 3, "d_out": 5, "d_model": 11, "n_heads": 5, "d_head": 7, "d_mlp": 13,
+    "d_vocab": 17, "n_ctx": 19,
+}  # fmt: skip
+
+
 class LayoutError(ValueError):
     """The learner's parameters are not those of the exercise; the message names each."""
 
 
+class UndeclaredError(LayoutError):
+    """They have other names or shapes, and no layout is declared."""
+
+
 def in_our_layout(
-    theirs: Module, ours: Module, layout: Layout, *, sizes: Mapping[str, Any]
+    theirs: Module, ours: Module, layouts: Mapping[str, Layout], *, sizes: Mapping[str, Any]
 ) -> Module:
     """Return `theirs` if its parameters have our names and shapes, or a view of it that has.
 
-    Raises LayoutError otherwise, which says of each what it is.
+    `layouts` are those declared, by the names of our classes. Raises LayoutError otherwise, which
+    says of each parameter what it is.
     """
     wanted, found = (
         {name: tuple(p.shape) for name, p in module.named_parameters(remove_duplicate=False)}
@@ -75,12 +88,12 @@ def in_our_layout(
     if wanted == found:
         return theirs
     axes = {name: size for name, size in sizes.items() if isinstance(size, int)}
-    name = type(theirs).__name__
+    name = type(ours).__name__
     _require_the_very_one(name, theirs, sizes)
     _refuse_biases([one for one in found if getattr(ours, one, ours) is None], name)
-    if layout:
+    if layout := layouts.get(name):
         return _Translated(theirs, ours, layout, axes)
-    raise LayoutError(_explained(name, wanted, found, axes))
+    raise UndeclaredError(_explained(name, wanted, found, axes, layouts))
 
 
 def _require_the_very_one(name: str, theirs: Module, keywords: Mapping[str, Any]) -> None:
@@ -101,7 +114,7 @@ def _refuse_biases(unasked: Sequence[str], name: str) -> None:
     if unasked:
         raise LayoutError(
             f"{name} has {listed(unasked)} even with bias=False; made so it should have none: "
-            f"self.{unasked[0]} = Parameter(...) if bias else None"
+            f"self.{unasked[0].rpartition('.')[2]} = Parameter(...) if bias else None"
         )
 
 
@@ -124,8 +137,8 @@ class _Translated(Module):
                 setattr(self, name, None)
         made = {name: tuple(value.shape) for name, value in self._theirs_from_ours()}
         found = {name: tuple(p.shape) for name, p in theirs.named_parameters()}
-        declined = [name for name in found if name in layout and name not in made]
-        _refuse_biases(declined, type(theirs).__name__)
+        declined = [name for name in found if name not in made and _declares(layout, name)]
+        _refuse_biases(declined, type(ours).__name__)
         for name, shape in found.items():
             if made.get(name) != shape:
                 raise LayoutError(
@@ -169,6 +182,12 @@ class _Translated(Module):
         return self
 
 
+def _declares(layout: Layout, name: str) -> bool:
+    """Return whether a parameter has a place in a layout, by itself or as one of many."""
+    patterns = (re.sub(r"\\{\w+\\}", r"\\d+", re.escape(declared)) for declared in layout)
+    return any(re.fullmatch(pattern, name) for pattern in patterns)
+
+
 def _stacked_axis(target: str, axes: str) -> str:
     """Return the axis of a target that none of our parameters has: q, k and v in one."""
     new = set(re.findall(r"\w+", target)) - set(axes.split())
@@ -182,6 +201,7 @@ def _explained(
     wanted: Mapping[str, tuple[int, ...]],
     found: Mapping[str, tuple[int, ...]],
     sizes: Mapping[str, int],
+    layouts: Mapping[str, Layout],
 ) -> str:
     guesses = _guessed(wanted, found, sizes)
     lines = [f"the parameters of {name} are not those of the exercise:"]
@@ -199,15 +219,13 @@ def _explained(
             lines.append(
                 f"  {parameter} {shape} is not one of ours" + _maybe(guesses.get(parameter))
             )
-    if guesses.keys() == found.keys() and _sources(guesses) == wanted.keys():
-        declared = ", ".join(f'"{theirs}": "{ours}"' for theirs, ours in guesses.items())
-    else:
-        declared = '"yours": "ours: axes"'
+    whole = guesses.keys() == found.keys() and _sources(guesses) == wanted.keys()
+    declared = guesses if whole else {"yours": "ours: axes"}
     lines.append(
         "Give them our names and shapes, or say in your file how yours are laid out "
         "(docs/diagnosis.md):"
     )
-    lines.append(f'  LAYOUT = {{"{name}": {{{declared}}}}}')
+    lines.append(f"  LAYOUT = {json.dumps({**layouts, name: declared})}")
     return "\n".join(lines)
 
 

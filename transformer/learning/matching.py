@@ -44,15 +44,14 @@ class Match:
 def find_match(exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]) -> Match | None:
     """Return the mistakes that explain what is wrong: first single ones, then a pair.
 
-    So for each view in turn; each may take its share of the time that is left for pairs.
+    So for each view in turn; each may take half of the time that is left for pairs.
     """
     seconds_left = PAIRS_SECONDS
-    views = views_of(exercise, theirs, wrong)
-    for i, view in enumerate(views):
+    for view in views_of(exercise, theirs, wrong):
         if match := _single(exercise, view):
             return match
         began = time.process_time()
-        if match := _pair(exercise, view, began + seconds_left / (len(views) - i)):
+        if match := _pair(exercise, view, began + seconds_left / 2):
             return match
         seconds_left -= time.process_time() - began
     return None
@@ -72,7 +71,7 @@ def _single(exercise: Exercise, view: View) -> Match | None:
         best = [entry for entry, n in zip(fitting, explained, strict=True) if n == max(explained)]
         if view.first and len(best) > 1:
             continue
-        return Match(view, style, (best[0],), () if view.beside else tuple(best[1:]))
+        return Match(view, style, (best[0],), tuple(best[1:]))
     return None
 
 

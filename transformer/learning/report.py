@@ -68,9 +68,10 @@ def path(verdicts: Sequence[Verdict], started: Collection[str]) -> RenderableTyp
         begun = verdict.exercise in started
         line = Text.assemble("    ", MARKS[verdict.status], "  ", verdict.exercise)
         if begun:
-            named = f"{'':{width - len(verdict.exercise)}}  "
+            gap = " " * (2 + width - len(verdict.exercise))
             said = "started; " if verdict.status == "not written" else ""
-            line.append(f"{named}{said}{verdict.headline}")
+            first_line, _, _ = verdict.headline.partition("\n")
+            line.append(f"{gap}{said}{first_line}")
         lines.append(line)
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"

@@ -41,7 +41,7 @@ def substitute(names: Mapping[str, Any]) -> None:
         for name in exercise.writes:
             if name in names:
                 ours = getattr(module, name)
-                theirs = adapted(ours, names[name], names.get(LAYOUT, {}).get(name, {}))
+                theirs = adapted(ours, names[name], names.get(LAYOUT, {}))
                 _put(ours, theirs)
 
 

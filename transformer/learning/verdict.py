@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from transformer.learning.diagnosis import Diagnosis
-from transformer.learning.exercises import Exercise
+from transformer.learning.exercises import EXERCISES, Exercise
 from transformer.learning.probes import PROBES
 from transformer.learning.suite import Outcome
 from transformer.learning.words import listed, nearest
@@ -25,7 +25,8 @@ class Verdict:
             those of the exercise; "broken" if the code cannot be imported; "stopped" if it
             ran out of time or memory, or ended the process.
         headline: the verdict in one sentence.
-        named: the names of the mistakes in the bank that explain everything.
+        named: the names of the mistakes in the bank that explain what is wrong, or what of it
+            is said to be theirs.
         explanation: what else there is to say, a paragraph an entry.
         hint: a question that leads on.
         missing: what is not written yet.
@@ -82,15 +83,16 @@ def from_diagnosis(exercise: Exercise, found: Diagnosis) -> Verdict:
 
 def _unnamed(exercise: Exercise, found: Diagnosis) -> str:
     """Return the headline where no mistake is known."""
-    part = _first_part(exercise, found)
+    parts = _parts(exercise, found.telling)
     if set(found.wrong) == set(found.aside):
+        part = parts[0] if len(parts) == 1 else exercise.name
         return f"{part} is right as far as it goes, but for: {listed(found.aside)}"
-    return f"{part} is wrong; it is none of the known mistakes"
+    return f"{[*parts, exercise.name][0]} is wrong; it is none of the known mistakes"
 
 
 def _where_to_begin(found: Diagnosis) -> str:
     """Return a hint where no mistake is known: the simplest experiment that is wrong."""
-    simplest = f"begin with the first experiment that is wrong: {found.wrong[0]}."
+    simplest = f"begin with the first experiment that is wrong: {found.telling[0]}."
     if not found.right or set(found.wrong) == set(found.aside):
         return f"Take it step by step: {simplest}"
     return f"What have the wrong experiments that no right one has? If in doubt, {simplest}"
@@ -107,7 +109,7 @@ def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
         texts = [f"{i}. {m.what}\n{m.why} {m.explanation}\nTry: {m.hint}" for i, m in numbered]
     if found.indistinguishable:
         others = "; ".join(m.what.rstrip(".") for m in found.indistinguishable)
-        texts.append(f"No experiment here tells this from: {others}.")
+        texts.append(f"It may as well be: {others}.")
     return Verdict(
         exercise.name,
         "wrong",
@@ -159,21 +161,31 @@ def not_written(exercise: Exercise, instead: Sequence[str] = ()) -> Verdict:
 
 
 def _meant(exercise: Exercise, instead: Sequence[str]) -> tuple[str, str] | None:
-    """Return which of the names that are there may stand for which that is looked for."""
-    for name in reversed(exercise.writes):
-        for other in instead:
-            if name.lower() in other.lower().replace("_", ""):
-                return other, name
-    for other in instead:
+    """Return which of the names that are there may stand for which that is looked for.
+
+    A class may for a class and a function for a function, and none that is of another exercise.
+    """
+    of_others = {name for one in EXERCISES.values() for name in one.writes}
+    free = [other for other in instead if other not in of_others]
+    holding = [
+        (other, name)
+        for name in exercise.writes
+        for other in free
+        if name[0].isupper() == other[0].isupper() and _plain(name) in _plain(other)
+    ]
+    if holding:
+        return max(holding, key=lambda pair: len(pair[1]))
+    for other in free:
         if like := nearest(other, exercise.writes):
             return other, like
     return None
 
 
-def _first_part(exercise: Exercise, found: Diagnosis) -> str:
-    """Return the first of the names that have a wrong probe: leaves come first."""
-    needs = [set(p.needs) for p in PROBES[exercise.name] if p.name in found.wrong]
-    for name in exercise.writes:
-        if any(need == {name} for need in needs):
-            return name
-    return exercise.name
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")
+
+
+def _parts(exercise: Exercise, wrong: Sequence[str]) -> list[str]:
+    """Return the names that have a wrong probe of their own: leaves come first."""
+    needs = [set(p.needs) for p in PROBES[exercise.name] if p.name in wrong]
+    return [name for name in exercise.writes if {name} in needs]
