@@ -33,7 +33,7 @@ from transformer.training.compiling import compiled
 from transformer.training.device import pick_precision, set_float32_products
 from transformer.training.objective import NEXT_TOKEN
 from transformer.training.optimizer import make_adamw
-from transformer.training.update import pick_update
+from transformer.training.update import pick_objective, pick_update
 
 CPU = torch.device("cpu")
 UPDATES = 3  # the first makes the moments, and compiles
@@ -70,7 +70,8 @@ def make_update(
     set_float32_products(CPU)
     optimizer = make_adamw(model, learning_rate=LR, weight_decay=WEIGHT_DECAY, betas=BETAS)
     fast = compiled(model, CPU) if candidate == "ours" else model
-    update, precision = pick_update(NEXT_TOKEN, config.d_vocab, None), pick_precision(CPU)
+    update = pick_update(pick_objective(NEXT_TOKEN, config.d_vocab), None)
+    precision = pick_precision(CPU)
     return lambda tokens: update(fast, optimizer, tokens, clip_norm=CLIP, precision=precision)
 
 

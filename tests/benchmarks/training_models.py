@@ -21,7 +21,7 @@ from transformer.training.config import PrecisionName
 from transformer.training.device import autocast, pick_precision, set_float32_products
 from transformer.training.objective import NEXT_TOKEN
 from transformer.training.optimizer import make_adamw
-from transformer.training.update import pick_update
+from transformer.training.update import pick_objective, pick_update
 
 Update = Callable[[Tensor], float]
 LR, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 0.1, (0.9, 0.99), 1.0
@@ -40,7 +40,7 @@ def ours(model: GPT, device: torch.device, precision: PrecisionName, *, compile:
     dtype = pick_precision(device, precision)
     set_float32_products(device, precision)
     fast = compiled(mine, device) if compile else mine
-    update = pick_update(NEXT_TOKEN, mine.config.d_vocab, None)
+    update = pick_update(pick_objective(NEXT_TOKEN, mine.config.d_vocab), None)
     return lambda tokens: update(
         fast, optimizer, tokens, clip_norm=CLIP, precision=dtype
     ).loss.item()

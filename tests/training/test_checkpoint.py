@@ -172,6 +172,10 @@ def test_the_last_the_best_and_that_of_a_step_are_found(run: Path) -> None:
     shutil.rmtree(checkpoint_path(run, 2))
     with pytest.raises(FileNotFoundError, match="of step 2 any more, which was the best"):
         find_checkpoint(run, "best")
+    state.best_step, state.step = 0, 5
+    write_checkpoint(run, state, TOKENIZER, keep=9)
+    with pytest.raises(FileNotFoundError, match="no best checkpoint: it was not evaluated yet"):
+        find_checkpoint(run, "best")
 
 
 def test_the_last_ones_and_the_best_are_kept_and_nothing_half_written(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from tests.training.two_processes import (
     masked_language,
     with_dropout,
 )
+from transformer.data.windows import TokenWindows
+from transformer.training import figures
 from transformer.training.checkpoint import checkpoint_path, checkpoints
 from transformer.training.distributed import (
     from_all,
@@ -31,6 +33,8 @@ from transformer.training.distributed import (
 from transformer.training.execute import execute
 from transformer.training.job import prepare
 from transformer.training.load import load_checkpoint
+from transformer.training.lock import RunInUseError
+from transformer.training.objective import NEXT_TOKEN
 from transformer.training.run_folder import load_train_config, read_metrics
 
 OPTIONS = {
@@ -94,6 +98,36 @@ def test_a_group_ends_when_it_is_destroyed_though_its_model_is_still_held(
         torch.distributed.destroy_process_group()
     assert isinstance(spread, torch.nn.Module)
     assert gloo_threads() == 0, "what ends them later may hold the lock that they wait for"
+
+
+def test_an_error_of_the_first_process_is_one_of_every_process(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise RunInUseError("another process is training here")
+
+    with pytest.raises(RunInUseError):
+        from_first(refuse)
+    meet = (tmp_path / "meet").as_uri()
+    torch.distributed.init_process_group("gloo", init_method=meet, rank=0, world_size=1)
+    try:
+        with pytest.raises(RunInUseError, match="another process is training here"):
+            from_first(refuse)
+        assert from_first(lambda: 7) == 7
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_every_process_has_the_figures_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "evaluate", lambda *_, **__: 2.0)
+    monkeypatch.setattr(figures, "from_first", lambda _: {"validation_loss": 3.0})
+    measured = figures.validation_figures(
+        torch.nn.Identity(),
+        TokenWindows(torch.arange(9), n_ctx=3),
+        objective=NEXT_TOKEN,
+        batch_size=1,
+        device=torch.device("cpu"),
+        precision=torch.float32,
+    )
+    assert measured == {"validation_loss": 3.0}
 
 
 # Oracle: one process

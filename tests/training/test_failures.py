@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from transformer.data.base import IndexedData
@@ -18,6 +19,7 @@ from transformer.training.failures import (
     keep_batch,
     smaller_batch,
 )
+from transformer.training.meter import DivergedError
 
 # Memory
 
@@ -97,17 +99,27 @@ def test_each_process_keeps_its_rows_under_its_rank(
     assert load_file(file)["tokens"].tolist() == [[5]]
 
 
-def test_a_batch_is_kept_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", [OSError, SafetensorError])
+def test_a_batch_is_kept_whole_or_not_at_all_and_what_it_did_is_said_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     def half(tensors: object, file: Path) -> None:
         file.write_bytes(b"half")
-        raise OSError("no space left")
+        raise kind("no space left")
 
     monkeypatch.setattr(failures, "save_file", half)
-    with pytest.raises(OSError, match="no space left"):
-        keep_batch(tmp_path, BATCHES, 6)
+    said = r"the loss is nan at step 6: try .* Its batch could not be kept: no space left;"
+    with pytest.raises(DivergedError, match=said), explained(TrainConfig(), tmp_path, BATCHES):
+        raise DivergedError("the loss is nan at step 6", 6)
     assert not list(tmp_path.iterdir())
+
+
+def test_where_one_process_cannot_keep_its_rows_each_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = ("their file", "Its batch could not be kept: no space left")
+    monkeypatch.setattr(failures, "from_all", lambda mine: [mine, others])
+    assert keep_batch(tmp_path, BATCHES, 6) == others[1]
 
 
 # Another process

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -16,8 +17,17 @@ import pytest
 from transformer.cli import main
 from transformer.training.config import TrainConfig
 from transformer.training.interruption import listening
-from transformer.training.launch import Chorus, next_shared, report, require_equal_shares
+from transformer.training.launch import (
+    LAUNCHER,
+    Chorus,
+    end_with_torchrun,
+    first_to_end,
+    next_shared,
+    report,
+    require_equal_shares,
+)
 from transformer.training.load import load_checkpoint
+from transformer.training.lock import only_here
 
 PATIENCE = 300  # seconds until a hang counts as one; a run takes about 20
 SMALL = {
@@ -91,8 +101,11 @@ def test_what_several_processes_say_alike_is_said_once_and_the_rest_says_whose_i
         "process 0: again\n",
         "process 0: again\n",
         "said by none of them\n",
+        "by none: of them\n",
+        "process 1: cut off",
     ):
         chorus.write(line)
+    chorus.finish()
     assert screen.getvalue().splitlines() == [
         "careful",
         "transformer: it is no number",
@@ -101,6 +114,8 @@ def test_what_several_processes_say_alike_is_said_once_and_the_rest_says_whose_i
         "again",
         "again",
         "said by none of them",
+        "by none: of them",
+        "process 1: cut off",
     ]
 
 
@@ -108,16 +123,47 @@ def test_what_several_processes_say_alike_is_said_once_and_the_rest_says_whose_i
 def test_of_a_process_that_has_said_what_is_wrong_nothing_more_is_said(
     explained: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report(1, 2, explained) == explained
+    assert report(1, explained, 2) == explained
     assert capsys.readouterr().err == ""
 
 
 def test_of_another_it_is_said_which_it_was(capsys: pytest.CaptureFixture[str]) -> None:
-    assert report(1, 2, 7) == 7
-    assert report(0, 2, -signal.SIGTERM) == 128 + signal.SIGTERM
+    assert report(1, 7, 2) == 7
+    assert report(0, -signal.SIGTERM, 2) == 128 + signal.SIGTERM
     said = capsys.readouterr().err.splitlines()
     assert "process 1 of 2 ended with exit code 7" in said[0]
     assert "process 0 of 2 was killed by SIGTERM" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("ends", "first"),
+    [
+        ({0: (5, 2), 1: (4, 2)}, 1),
+        ({0: (5, 2), 1: (5, -signal.SIGKILL)}, 1),
+        ({0: (5, 2), 1: (5, -signal.SIGTERM)}, 0),
+        ({0: (5, -signal.SIGTERM), 1: (5, 2)}, 0),
+        ({0: (5, 1), 1: (6, -signal.SIGKILL)}, 0),
+    ],
+)
+def test_who_was_killed_ended_before_who_noticed_in_the_same_second(
+    ends: dict[int, tuple[int, int]], first: int
+) -> None:
+    assert first_to_end(ends) == (first, ends[first][1])
+
+
+def test_a_process_whose_command_is_gone_before_it_begins_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ctypes.CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv(LAUNCHER, str(os.getppid()))
+    end_with_torchrun()
+    monkeypatch.delenv(LAUNCHER)  # as of a torchrun that the user has started
+    end_with_torchrun()
+    monkeypatch.setenv(LAUNCHER, str(os.getpid()))
+    with pytest.raises(SystemExit) as end:
+        end_with_torchrun()
+    assert end.value.code == 128 + signal.SIGKILL
 
 
 # Signals
@@ -247,6 +293,27 @@ def test_a_process_that_is_killed_ends_the_run_and_it_is_said_which_it_was(
         assert not psutil.wait_procs(ranks, timeout=0)[1]
     assert said.endswith("transformer: process 1 of 2 was killed by SIGKILL, and with it the run\n")
     assert "Traceback" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.house
+def test_what_the_first_process_alone_meets_is_said_in_one_line(
+    options: list[str], tmp_path: Path
+) -> None:
+    main(["train", *options, "--devices=1", "--max_steps=5"])
+    [run] = (tmp_path / "runs").iterdir()
+    again = ["train", "--resume", str(run), "--devices=2", "--max_steps=9"]
+    with only_here(run):
+        done = subprocess.run(
+            [sys.executable, "-m", "transformer", *again],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"transformer: another process is training in {run}")
 
 
 @pytest.mark.slow

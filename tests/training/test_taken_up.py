@@ -16,6 +16,7 @@ from transformer.data.rows import fingerprint
 from transformer.data.windows import TokenWindows
 from transformer.pretrained.load import load_model
 from transformer.tokenizers import FastByteBPETokenizer
+from transformer.training import execute as execution
 from transformer.training import job as jobs
 from transformer.training.checkpoint import checkpoints
 from transformer.training.config import ScheduleConfig, TrainConfig
@@ -165,7 +166,8 @@ def test_data_that_changed_are_told_and_the_same_are_not(run: Path, made_once: P
 
 
 def test_a_long_text_is_known_by_some_of_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "HASHED", 100)
+    monkeypatch.setattr(rows, "BLOCK", 10)
+    monkeypatch.setattr(rows, "MOST_BLOCKS", 7)
     tokens = torch.randint(11, (1009,), generator=torch.Generator().manual_seed(0))
     shifted = torch.cat([tokens[1:], tokens[:1]])
     one, same, other = (
@@ -187,6 +189,28 @@ def test_a_tokenizers_file_is_found_from_another_folder(
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     assert go_on(folder, max_steps=7) == []
+
+
+def test_a_start_of_which_half_a_line_was_written_does_not_hide_the_next(
+    run: Path, made_once: Path
+) -> None:
+    file = run / "environment.jsonl"
+    with file.open("a") as lines:
+        lines.write('{"step": 6, "da')
+    assert go_on(run, max_steps=7) == []
+    assert len(file.read_text().splitlines()) == 2
+    text = run.parent / "other.txt"
+    text.write_text(LINE[::-1] * 20)
+    assert len(go_on(run, max_steps=8, text=text)) == 1
+    assert go_on(run, max_steps=9, text=text) == []
+
+
+def test_processes_that_go_on_from_different_steps_are_told_so(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "from_all", lambda step: [step, step - 2])
+    with pytest.raises(ValueError, match=r"from different steps, 6, 4: .* must be the same folder"):
+        go_on(run, max_steps=7)
 
 
 # Before a folder is made

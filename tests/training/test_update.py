@@ -8,7 +8,7 @@ from transformer.models.gpt import GPT
 from transformer.training import objective, update
 from transformer.training.checkpointing import recompute_blocks
 from transformer.training.step import accumulate_gradients
-from transformer.training.update import pick_update
+from transformer.training.update import pick_objective, pick_update
 
 CONFIG = TransformerConfig(
     d_vocab=13, n_ctx=7, d_model=10, n_layers=2, n_heads=3, d_head=2, d_mlp=11
@@ -34,7 +34,8 @@ def test_a_large_vocabulary_takes_the_loss_in_place(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(objective, "next_token_loss_in_place", noted)
     for d_vocab in (update.LARGE_VOCABULARY - 1, update.LARGE_VOCABULARY):
         model, optimizer = make_run()
-        pick_update(objective.NEXT_TOKEN, d_vocab, None)(model, optimizer, TOKENS, clip_norm=1.0)
+        picked = pick_objective(objective.NEXT_TOKEN, d_vocab)
+        pick_update(picked, None)(model, optimizer, TOKENS, clip_norm=1.0)
         assert len(used) == (d_vocab == update.LARGE_VOCABULARY)
 
 

@@ -26,6 +26,7 @@ from transformer.cli import (
     train,
 )
 from transformer.cli.parser import Parser, UsageError
+from transformer.training.launch import COMPLAINT, EXIT_SAID, EXIT_SIGNAL
 
 COMMANDS = {
     "train": train,
@@ -44,8 +45,6 @@ COMMANDS = {
     "plot": plot,
     "test": test,
 }
-EXIT_USAGE = 2
-EXIT_SIGNAL = 128  # and the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as of a shell
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -65,15 +64,15 @@ def main(arguments: list[str] | None = None) -> None:
         complaint = one_line(error)
         if isinstance(error, UsageError) and arguments and arguments[0] in parsers:
             complaint = parsers[arguments[0]].meant(complaint)
-        print(f"transformer: {complaint}", file=sys.stderr)
-        raise SystemExit(EXIT_USAGE) from None
+        print(f"{COMPLAINT}{complaint}", file=sys.stderr)
+        raise SystemExit(EXIT_SAID) from None
     except KeyboardInterrupt as interrupt:
         ended = "interrupted"
         if folder := getattr(interrupt, "folder", None):
             saved = getattr(interrupt, "saved", False)
             ended += "; it is saved, and goes on" if saved else "; nothing is saved yet; it begins"
             ended += f" with: transformer train --resume {folder}"
-        print(f"\ntransformer: {ended}", file=sys.stderr)
+        print(f"\n{COMPLAINT}{ended}", file=sys.stderr)
         signum = getattr(interrupt, "signum", signal.SIGINT)
         raise SystemExit(EXIT_SIGNAL + signum) from None
 

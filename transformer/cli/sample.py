@@ -153,7 +153,7 @@ def run(options: Namespace) -> None:
 
 
 def require_sense(options: Namespace) -> None:
-    """Raise UsageError for options that do not go together or count nothing."""
+    """Raise UsageError or ValueError for options that do not go together or count nothing."""
     from transformer.sampling.text import require_stops
 
     if options.samples < 1 or options.tokens < 0:
@@ -170,7 +170,7 @@ def require_sense(options: Namespace) -> None:
 
 
 def require_sense_of_beams(options: Namespace) -> None:
-    """Raise UsageError for what a beam search cannot do, or has no use for."""
+    """Raise UsageError or ValueError for what a beam search cannot do, or has no use for."""
     from transformer.sampling.beam import require_length_penalty
 
     if options.stop or options.logprobs:

@@ -2,6 +2,8 @@
 
 import sys
 from argparse import Action
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -31,9 +33,10 @@ class ConfigFile(ActionConfigFile):
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
         from transformer.training.run_folder import require_plain
 
-        file = _existing(parser, find_recipe, values)
-        _existing(parser, require_plain, Path(file))
-        self.apply_config(parser, cfg, self.dest, file)
+        with _complaints_of(parser):
+            file = find_recipe(values)
+            require_plain(Path(file))
+        self.apply_config(parser, cfg, self.dest, str(file))
 
 
 class ResumeRun(Action):
@@ -42,18 +45,20 @@ class ResumeRun(Action):
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
         from transformer.training.run_folder import config_file, load_train_config
 
-        file = _existing(parser, config_file, values)
-        _existing(parser, load_train_config, Path(values))
+        with _complaints_of(parser):
+            file = config_file(values)
+            load_train_config(Path(values))
         ActionConfigFile.apply_config(parser, cfg, "config", str(file))
         cfg[self.dest] = values
 
 
-def _existing(parser: Any, find: Any, value: Any) -> str:
-    """Return the file that `find` finds; what it complains of is a complaint of the parser."""
+@contextmanager
+def _complaints_of(parser: Parser) -> Iterator[None]:
+    """Make what is wrong with a file a complaint of the parser."""
     try:
-        return str(find(value))
+        yield
     except (FileNotFoundError, ValueError) as error:
-        return str(parser.error(str(error)))
+        parser.error(str(error))
 
 
 def make_parser() -> Parser:

@@ -70,12 +70,19 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 
 def from_first(make: Callable[[], Thing]) -> Thing:
-    """Return what the first process makes, in every process."""
+    """Return what the first process makes, in every process; its error is raised in every one."""
     if not distributed.is_initialized():
         return make()
-    box: list[Any] = [make() if ranks().first else None]
+    box: list[Any] = [None, None]
+    if ranks().first:
+        try:
+            box[0] = make()
+        except Exception as error:
+            box[1] = error
     distributed.broadcast_object_list(box, device=torch.device("cpu"))
     made: Thing = box[0]
+    if box[1] is not None:
+        raise box[1]
     return made
 
 

@@ -32,8 +32,7 @@ from transformer.training.meter import Meter, Record
 from transformer.training.peak import peak_flops
 from transformer.training.resume import random_states
 from transformer.training.run_folder import (
-    ENVIRONMENT,
-    append_line,
+    append_start,
     cut_metrics,
     data_before,
     new_run_folder,
@@ -64,8 +63,8 @@ def execute(
     """
     with process_group(job.device), ExitStack() as stack:
         folder = from_first(lambda: new_run_folder(job.config)) if run is None else run
-        if ranks().first:
-            stack.enter_context(only_here(folder))
+        from_first(lambda: stack.enter_context(only_here(folder)))
+        stack.enter_context(explained(job.config, folder, job.batches))
         _execute(job, observe, folder, warn, resume=run is not None)
     return folder
 
@@ -100,7 +99,7 @@ def _execute(
                 f"then, {data['tokens']:,} now; it goes on with these"
             )
         start = {"step": state.step} | describe_environment(job.device) | {"data": data}
-        append_line(folder / ENVIRONMENT, start)
+        append_start(folder, start)
     meter = Meter(
         job.device,
         tokens_per_step=job.tokens_per_step,
@@ -109,7 +108,6 @@ def _execute(
     )
     with ExitStack() as stack:
         fast, save = _spread(job, folder, warn, stack)
-        stack.enter_context(explained(config, folder, job.batches))
         logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
         for log in logs:
             stack.enter_context(closing(log))
@@ -152,7 +150,8 @@ def _resume(job: Job, folder: Path, warn: Callable[[str], None]) -> None:
     """Put each process where it was; the first looks before the others which checkpoint is whole.
 
     Of another number of processes than before, each has other rows of a batch: `warn` says so,
-    and those that are new draw numbers of their own.
+    and those that are new draw numbers of their own. Raises ValueError in all of them where some
+    are at another step, as on machines that do not share the run's folder.
     """
 
     def go_back() -> int:
@@ -167,6 +166,11 @@ def _resume(job: Job, folder: Path, warn: Callable[[str], None]) -> None:
         warn(
             f"the checkpoint was written by {n_before} processes, and {rank.n_ranks} go on: the "
             "batches stay the same, dropout draws other numbers for their rows"
+        )
+    if len(set(steps := from_all(job.state.step))) > 1:
+        raise ValueError(
+            f"the processes go on from different steps, {', '.join(map(str, steps))}: {folder} "
+            "must be the same folder on all machines, or a copy with the same checkpoints"
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from transformer.data.base import IndexedData
@@ -40,7 +41,7 @@ def explained(config: TrainConfig, run: Path, batches: IndexedData[Any]) -> Iter
         kept = keep_batch(run, batches, error.step)
         raise DivergedError(
             f"{error}: try a learning rate below {config.optimizer.lr:g}, or more than "
-            f"{config.schedule.warmup_steps} warm-up steps. Its batch is {kept}; {last_good(run)}",
+            f"{config.schedule.warmup_steps} warm-up steps. {kept}; {last_good(run)}",
             error.step,
         ) from error
     except (RuntimeError, MemoryError) as error:
@@ -58,17 +59,26 @@ def explained(config: TrainConfig, run: Path, batches: IndexedData[Any]) -> Iter
 
 
 def keep_batch(run: Path, batches: IndexedData[Any], step: int) -> str:
-    """Write down the rows that this process had in update `step`; return where all rows are.
+    """Write down the rows that this process had in update `step`; say where all rows are.
 
-    Of several processes none goes on, to end and be the end of the others, before all have.
+    Or why they could not be written. Of several processes none goes on, to end and be the end of
+    the others, before all have.
     """
     rank, name = ranks(), f"bad-batch-step-{step:08d}"
     several = rank.n_ranks > 1
     file = run / (f"{name}-rank-{rank.rank}.safetensors" if several else f"{name}.safetensors")
-    with whole_file(file) as aside:
-        save_file(tensors_of(batches[step - 1]), aside)
-    files = from_all(file)
-    return f"in {', '.join(map(str, files))}, the rows of each process" if several else str(file)
+    complaint = ""
+    try:
+        with whole_file(file) as aside:
+            save_file(tensors_of(batches[step - 1]), aside)
+    except (OSError, SafetensorError) as error:
+        complaint = f"Its batch could not be kept: {error}"
+    said = from_all((str(file), complaint))
+    if complaints := [complaint for _, complaint in said if complaint]:
+        return complaints[0]
+    if not several:
+        return f"Its batch is {file}"
+    return f"Its batch is in {', '.join(file for file, _ in said)}, the rows of each process"
 
 
 def last_good(run: Path) -> str:

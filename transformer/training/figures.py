@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from transformer.data.rows import Rows
+from transformer.training.distributed import from_first
 from transformer.training.evaluate import evaluate
 from transformer.training.meter import Record, perplexity
 from transformer.training.objective import Objective
@@ -37,7 +38,8 @@ def validation_figures(
 ) -> Record:
     """Return `validation_loss` (nats), `validation_perplexity`, and `validation_accuracy`.
 
-    The last is the share of right answers, where the objective has such.
+    The last is the share of right answers, where the objective has such. Of several processes all
+    return the first one's: whether a run stops early must be the same in all, to the last bit.
     """
     accuracy = Accuracy(objective)
     seeing = {"see": accuracy.see} if objective.names_answers else {}
@@ -53,4 +55,4 @@ def validation_figures(
     figures = {"validation_loss": loss, "validation_perplexity": perplexity(loss)}
     if objective.names_answers:
         figures["validation_accuracy"] = accuracy.right / accuracy.n_targets
-    return figures
+    return from_first(lambda: figures)

@@ -42,7 +42,8 @@ class Listener:
     def hear(self, signum: int, frame: FrameType | None) -> None:
         """Take note of the first signal, which waits for the update; a second one does not.
 
-        What is sent to all processes comes here twice, by itself and passed on by torchrun.
+        But one like it does where torchrun started this process: what is sent to all comes here
+        by itself and passed on.
         """
         if is_launched() and signum == self.signum:
             return

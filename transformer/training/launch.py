@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from math import gcd
@@ -21,9 +21,11 @@ from transformer.training.config import TrainConfig
 
 SAYS = "process ${rank}: "  # what torchrun puts before each line
 COMPLAINT = "transformer: "  # how the command line begins what it has to say of an error
-EXIT_SAID, EXIT_SIGNAL = 2, 128  # of the command line, when an error is one of those it explains
+EXIT_SAID = 2  # of the command line, when an error is one of those it explains
+EXIT_SIGNAL = 128  # and the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as of a shell
 PATIENCE = 24 * 60 * 60  # seconds from a signal until torchrun kills: an update has no limit here
 SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
+LAUNCHER = "TRANSFORMER_LAUNCHER"  # in the environment of the processes: the command's number
 
 
 def is_launched() -> bool:
@@ -32,9 +34,14 @@ def is_launched() -> bool:
 
 
 def end_with_torchrun() -> None:
-    """Have this process killed when torchrun is gone, even by SIGKILL; Linux alone can do that."""
+    """Have this process killed when torchrun is gone, even by SIGKILL; Linux alone can do that.
+
+    Where it is gone already, raise SystemExit.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_DEATH_SIGNAL, signal.SIGKILL)
+        if os.environ.get(LAUNCHER, str(os.getppid())) != str(os.getppid()):
+            raise SystemExit(EXIT_SIGNAL + signal.SIGKILL)
 
 
 def require_equal_shares(config: TrainConfig) -> None:
@@ -71,7 +78,7 @@ class Chorus(StringIO):
     def write(self, text: str) -> int:
         """Take a part of a line of some process, with torchrun's words of whose it is."""
         who, named, said = text.partition(": ")
-        if not named:
+        if not (named and who.startswith("process ")):
             return self.to.write(text)
         said = self.unfinished.pop(who, "") + said
         if not said.endswith("\n"):
@@ -81,6 +88,11 @@ class Chorus(StringIO):
             self.to.write(said if plain else f"{who}: {said}")
             self.to.flush()
         return len(text)
+
+    def finish(self) -> None:
+        """Pass on the lines whose end has not come: no more will."""
+        for who in [*self.unfinished]:
+            self.write(f"{who}: \n")
 
 
 def launch(config: TrainConfig, command: Sequence[str]) -> int:
@@ -92,13 +104,15 @@ def launch(config: TrainConfig, command: Sequence[str]) -> int:
     require_equal_shares(config)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(PATIENCE))
+    os.environ[LAUNCHER] = str(os.getpid())
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.disable(logging.ERROR)  # torchrun's own: what it stops, and with what exit code
+    chorus = Chorus(sys.stderr)
     try:
-        with TemporaryDirectory() as logs, redirect_stderr(Chorus(sys.stderr)):
+        with TemporaryDirectory() as logs, redirect_stderr(chorus):
             torchrun = LaunchConfig(
                 min_nodes=1,
                 max_nodes=1,
@@ -114,12 +128,29 @@ def launch(config: TrainConfig, command: Sequence[str]) -> int:
     except SignalException as error:
         return EXIT_SIGNAL + error.sigval
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        return report(rank, config.devices, failure.exitcode)
+        ends = {rank: (one.timestamp, one.exitcode) for rank, one in error.failures.items()}
+        return report(*first_to_end(ends), config.devices)
+    finally:
+        chorus.finish()
     return 0
 
 
-def report(rank: int, n_ranks: int, exit_code: int) -> int:
+def first_to_end(ends: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
+    """Return the rank and the exit code of the process that failed first.
+
+    `ends` has each rank's time, in whole seconds, and exit code. Of the same second it is one that
+    crashed or was killed, but for SIGTERM, by which torchrun ends the others.
+    """
+
+    def place(rank: int) -> tuple[int, bool]:
+        second, exit_code = ends[rank]
+        return second, exit_code >= 0 or exit_code == -signal.SIGTERM
+
+    first = min(ends, key=place)
+    return first, ends[first][1]
+
+
+def report(rank: int, exit_code: int, n_ranks: int) -> int:
     """Return the exit status for a process that has failed; say what it has not said itself."""
     if exit_code in (EXIT_SAID, EXIT_SIGNAL + signal.SIGINT, EXIT_SIGNAL + signal.SIGTERM):
         return exit_code

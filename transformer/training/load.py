@@ -67,8 +67,8 @@ def load_trained(
 
 
 def is_run(folder: str | Path) -> bool:
-    """Return whether this is a run's folder: one with its configuration or its checkpoints."""
-    return any((Path(folder) / name).exists() for name in (CONFIG, FOLDER))
+    """Return whether this is a run's folder: one with its configuration or with checkpoints."""
+    return (Path(folder) / CONFIG).is_file() or bool(checkpoints(Path(folder)))
 
 
 def find_checkpoint(
@@ -83,6 +83,8 @@ def find_checkpoint(
         if which == "last":
             return last
         step = str(read_json(last / STATE).get("best_step"))
+        if step == "0":
+            raise FileNotFoundError(f"{run} has no best checkpoint: it was not evaluated yet")
     of_step = {str(int(folder.name.removeprefix(PREFIX))): folder for folder in found}
     if step not in of_step:
         complaint = f"{run} has no checkpoint {which!r}; it has last, best, {', '.join(of_step)}"

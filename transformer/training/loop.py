@@ -57,7 +57,7 @@ def train(
         precision=precision,
     )
 
-    update = pick_update(objective, d_vocab, state.scaler)
+    update = pick_update(objective, state.scaler)
     for step in range(state.step, plan.steps):
         if plan.ends(step, state.evaluations_without_gain):
             return

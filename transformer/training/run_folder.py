@@ -107,6 +107,14 @@ def append_line(file: Path, record: Mapping[str, Any]) -> None:
         lines.write(json.dumps(dict(record)) + "\n")
 
 
+def append_start(run: Path, record: Mapping[str, Any]) -> None:
+    """Add a start to a run's environments; what a crash left of a line is cut off before."""
+    file, whole = run / ENVIRONMENT, _lines(run / ENVIRONMENT)
+    if file.exists():
+        os.truncate(file, whole[-1][1] if whole else 0)
+    append_line(file, record)
+
+
 def data_before(run: Path) -> dict[str, Any] | None:
     """Return the fingerprint of the data that the run read when it was last started, if any."""
     starts = [record for record, _ in _lines(run / ENVIRONMENT)]

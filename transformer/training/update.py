@@ -16,11 +16,8 @@ from transformer.training.step import Metrics, train_step
 LARGE_VOCABULARY = 8192  # from here on the logits outweigh the activations of a small model
 
 
-def pick_update(
-    objective: Objective[Any], d_vocab: int, scaler: GradScaler | None
-) -> Callable[..., Metrics]:
-    """Return `train_step`, or with `scaler` the one for fp16, with the loss that fits d_vocab."""
-    objective = pick_objective(objective, d_vocab)
+def pick_update(objective: Objective[Any], scaler: GradScaler | None) -> Callable[..., Metrics]:
+    """Return `train_step` for this objective, or with `scaler` the one for fp16."""
     if scaler is None:
         return partial(train_step, objective=objective)
     return partial(scaled_train_step, scaler=scaler, objective=objective)
