@@ -1,6 +1,16 @@
-"""`python -m transformer` is the command line."""
+"""The command line, as `python -m transformer` and as `transformer`."""
 
-from transformer.cli import main
+import signal
+
+
+def run() -> None:
+    """Run it; Ctrl-C before it is whole ends it, too, without a traceback."""
+    try:
+        from transformer.cli import main
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
+    main()
+
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -6,10 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
 
+from transformer.__main__ import run as run_it
 from transformer.cli import main
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.load import find_checkpoint
@@ -143,6 +145,22 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
 ) -> None:
     main(["config", str(find_checkpoint(run) / "model.yaml")])
     assert "1 x 3 x 10" in capsys.readouterr().out
+
+
+class Impatient(MetaPathFinder):
+    """Presses Ctrl-C when the command line is imported."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "transformer.cli":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_it_is_imported_shows_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "transformer.cli")
+    monkeypatch.setattr(sys, "meta_path", [Impatient(), *sys.meta_path])
+    with pytest.raises(SystemExit) as end:
+        run_it()
+    assert end.value.code == 130
 
 
 @pytest.mark.parametrize(
