@@ -4,14 +4,17 @@ The bank's own entries are edits of our source, one deviation each. Who begins w
 writes no validation, heeds no optional argument, and may be wrong twice.
 """
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from transformer.learning import matching
 from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.exercises import exercise
 from transformer.learning.implementation import for_exercise, load
+from transformer.learning.report import show
 from transformer.learning.verdict import Verdict
 from transformer.learning.worker import check
 
@@ -419,6 +422,17 @@ def test_a_softmax_without_dim_is_checked_as_far_as_it_goes(tmp_path: Path) -> N
 # Parameters in another way than ours
 
 
+def pasted(name: str, source: str, folder: Path) -> str:
+    """The source, with what a screen of 80 columns says to paste."""
+    verdict = verdict_on(name, source, folder)
+    assert verdict.status == "layout", said(verdict)
+    screen = Console(width=80, file=io.StringIO())
+    show(screen, verdict)
+    assert isinstance(screen.file, io.StringIO)
+    _, declared, after = screen.file.getvalue().partition("LAYOUT = {")
+    return f"{source}\n{declared}{after.partition('Chapter')[0]}\n"
+
+
 def test_a_copy_of_a_tied_matrix_is_told_that_it_is_one(tmp_path: Path) -> None:
     source = """
 class TiedUnembedding(nn.Module):
@@ -484,9 +498,7 @@ def test_gamma_and_beta_are_told_a_layout_that_can_be_pasted(tmp_path: Path) -> 
     source = changed(source, [(gamma + beta, beta + gamma)])  # the name decides, not the place
     verdict = verdict_on("norm", source, tmp_path)
     assert 'beta (11,) is not one of ours; it may be "bias: d_model"' in verdict.headline
-    line = verdict.headline.splitlines()[-1].strip()
-    assert line == 'LAYOUT = {"LayerNorm": {"beta": "bias: d_model", "gamma": "scale: d_model"}}'
-    found = diagnosed("norm", source + line, tmp_path)
+    found = diagnosed("norm", pasted("norm", source, tmp_path), tmp_path)
     assert found.right
     assert not found.wrong
 
@@ -504,11 +516,10 @@ class GatedMLP(nn.Module):
     def forward(self, x):
         return self.down(self.activation(self.gate(x)) * self.up(x))
 """
-    verdict = verdict_on("mlp", source, tmp_path)
-    line = verdict.headline.splitlines()[-1].strip()
-    assert '"gate.bias": "b_gate: d_mlp"' in line
-    assert '"up.weight": "W_in: d_mlp d_model"' in line
-    found = diagnosed("mlp", source + line, tmp_path)
+    source = pasted("mlp", source, tmp_path)
+    assert '"gate.bias": "b_gate: d_mlp"' in source
+    assert '"up.weight": "W_in: d_mlp d_model"' in source
+    found = diagnosed("mlp", source, tmp_path)
     assert found.right
     assert not found.wrong
 
@@ -534,13 +545,6 @@ class Attention(nn.Module):
 """
 
 
-def pasted(name: str, source: str, folder: Path) -> str:
-    """The source with the line that its verdict says to paste."""
-    verdict = verdict_on(name, source, folder)
-    assert verdict.status == "layout", said(verdict)
-    return f"{source}\n{verdict.headline.splitlines()[-1].strip()}\n"
-
-
 def test_attention_of_torchs_layers_is_told_a_layout_and_passes_with_it(tmp_path: Path) -> None:
     source = pasted("attention", TORCHS_ATTENTION, tmp_path)
     assert '"o.weight": "W_O: d_model (n_heads d_head)"' in source
@@ -548,6 +552,13 @@ def test_attention_of_torchs_layers_is_told_a_layout_and_passes_with_it(tmp_path
     found = diagnosed("attention", source, tmp_path)
     assert found.right
     assert not found.wrong
+
+
+def test_names_as_long_as_they_come_are_not_broken_in_two(tmp_path: Path) -> None:
+    source = TORCHS_ATTENTION.replace(
+        "self.o", "self.projection_of_all_the_heads_back_to_the_stream"
+    )
+    assert diagnosed("attention", pasted("attention", source, tmp_path), tmp_path).right
 
 
 def test_a_second_layout_keeps_the_first(tmp_path: Path) -> None:
@@ -581,7 +592,7 @@ class RMSNorm(nn.Module):
 def test_a_layout_is_declared_for_our_name_of_a_class_that_has_two(tmp_path: Path) -> None:
     source = TORCHS_ATTENTION.replace("class Attention", "class MultiHeadAttention")
     source = pasted("attention", source + "\nAttention = MultiHeadAttention\n", tmp_path)
-    assert 'LAYOUT = {"Attention": ' in source
+    assert '\n    "Attention": {' in source
     assert diagnosed("attention", source, tmp_path).right
 
 

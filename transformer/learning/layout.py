@@ -16,7 +16,6 @@ An axis in braces in the name runs over that many parameters.
 """
 
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,6 +62,9 @@ TELLING = {
     "d_in": 3, "d_out": 5, "d_model": 11, "n_heads": 5, "d_head": 7, "d_mlp": 13,
     "d_vocab": 17, "n_ctx": 19,
 }  # fmt: skip
+
+
+NARROW = 76  # of a screen's 80 columns, beside what stands before and after
 
 
 class LayoutError(ValueError):
@@ -225,8 +227,19 @@ def _explained(
         "Give them our names and shapes, or say in your file how yours are laid out "
         "(docs/diagnosis.md):"
     )
-    lines.append(f"  LAYOUT = {json.dumps({**layouts, name: declared})}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_declaration({**layouts, name: declared})])
+
+
+def _declaration(layouts: Mapping[str, Layout]) -> Iterator[str]:
+    """Yield the lines of a file that declare these layouts; no screen breaks one of them in two."""
+    yield "LAYOUT = {"
+    for name, layout in layouts.items():
+        yield f'  "{name}": {{'
+        for theirs, ours in layout.items():
+            entry = f'    "{theirs}": "{ours}",'
+            yield from [entry] if len(entry) < NARROW else [f'    "{theirs}":', f'      "{ours}",']
+        yield "  },"
+    yield "}"
 
 
 def _maybe(guess: str | None) -> str:
