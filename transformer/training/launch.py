@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
@@ -126,6 +127,10 @@ def launch(config: TrainConfig, command: Sequence[str]) -> int:
             )
             elastic_launch(torchrun, sys.executable)("-u", "-m", "transformer", *command)
     except SignalException as error:
+        if any(thread.name.startswith("TailLog") for thread in threading.enumerate()):
+            # A third signal broke off torchrun's end: Python would wait for these threads for ever.
+            chorus.finish()
+            os._exit(EXIT_SIGNAL + error.sigval)
         return EXIT_SIGNAL + error.sigval
     except ChildFailedError as error:
         ends = {rank: (one.timestamp, one.exitcode) for rank, one in error.failures.items()}
