@@ -17,14 +17,9 @@ from typing import Any
 from torch import Tensor
 from torch.nn import Module
 
+from transformer.learning.arrangement import TELLING, Layout
 from transformer.learning.exercises import EXERCISES, Exercise
-from transformer.learning.layout import (
-    TELLING,
-    Layout,
-    LayoutError,
-    UndeclaredError,
-    in_our_layout,
-)
+from transformer.learning.layout import LayoutError, UndeclaredError, in_our_layout
 
 LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
 
