@@ -1,11 +1,24 @@
 """What the tests share: random parameters, torch's layers in our layout, a training loop."""
 
+import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import Module, Parameter, TransformerEncoderLayer
+
+
+class MakesFolder:
+    """Makes a folder where a careless reader unpickles it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
 
 
 def randomise(module: Module, *, seed: int = 0, std: float = 0.7) -> None:

@@ -1,30 +1,19 @@
 """Files of tensors: damaged, foreign and dangerous ones are refused."""
 
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.support import MakesFolder
 from transformer.pretrained.files import open_tensors
-
-
-class Dangerous:
-    """An object that runs a command when a careless reader unpickles it."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.mark),)
 
 
 def test_nothing_in_a_file_of_torchs_is_run(tmp_path: Path) -> None:
     mark = tmp_path / "it-ran"
-    torch.save({"W": Dangerous(mark)}, tmp_path / "pytorch_model.bin")
+    torch.save({"W": MakesFolder(mark)}, tmp_path / "pytorch_model.bin")
     with pytest.raises(ValueError, match="is damaged or no file of tensors alone"):
         open_tensors(tmp_path)
     assert not mark.exists()

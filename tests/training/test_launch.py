@@ -314,6 +314,20 @@ def test_a_process_that_is_killed_ends_the_run_and_it_is_said_which_it_was(
     assert "Traceback" not in said
 
 
+def complaint_of(*arguments: str) -> str:
+    """The one line that a call which must fail prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "transformer", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    return line
+
+
 @pytest.mark.slow
 @pytest.mark.house
 def test_what_the_first_process_alone_meets_is_said_in_one_line(
@@ -323,15 +337,7 @@ def test_what_the_first_process_alone_meets_is_said_in_one_line(
     [run] = (tmp_path / "runs").iterdir()
     again = ["train", "--resume", str(run), "--devices=2", "--max_steps=9"]
     with only_here(run):
-        done = subprocess.run(
-            [sys.executable, "-m", "transformer", *again],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-    assert done.returncode == 2, done.stderr
-    [line] = done.stderr.splitlines()
+        line = complaint_of(*again)
     assert line.startswith(f"transformer: another process is training in {run}")
 
 
@@ -347,13 +353,5 @@ def test_what_the_first_process_alone_meets_is_said_in_one_line(
 def test_what_all_processes_complain_of_is_said_in_one_line(
     options: list[str], more: str, complaint: str
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "transformer", "train", *options, "--log_every=1", more],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 2, done.stderr
-    [line] = done.stderr.splitlines()
+    line = complaint_of("train", *options, "--log_every=1", more)
     assert re.match(complaint, line), line

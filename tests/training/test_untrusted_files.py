@@ -1,16 +1,15 @@
 """Files from elsewhere that would run code: each is refused, and what it brings is not run."""
 
 import json
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import yaml
 
+from tests.support import MakesFolder
 from transformer.cli import main
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
@@ -54,16 +53,6 @@ def agree(folder: Path) -> None:
     files = (file for file in folder.iterdir() if file.name != MANIFEST)
     manifest["files"] = {file.name: fingerprint(file) for file in files}
     (folder / MANIFEST).write_text(json.dumps(manifest))
-
-
-class MakesFolder:
-    """Makes a folder where it is unpickled."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.folder),)
 
 
 def complain(reason: str) -> None:

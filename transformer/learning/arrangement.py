@@ -51,7 +51,8 @@ SYNONYMS = {
     "b_in": {"up", "u", "in", "w3"},
 }
 
-# Sizes of which no product is another's: in these a shape tells the order of its axes.
+# In these sizes a shape tells the order of its axes: those of one class, and the 3 of q, k and v
+# in one, have no two products alike.
 TELLING = {
     "d_in": 3, "d_out": 5, "d_model": 11, "n_heads": 5, "d_head": 7, "d_mlp": 13,
     "d_vocab": 17, "n_ctx": 19,
