@@ -27,6 +27,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformer.components.attention_gradient import attention_with_gradient
 from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
+from transformer.components.linear import linear
 from transformer.components.mask import causal_mask, combine_masks
 from transformer.components.softmax import softmax
 from transformer.components.validation import require_positive
@@ -54,9 +55,11 @@ def project_together(
     One large product takes less time than three small ones. The joined weights are written anew
     in each call, which is little beside a product with at least d_model rows.
     """
+    W = rearrange(torch.cat([*weights]), "heads d_model d_head -> d_model (heads d_head)")
     given = [b for b in biases if b is not None]
-    y = project(x, torch.cat([*weights]), torch.cat(given) if given else None)
-    return y.split_with_sizes([len(W) for W in weights], dim=2)
+    y = linear(x, W, torch.cat(given).flatten() if given else None)
+    heads = y.view(*x.shape[:2], -1, weights[0].shape[2])
+    return heads.split_with_sizes([len(W) for W in weights], dim=2)
 
 
 def repeat_heads(
@@ -249,6 +252,8 @@ class Attention(Module):
             k, v = repeat_heads(k, q.shape[2]), repeat_heads(v, q.shape[2])
             mask = and_causal(mask, q, k) if self.causal else mask
             z = attention_with_gradient(q, k, v, mask)
+            # One product: the heads side by side, their W_O one below the other.
+            return linear(z.flatten(2), self.W_O.flatten(0, 1), self.b_O)
         else:
             k, v = repeat_heads(k, q.shape[2]), repeat_heads(v, q.shape[2])
             scores = attention_scores(q, k, and_causal(mask, q, k) if self.causal else mask)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module, Parameter
 
+from transformer.components.linear_gradient import is_faster_written_out, linear_with_gradient
 from transformer.components.validation import require_positive
 
 
@@ -19,6 +20,8 @@ def linear(
     b: Float[Tensor, " d_out"] | None = None,
 ) -> Float[Tensor, "*batch d_out"]:
     """Return x W + b."""
+    if is_faster_written_out(x):
+        return linear_with_gradient(x, W, b)
     return x @ W if b is None else x @ W + b
 
 
