@@ -73,12 +73,29 @@ def test_tokens_of_another_vocabulary_than_the_tokenizers_are_refused(prepared: 
         open_corpus(prepared)
 
 
-def test_an_interrupted_second_preparation_leaves_no_mixture_of_the_two(prepared: Path) -> None:
-    other = ListOfTexts([*TEXTS[:19], "not in the vocabulary: é"])
+@pytest.mark.parametrize("n_documents", [20, 1])
+def test_a_second_preparation_that_fails_leaves_the_first_as_it_was(
+    prepared: Path, n_documents: int
+) -> None:
+    before = {file.name: file.read_bytes() for file in prepared.iterdir()}
+    other = ListOfTexts([*TEXTS[: n_documents - 1], "not in the vocabulary: é"])
     with pytest.raises(ValueError, match="vocabulary has no"):
         prepare_corpus(other, TOKENIZER, prepared)
-    with pytest.raises(FileNotFoundError, match="no whole corpus"):
-        find_corpus(prepared)
+    assert {file.name: file.read_bytes() for file in prepared.iterdir()} == before
+
+
+def test_a_first_preparation_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="num_processes must be at least 1"):
+        prepare_corpus(ListOfTexts(TEXTS), TOKENIZER, tmp_path / "corpus", num_processes=0)
+    with pytest.raises(ValueError, match="there are no tokens"):
+        prepare_corpus(ListOfTexts(TEXTS), TOKENIZER, tmp_path / "corpus", validation_fraction=0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_preparation_takes_the_place_of_the_first(prepared: Path) -> None:
+    prepare_corpus(ListOfTexts(["to be\n"] * 20), CharacterTokenizer.train("to be\n"), prepared)
+    corpus = open_corpus(prepared)
+    assert set(corpus.tokenizer.decode(corpus.train.tolist())) == set("to be\n")
 
 
 def test_of_a_single_document_the_end_is_held_out(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ as a folder of token files:
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from jaxtyping import Int, Integer
@@ -110,35 +113,38 @@ def prepare_corpus(
     """Write a corpus's folder; a random `validation_fraction` of the documents is held out.
 
     Where there are too few documents to hold one out, it is the end of the text. Each
-    document is followed by `end_of_text`, or by the tokenizer's own where it has one. The
-    tokenizer is written last, and `open_corpus` takes no folder without it.
+    document is followed by `end_of_text`, or by the tokenizer's own where it has one. All is
+    written aside: a corpus that was there stays until the new one is whole. The tokenizer comes
+    last, and `open_corpus` takes no folder without it.
     """
     train, validation, _ = split_documents(
         documents, validation_fraction=validation_fraction, seed=seed
     )
     if end_of_text is None:
         end_of_text = tokenizer.special_tokens.get(END_OF_TEXT)
-    Path(folder, TOKENIZER).unlink(missing_ok=True)
-
-    def write(some: Documents, name: str) -> TokenFile:
-        return prepare(
-            some,
-            tokenizer,
-            Path(folder, name),
-            end_of_text=end_of_text,
-            num_processes=num_processes,
-        )
-
-    if len(train) and len(validation):
-        write(train, TRAIN)
-        write(validation, VALIDATION)
-    else:
-        whole = write(documents, WHOLE)
-        parts = split_tokens(tokens_in(whole), validation_fraction=validation_fraction)
-        for tokens, name in ((parts.train, TRAIN), (parts.validation, VALIDATION)):
-            copy_tokens(tokens.numpy(), whole, Path(folder, name))
-        Path(folder, WHOLE).unlink()
-    tokenizer.save(Path(folder, TOKENIZER))
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(dir=folder, prefix=".preparing-") as name:
+            aside = Path(name)
+            write = partial(
+                prepare, tokenizer=tokenizer, end_of_text=end_of_text, num_processes=num_processes
+            )
+            if len(train) and len(validation):
+                write(train, path=aside / TRAIN)
+                write(validation, path=aside / VALIDATION)
+            else:
+                whole = write(documents, path=aside / WHOLE)
+                parts = split_tokens(tokens_in(whole), validation_fraction=validation_fraction)
+                copy_tokens(parts.train.numpy(), whole, aside / TRAIN)
+                copy_tokens(parts.validation.numpy(), whole, aside / VALIDATION)
+            tokenizer.save(aside / TOKENIZER)
+            (folder / TOKENIZER).unlink(missing_ok=True)
+            for part in (TRAIN, VALIDATION, TOKENIZER):
+                (aside / part).replace(folder / part)
+    finally:
+        with suppress(OSError):  # it holds a corpus, or else other things
+            folder.rmdir()
 
 
 def open_corpus(folder: str | Path) -> Corpus:
