@@ -55,6 +55,37 @@ def test_each_layout_has_the_texts_and_the_names_of_their_classes(
     assert {(text, found.classes[label]) for text, label in found} == set(REVIEWS)
 
 
+def test_a_table_as_excel_saves_it_and_with_a_long_text_is_read(tmp_path: Path) -> None:
+    file, long = tmp_path / "reviews.csv", "long " * 30_000
+    file.write_text(f"text,label\nfine,1\n{long},0\n", encoding="utf-8-sig")
+    assert find_labelled(file).texts == ["fine", long]
+
+
+def test_lines_of_json_end_at_line_feeds_alone_and_may_be_blank(tmp_path: Path) -> None:
+    texts = ["a\x85b\u2028c", "d"]
+    lines = [json.dumps({"text": t, "label": t[0]}, ensure_ascii=False) for t in texts]
+    (tmp_path / "reviews.jsonl").write_text("\n".join([*lines, "", " "]), encoding="utf-8")
+    assert find_labelled(tmp_path / "reviews.jsonl").texts == texts
+
+
+def test_a_hidden_folder_is_no_class(tmp_path: Path) -> None:
+    in_folders(tmp_path)
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / "0.txt").write_text("an old copy")
+    assert find_labelled(tmp_path).classes == ("bad", "good")
+
+
+@pytest.mark.parametrize(("text", "label"), [("fine", -1), ("fine", None), (None, 1)])
+def test_a_row_of_a_data_set_without_a_text_or_a_label_is_named(
+    tmp_path: Path, text: str | None, label: int | None
+) -> None:
+    kinds = Features({"text": Value("string"), "label": ClassLabel(names=["bad", "good"])})
+    columns = {"text": ["dull", "fine", text], "label": [0, 1, label]}
+    Dataset.from_dict(columns, features=kinds).to_parquet(str(tmp_path / "train-0.parquet"))
+    with pytest.raises(ValueError, match="row 3 has no text or no label"):
+        find_labelled(tmp_path)
+
+
 def test_the_name_imdb_is_the_reviews_of_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

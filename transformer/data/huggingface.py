@@ -76,8 +76,14 @@ def labelled_columns(name: str, *, split: str = "train") -> tuple[list[str], lis
     """Return the texts of a data set's split and their labels, by name where the set has names."""
     rows = load(name, split, ("text", "label"), None)
     names = getattr(rows.features["label"], "names", None)
-    labels = [str(label if names is None else names[label]) for label in rows["label"]]
-    return list(rows["text"]), labels
+    texts, labels = list(rows["text"]), list(rows["label"])
+    for number, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
+        # -1 is the hub's word for a label that is kept back; names[-1] would be the last one.
+        if text is None or label is None or (names is not None and label < 0):
+            raise ValueError(
+                f"{name}: row {number} has no text or no label: text {text!r:.50}, label {label}"
+            )
+    return texts, [str(label if names is None else names[label]) for label in labels]
 
 
 def load(name: str, split: str, columns: tuple[str, ...], cache: str | Path | None) -> "Dataset":

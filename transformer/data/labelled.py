@@ -77,19 +77,30 @@ def find_labelled(source: str | Path, *, split: str = "train") -> LabelledTexts:
 
 
 def _from_folders(folder: Path) -> LabelledTexts:
-    files = [file for file in sorted(folder.glob("*/*.txt")) if not file.name.startswith(".")]
+    files = [
+        file
+        for file in sorted(folder.glob("*/*.txt"))
+        if not file.name.startswith(".") and not file.parent.name.startswith(".")
+    ]
     texts = [read_text(file) for file in files]
     return LabelledTexts(texts, [file.parent.name for file in files], where=str(folder))
 
 
 def _csv_rows(file: Path) -> list[dict[str, Any]]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
+    csv.field_size_limit(2**31 - 1)  # else 131,072 characters, which a text may well have
+    with file.open(encoding="utf-8-sig", newline="") as lines:  # Excel writes a byte order mark
+        try:
+            return list(csv.DictReader(lines))
+        except csv.Error as error:
+            raise ValueError(f"{file} is no table of comma-separated values: {error}") from error
 
 
 def _json_rows(file: Path) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
+    # Not splitlines: JSON's strings may hold U+2028 and others that it takes for line ends.
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
         except ValueError as error:
