@@ -250,6 +250,26 @@ def test_of_a_loss_that_is_no_number_the_batch_and_the_last_good_checkpoint_are_
     assert all(bool(parameter.isfinite().all()) for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("eval_every", [1, 100])
+def test_an_update_that_leaves_no_numbers_is_neither_saved_nor_called_good(
+    config: TrainConfig, eval_every: int
+) -> None:
+    job = prepare(replace(config, eval_every=eval_every, save_every=1))
+
+    def blow_up(*_: object) -> None:
+        if job.state.step == 2:
+            with torch.no_grad():
+                job.model.get_parameter("embedding.W_E").fill_(torch.nan)
+
+    job.state.optimizer.register_step_post_hook(blow_up)
+    said = "validation loss is nan" if eval_every == 1 else "weights are no numbers"
+    with pytest.raises(DivergedError, match=f"{said} after step 3"):
+        execute(job, ignore)
+    [run] = config.runs.iterdir()
+    assert checkpoints(run)[-1] == checkpoint_path(run, 2)
+    assert "NaN" not in (run / "metrics.jsonl").read_text()
+
+
 def test_its_message_names_both_and_how_to_go_on(config: TrainConfig) -> None:
     job = prepare(config)
     with torch.no_grad():

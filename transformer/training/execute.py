@@ -28,7 +28,7 @@ from transformer.training.job import Job, make_optimizer
 from transformer.training.lock import only_here
 from transformer.training.logs import open_logs
 from transformer.training.loop import train
-from transformer.training.meter import Meter, Record
+from transformer.training.meter import DivergedError, Meter, Record
 from transformer.training.peak import peak_flops
 from transformer.training.resume import random_states
 from transformer.training.run_folder import (
@@ -190,6 +190,9 @@ def _spread(
     config, state, rank = job.config, job.state, ranks()
 
     def write(whole: TrainState) -> None:
+        broken = rank.first and not all(bool(p.isfinite().all()) for p in whole.model.parameters())
+        if largest(broken):
+            raise DivergedError(f"weights are no numbers after step {state.step}", state.step)
         random = from_all(random_states())
         if rank.first:
             write_checkpoint(folder, whole, job.tokenizer, keep=config.keep, random=random)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.amp.grad_scaler import GradScaler
 
+from transformer.training.meter import DivergedError
 from transformer.training.trained import TrainedModel
 
 
@@ -36,7 +37,15 @@ class TrainState:
     evaluations_without_gain: int = 0
 
     def judge(self, validation_loss: float) -> None:
-        """Take note of a validation loss: it is the best so far, or one without a gain."""
+        """Take note of a validation loss: it is the best so far, or one without a gain.
+
+        Raises DivergedError for one that is no number: the last update's own loss, which is
+        measured before it, does not show that it was the one too far.
+        """
+        if not math.isfinite(validation_loss):
+            raise DivergedError(
+                f"the validation loss is {validation_loss} after step {self.step}", self.step
+            )
         if validation_loss < self.best_loss:
             self.best_loss, self.best_step = validation_loss, self.step
             self.evaluations_without_gain = 0
