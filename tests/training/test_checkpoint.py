@@ -11,6 +11,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from tests.support import randomise
 from transformer.config import TransformerConfig
+from transformer.models.bert import BERTConfig, ClassifierBERT
 from transformer.models.gpt import GPT
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.adamw import AdamW
@@ -270,6 +271,22 @@ def test_of_a_checkpoint_of_another_model_or_tokenizer_nothing_is_taken(run: Pat
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": "lightning"}))
     with pytest.raises(ValueError, match=r"foreign: manifest\.json does not say format"):
         read_checkpoint(checkpoint_path(run, 3), a_state(), TOKENIZER)
+
+
+def test_a_classifier_does_not_go_on_with_other_classes(tmp_path: Path) -> None:
+    def telling_apart(*classes: str) -> TrainState:
+        shape = BERTConfig(
+            d_vocab=4, n_ctx=7, d_model=10, n_layers=1, n_heads=3, d_head=2, d_mlp=11
+        )
+        model = ClassifierBERT(shape, n_classes=len(classes), classes=classes)
+        optimizer = make_adamw(model, learning_rate=0.01, weight_decay=0.1, betas=(0.9, 0.99))
+        return TrainState(model=model, optimizer=optimizer)
+
+    write_checkpoint(tmp_path, telling_apart("neg", "pos"), TOKENIZER, keep=1)
+    folder = checkpoint_path(tmp_path, 0)
+    read_checkpoint(folder, telling_apart("neg", "pos"), TOKENIZER)
+    with pytest.raises(ValueError, match="foreign: its classes are neg, pos, and the data's a, b"):
+        read_checkpoint(folder, telling_apart("a", "b"), TOKENIZER)
 
 
 def test_when_none_can_be_taken_nothing_is_begun_anew_in_silence(run: Path) -> None:

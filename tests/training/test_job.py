@@ -26,7 +26,7 @@ from transformer.tokenizers import CharacterTokenizer, FastByteBPETokenizer
 from transformer.tokenizers.loading import KINDS
 from transformer.training.config import TrainConfig
 from transformer.training.execute import execute
-from transformer.training.job import prepare
+from transformer.training.job import prepare, with_whole_paths
 from transformer.training.load import find_checkpoint, load_checkpoint
 from transformer.training.meter import Record
 from transformer.training.run_folder import load_train_config, read_metrics
@@ -219,3 +219,18 @@ def test_a_prepared_folder_keeps_to_its_own_tokenizer(config: TrainConfig, tmp_p
     assert prepare(source).tokenizer.fingerprint() == tokenizer.fingerprint()
     with pytest.raises(ValueError, match="prepared with a tokenizer of its own"):
         prepare(replace(source, tokenizer="byte"))
+
+
+def test_a_named_data_set_stays_its_name_beside_a_folder_that_is_called_so(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "counting").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.txt").write_text("another text")
+    named = with_whole_paths(replace(config, text=None, data="counting"))
+    assert named.data == "counting"
+    assert with_whole_paths(replace(config, text=None, data="mine")).data == str(tmp_path / "mine")
+    prepare_corpus(TextFiles("mine"), CharacterTokenizer.train("another text"), "counting")
+    tokens = with_whole_paths(replace(config, text=None, data="counting"))
+    assert tokens.data == str(tmp_path / "counting"), "that is what would be read"

@@ -25,12 +25,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from transformer.models.bert import ClassifierBERT
 from transformer.tokenizers import Tokenizer
 from transformer.training.distributed import ranks
 from transformer.training.model_files import (
     MODEL,
     TOKENIZER,
     load_weights,
+    read_task,
     save_model_files,
 )
 from transformer.training.resume import (
@@ -186,6 +188,13 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> in
         raise ValueError(
             f"{folder} is foreign: {MODEL} is not the model of this run (it was {differences})"
         )
+    if isinstance(state.model, ClassifierBERT):
+        classes = tuple(read_task(folder)["classes"])
+        if classes != state.model.classes:
+            raise ValueError(
+                f"{folder} is foreign: its classes are {', '.join(classes)}, and the data's "
+                f"{', '.join(state.model.classes)}"
+            )
     load_weights(state.model, folder)
     content = read_json(folder / STATE)
     try:

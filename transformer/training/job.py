@@ -9,7 +9,9 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn import Module
 
 from transformer.data.batches import Batches, RandomBatches, SequentialBatches, ShuffledBatches
+from transformer.data.corpus import is_prepared
 from transformer.data.masked_windows import MaskedBatches
+from transformer.data.named import NAMED
 from transformer.models.cost import flops_per_token
 from transformer.tokenizers import Tokenizer
 from transformer.tokenizers.loading import KINDS
@@ -148,7 +150,9 @@ def make_optimizer(model: Module, config: OptimizerConfig) -> torch.optim.Optimi
 def with_whole_paths(config: TrainConfig) -> TrainConfig:
     """Return the configuration with paths that hold wherever the run is taken up again."""
     data, tokenizer = config.data, config.tokenizer
-    if data is not None and Path(data).exists():
+    # A name is read as a name though a folder is called so too, but for one of token files.
+    as_tokens = data is not None and is_prepared(data) and config.objective != "classification"
+    if data is not None and Path(data).exists() and (data not in NAMED or as_tokens):
         data = str(Path(data).absolute())
     if tokenizer is not None and tokenizer not in KINDS and Path(tokenizer).exists():
         tokenizer = str(Path(tokenizer).absolute())

@@ -53,7 +53,7 @@ def load_model_files(folder: Path) -> tuple[TrainedModel, Tokenizer]:
     for name in (MODEL, TOKENIZER, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} has no model: {name} is missing")
-    task = _task(folder)
+    task = read_task(folder)
     shape = TransformerConfig if task["objective"] == "next-token" else BERTConfig
     model = make_model(task["objective"], shape.from_yaml(folder / MODEL), task["classes"])
     tokenizer = load_tokenizer(folder / TOKENIZER)
@@ -67,7 +67,7 @@ def load_model_files(folder: Path) -> tuple[TrainedModel, Tokenizer]:
     return model.eval(), tokenizer
 
 
-def _task(folder: Path) -> dict[str, Any]:
+def read_task(folder: Path) -> dict[str, Any]:
     """Return what task.yaml says, or what goes without saying."""
     if not (folder / TASK).is_file():
         return {"objective": "next-token", "classes": []}
