@@ -30,6 +30,17 @@ def test_hidden_words_are_named_beside_what_they_were(
     assert re.search(r"\(it was (the|cat|sat|on|mat|\.|#*\w+)\)", said)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_pads_the_vocabulary_is_not_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sat on the mat.\n" * 30)
+    options = ("--tokenizer_size", 40, "--pad_vocab_multiple", 512, "--seed", seed)
+    folders = ("--text", text, "--runs", tmp_path / "runs")
+    assert "(it was " in said_by(capsys, "--config", "bert-mlm", *folders, *options)
+
+
 def test_texts_are_judged_beside_what_they_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

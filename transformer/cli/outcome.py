@@ -39,7 +39,8 @@ def outcome(model: TrainedModel, task: Task, *, seed: int) -> Iterator[str]:
 def _named(model: MaskedLanguageBERT, tokenizer: Tokenizer, rows: MaskedWindows) -> Iterator[str]:
     batch = next(rows.in_order(ROWS))
     device = next(model.parameters()).device
-    said = model(batch.inputs.to(device)).argmax(-1).cpu()
+    logits = model(batch.inputs.to(device))[..., : tokenizer.d_vocab]  # of tokens, not of padding
+    said = logits.argmax(-1).cpu()
     for read, answer, named, chosen in zip(
         batch.inputs, batch.targets, said, batch.chosen, strict=True
     ):
