@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 
 from tests.pretrained.support import TEXT, TOKENIZERS, assert_same, bert, gpt2, llama
-from transformer.models.bert import BERT
+from transformer.models.attention_only import attention_only
+from transformer.models.bert import BERT, ClassifierBERT
 from transformer.models.gpt import GPT
 from transformer.pretrained import load
 from transformer.pretrained.family import config_of
 from transformer.pretrained.load import load_model, load_pretrained, save_pretrained, special_of
+from transformer.pretrained.tokenizer import read_tokenizer
 from transformer.tokenizers import (
     FastByteBPETokenizer,
     SennrichBPETokenizer,
@@ -326,6 +328,22 @@ def test_a_model_that_no_family_is_like_is_refused_with_the_reasons(
     assert [*tmp_path.iterdir()] == []
 
 
+def test_a_model_without_what_its_family_has_is_refused_and_not_filled_up(folder: Path) -> None:
+    shape = gpt2().config
+    with pytest.raises(ValueError, match=r"GPT2LMHeadModel also has .*norm_attention\.scale"):
+        save_pretrained(attention_only(shape), folder)
+    with pytest.raises(ValueError, match=r"BertModel also has pooler\."):
+        save_pretrained(BERT(bert().config), folder)
+    assert not folder.exists()
+
+
+def test_classes_without_names_are_two(folder: Path) -> None:
+    saved(folder, ClassifierBERT(bert().config, n_classes=2), id2label=None)
+    back = load_pretrained(folder)
+    assert isinstance(back, ClassifierBERT)
+    assert back.classes == ("LABEL_0", "LABEL_1")
+
+
 def test_nothing_is_overwritten_and_nothing_half_written_stays(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="name a new folder"):
         save_pretrained(gpt2(), tmp_path)
@@ -425,6 +443,25 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(folder: Path) ->
     save_hugging_face(TOKENIZERS[0], folder / "tokenizer.json")
     with pytest.raises(ValueError, match="263 tokens, but the model knows 101"):
         load_model(folder)
+
+
+@pytest.mark.parametrize("setting", ["do_lower_case", "strip_accents", "tokenize_chinese_chars"])
+def test_a_cased_tokenizer_is_refused_and_not_read_as_uncased(setting: str, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nparis\n")
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps({setting: True}))
+    assert read_tokenizer(folder).d_vocab == 6
+    settings.write_text(json.dumps({setting: False}))
+    with pytest.raises(ValueError, match=f"{setting} is false, and only uncased BERT's is read"):
+        read_tokenizer(folder)
+
+
+def test_a_space_put_before_every_text_is_refused(folder: Path) -> None:
+    save_pretrained(gpt2(), folder, TOKENIZERS[0])
+    (folder / "tokenizer_config.json").write_text(json.dumps({"add_prefix_space": True}))
+    with pytest.raises(ValueError, match="add_prefix_space is true"):
+        read_tokenizer(folder)
 
 
 def test_padding_of_the_vocabulary_is_no_mistake(folder: Path) -> None:

@@ -211,7 +211,7 @@ def _settings(model: Module) -> dict[str, Any]:
 
 
 def _classifier(config: BERTConfig, settings: Settings) -> ClassifierBERT:
-    names = settings.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    names = settings.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
     classes = [str(names[number]) for number in sorted(names, key=int)]
     return ClassifierBERT(config, n_classes=len(classes), classes=classes)
 

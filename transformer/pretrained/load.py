@@ -201,10 +201,27 @@ def _family_of(model: Module) -> tuple[Family, dict[str, Any]]:
     for family in FAMILIES.values():
         if type(model) in family.architecture:
             try:
-                return family, family.write_config(model)
+                settings = family.write_config(model)
+                _require_all(family, model, settings)
+                return family, settings
             except ValueError as error:
                 reasons.append(str(error))
     raise ValueError(
         f"no family in Hugging Face's library is like this {type(model).__name__}: "
         + "; ".join(reasons)
     )
+
+
+def _require_all(family: Family, model: Module, settings: dict[str, Any]) -> None:
+    """Raise ValueError for a model without parameters that the family's has.
+
+    The other library would draw those anew, and say so in a warning at most.
+    """
+    with torch.device("meta"):
+        whole = family.modules[family.architecture[type(model)]](config_of(model), settings)
+    own = dict(model.named_parameters())
+    if lacking := [name for name, _ in whole.named_parameters() if name not in own]:
+        raise ValueError(
+            f"{family.architecture[type(model)]} also has {', '.join(lacking[:3])}"
+            + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")
+        )

@@ -21,8 +21,22 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
     `tokenizer.json` is read if there is one, else `vocab.txt` (BERT), else `vocab.json` and
     `merges.txt` (GPT-2, RoBERTa). FileNotFoundError where there is none of them, ValueError
-    for one that works in a way that none of ours does.
+    for one that works in a way that none of ours does, by its own file or by what
+    `tokenizer_config.json` says of it.
     """
+    tokenizer = _read(folder)
+    settings = folder / "tokenizer_config.json"
+    said = read_json(settings) if settings.is_file() else {}
+    if isinstance(tokenizer, WordPieceTokenizer):
+        for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
+            if said.get(name) is False:
+                raise ValueError(f"{settings}: {name} is false, and only uncased BERT's is read")
+    elif said.get("add_prefix_space"):
+        raise ValueError(f"{settings}: add_prefix_space is true, which ours does not do")
+    return tokenizer
+
+
+def _read(folder: Path) -> Tokenizer:
     if (folder / "tokenizer.json").is_file():
         return _read_whole(folder / "tokenizer.json")
     if (folder / "vocab.txt").is_file():
@@ -55,7 +69,8 @@ def _read_whole(path: Path) -> Tokenizer:
 
 def _wordpiece(content: Mapping[str, Any]) -> WordPieceTokenizer:
     normalizer = content.get("normalizer") or {}
-    if normalizer.get("type") != "BertNormalizer" or not normalizer.get("lowercase"):
+    uncased = normalizer.get("type") == "BertNormalizer" and normalizer.get("lowercase")
+    if not uncased or False in normalizer.values():
         raise ValueError(f"not normalised as uncased BERT does it: {normalizer}")
     numbers = content["model"]["vocab"]
     return WordPieceTokenizer(_in_order(numbers))
