@@ -110,6 +110,26 @@ def test_a_learners_part_stands_in_the_model(sources: list[str], tmp_path: Path)
     assert "problem no logits see a later token: changing token" in printed
 
 
+def test_a_part_that_cannot_be_made_as_the_preset_asks_is_said_in_a_line(tmp_path: Path) -> None:
+    part = tmp_path / "mine.py"
+    part.write_text(
+        "import torch\n"
+        "class Attention(torch.nn.Module):\n"
+        "    def __init__(self, d_model, n_heads, d_head, bias=True):\n"
+        "        super().__init__()\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "transformer", "doctor", "--implementation", str(part)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    assert "Attention with rotary: not written yet; leave a part out to have ours" in run.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -81,9 +81,9 @@ def run(options: Namespace) -> None:
     if options.batch_size < 1:
         raise ValueError(f"--batch-size must be at least 1, got {options.batch_size}")
     torch.set_num_threads(TrainConfig().threads)
-    model, windows, learning_rate = _subject(options)
     generator = torch.Generator().manual_seed(options.seed)
     try:
+        model, windows, learning_rate = _subject(options)
         report = doctor(
             model,
             [
