@@ -17,6 +17,7 @@ from transformer.learning.implementation import for_exercise, load
 from transformer.learning.report import show
 from transformer.learning.verdict import Verdict
 from transformer.learning.worker import check
+from transformer.tokenizers import byte_bpe
 
 HEAD = """
 import math
@@ -647,3 +648,27 @@ def test_in_a_folder_the_file_of_the_exercise_is_looked_at(tmp_path: Path) -> No
     headline = checked("norm", tmp_path).headline
     assert headline.startswith("not found: what is there is Layernorm; looked for is layer_norm, ")
     assert headline.endswith("Is Layernorm meant to be LayerNorm? Then give it that name")
+
+
+# Names and classes
+
+
+def test_a_class_made_with_other_names_is_told_ours(tmp_path: Path) -> None:
+    source = """
+class LayerNorm(nn.Module):
+    def __init__(self, ndim, bias):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(ndim))
+        self.bias = nn.Parameter(torch.zeros(ndim)) if bias else None
+    def forward(self, x):
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, 1e-5)
+"""
+    told = said(verdict_on("norm", source, tmp_path))
+    assert "LayerNorm is made by name, with d_model=" in told
+    assert "yours takes ndim, bias" in told
+
+
+@pytest.mark.slow
+def test_our_own_byte_level_bpe_is_right_as_anothers(tmp_path: Path) -> None:
+    verdict = verdict_on("byte_bpe", Path(byte_bpe.__file__).read_text("utf-8"), tmp_path)
+    assert verdict.status == "right", said(verdict)

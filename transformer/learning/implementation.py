@@ -257,6 +257,12 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
         if name not in parameters and value != defaults.get(name, inspect.Parameter.empty):
             if name == "init_std":  # where weights begin is checked by itself
                 continue
+            if defaults.get(name) is inspect.Parameter.empty:
+                raise LayoutError(
+                    f"{theirs.__name__} is made by name, with "
+                    f"{', '.join(f'{one}=...' for one in keywords)}; yours takes "
+                    f"{', '.join(parameters) or 'nothing'}: call them what ours are called"
+                )
             raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
     return {name: value for name, value in keywords.items() if name in parameters}
 

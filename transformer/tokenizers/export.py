@@ -11,6 +11,7 @@ from transformer.tokenizers.byte import ByteTokenizer
 from transformer.tokenizers.byte_alphabet import all_printable
 from transformer.tokenizers.byte_bpe import N_BYTES, ByteBPETokenizer
 from transformer.tokenizers.character import CharacterTokenizer
+from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
 from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 from transformer.tokenizers.wordpiece import (
     CONTINUES,
@@ -79,7 +80,7 @@ def hugging_face(tokenizer: Tokenizer, *, n_segments: int = 0) -> dict[str, Any]
 def _steps(tokenizer: Tokenizer) -> dict[str, Any]:
     """Return a normalizer, a pre_tokenizer, a model and a decoder."""
     match tokenizer:
-        case ByteBPETokenizer():
+        case ByteBPETokenizer() | FastByteBPETokenizer():  # a learner's own may stand for the first
             names = all_printable(tokenizer.vocabulary[: N_BYTES + len(tokenizer.merges)])
             merges = [(names[left], names[right]) for left, right in tokenizer.merges]
             return _bpe(names, merges)
