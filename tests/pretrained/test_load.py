@@ -11,10 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Module, Parameter
+from transformers import AutoModelForMaskedLM
 
 from tests.pretrained.support import TEXT, TOKENIZERS, assert_same, bert, gpt2, llama
+from transformer.components.activations import gelu
 from transformer.models.attention_only import attention_only
-from transformer.models.bert import BERT, ClassifierBERT
+from transformer.models.bert import BERT, ClassifierBERT, MaskedLanguageBERT
 from transformer.models.gpt import GPT
 from transformer.pretrained import load
 from transformer.pretrained.family import config_of
@@ -76,6 +78,8 @@ def test_every_choice_of_the_config_comes_back(
     make: Make, changes: dict[str, Any], folder: Path
 ) -> None:
     model = make(norm_eps=0.5, activation="relu", n_ctx=19, d_mlp=59, **changes)
+    if isinstance(model, MaskedLanguageBERT) and changes.get("position_offset") == 2:
+        model.activation = gelu  # or else it is no RoBERTa
     save_pretrained(model, folder)
     assert config_of(load_pretrained(folder)) == config_of(model)
 
@@ -426,6 +430,18 @@ def test_a_model_comes_with_its_tokenizer(make: Make, tokenizer: Tokenizer, fold
     back, same = load_model(folder)
     assert_same(back, model)
     assert same.fingerprint() == tokenizer.fingerprint()
+
+
+def test_robertas_head_takes_gelu_whatever_its_layers_take(folder: Path) -> None:
+    roberta = bert(position_offset=2, activation="relu")
+    with pytest.raises(ValueError, match="the exact gelu whatever the layers take, this one relu"):
+        save_pretrained(roberta, folder)
+    roberta.activation = gelu
+    save_pretrained(roberta, folder)
+    tokens = torch.randint(5, 101, (2, 7))  # 1 is padding
+    theirs = AutoModelForMaskedLM.from_pretrained(folder).eval()
+    torch.testing.assert_close(load_pretrained(folder)(tokens), roberta(tokens))
+    torch.testing.assert_close(theirs(tokens).logits, roberta(tokens))
 
 
 def test_a_run_of_ours_is_loaded_by_the_same_argument(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch.nn import Module
 
+from transformer.components.activations import gelu
 from transformer.models.bert import BERT, BERTConfig, ClassifierBERT, MaskedLanguageBERT
 from transformer.pretrained.family import (
     THEIR_ACTIVATIONS,
@@ -174,6 +175,11 @@ def write_roberta(model: Module) -> dict[str, Any]:
     offset = getattr(config_of(model), "position_offset", 0)
     if offset == 0:
         raise ValueError("a roberta model has a position_offset of at least 1, this one 0")
+    if isinstance(model, MaskedLanguageBERT) and model.activation is not gelu:
+        raise ValueError(
+            "the head of RoBERTa for masked tokens takes the exact gelu whatever the layers take, "
+            f"this one {model.config.activation}: set the model's `activation` to gelu and train on"
+        )
     return _settings(model) | {"pad_token_id": offset - 1}
 
 
@@ -216,6 +222,12 @@ def _classifier(config: BERTConfig, settings: Settings) -> ClassifierBERT:
     return ClassifierBERT(config, n_classes=len(classes), classes=classes)
 
 
+def _roberta_masked(config: BERTConfig, _: Settings) -> MaskedLanguageBERT:
+    model = MaskedLanguageBERT(config)
+    model.activation = gelu  # of the head, whatever hidden_act says of the layers
+    return model
+
+
 BERT_FAMILY = Family(
     model_type="bert",
     prefix="bert.",
@@ -247,7 +259,7 @@ ROBERTA_FAMILY = Family(
     prefix="roberta.",
     rows=ROBERTA_ROWS,
     modules={
-        "RobertaForMaskedLM": lambda config, _: MaskedLanguageBERT(config),
+        "RobertaForMaskedLM": _roberta_masked,
         "RobertaForSequenceClassification": _classifier,
         "RobertaModel": lambda config, _: BERT(config, pooler=True),
     },
