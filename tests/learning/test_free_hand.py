@@ -668,6 +668,27 @@ class LayerNorm(nn.Module):
     assert "yours takes ndim, bias" in told
 
 
+def test_a_forward_without_a_mask_is_told_by_its_name(tmp_path: Path) -> None:
+    without = [
+        ("def forward(self, x, mask=None)", "def forward(self, x)"),
+        ("mask is not", "None is not"),
+    ]
+    source = changed(ATTENTION, without)
+    missing = diagnosed("attention", source, tmp_path).missing
+    assert any("Attention with mask" in line for line in missing), missing
+
+
+def test_an_axis_that_theirs_requires_is_given(tmp_path: Path) -> None:
+    source = """
+def softmax(x, dim):
+    e = torch.exp(x - x.amax(dim, keepdim=True))
+    return e / e.sum(dim, keepdim=True)
+"""
+    told = said(verdict_on("softmax", source, tmp_path))
+    assert "minus infinity" in told
+    assert "required positional argument" not in told
+
+
 @pytest.mark.slow
 def test_our_own_byte_level_bpe_is_right_as_anothers(tmp_path: Path) -> None:
     verdict = verdict_on("byte_bpe", Path(byte_bpe.__file__).read_text("utf-8"), tmp_path)

@@ -172,7 +172,7 @@ def adapted(ours: Any, theirs: Any, layouts: Mapping[str, Layout]) -> Any:
         module = theirs(**_taken(ours, theirs, keywords))
         if not isinstance(module, Module):
             raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
-        module.register_forward_pre_hook(_refuse_more_than(theirs), with_kwargs=True)
+        module.register_forward_pre_hook(_refuse_more_than(ours, theirs), with_kwargs=True)
         if any(isinstance(value, Module) and [*value.parameters()] for value in keywords.values()):
             return module  # made of other parts: its parameters are theirs
         try:
@@ -222,7 +222,13 @@ def _called_as(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable
     beyond = positional[most:]
     if inspect.Parameter.VAR_POSITIONAL in kinds or not optional.keys() >= set(beyond):
         beyond = []  # it takes any number; or lacks what it cannot do without, which Python says
-    if not by_name and not beyond and not renamed:
+    # What is optional for ours may be required by theirs: softmax(x, dim).
+    asked = [
+        (place, name)
+        for place, (name, p) in enumerate(taken.items())
+        if p.default is empty and p.kind in BY_POSITION and name in optional
+    ]
+    if not by_name and not beyond and not renamed and not asked:
         return theirs
 
     def leave_out(name: str, value: Any) -> None:
@@ -239,6 +245,9 @@ def _called_as(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable
         for name in by_name & keywords.keys():
             leave_out(name, keywords.pop(name))
         keywords = {renamed.get(name, name): value for name, value in keywords.items()}
+        for place, name in asked:
+            if place >= len(arguments):
+                keywords.setdefault(name, optional[name])
         return theirs(*(arguments[:most] if beyond else arguments), **keywords)
 
     return called
@@ -268,21 +277,22 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
 
 
 def _refuse_more_than(
-    theirs: type,
+    ours: type[Module], theirs: type
 ) -> Callable[[Module, Arguments, Keywords], tuple[Arguments, Keywords]]:
     """Return a hook that leaves out what forward does not take, or says it is not written."""
     parameters = inspect.signature(theirs.forward).parameters  # type: ignore[attr-defined]
     kinds = [parameter.kind for parameter in parameters.values()]
     most = sum(kind in BY_POSITION for kind in kinds) - 1  # without self
+    beyond = [*inspect.signature(ours.forward).parameters][1 + most :]
 
     def check(_: Module, arguments: Arguments, keywords: Keywords) -> tuple[Arguments, Keywords]:
         too_many = () if inspect.Parameter.VAR_POSITIONAL in kinds else arguments[most:]
         strange = {name: value for name, value in keywords.items() if name not in parameters}
         if inspect.Parameter.VAR_KEYWORD in kinds:
             strange = {}
-        for name, value in [*((type(one).__name__, one) for one in too_many), *strange.items()]:
+        for name, value in [*zip(beyond, too_many, strict=False), *strange.items()]:
             if value is not None:
-                raise NotWrittenError(f"{theirs.__name__} with a {name}: not written yet")
+                raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
         kept = {name: value for name, value in keywords.items() if name not in strange}
         return arguments[: len(arguments) - len(too_many)], kept
 
