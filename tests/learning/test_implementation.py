@@ -12,12 +12,11 @@ from transformer.components.attention import Attention
 from transformer.components.linear import Linear
 from transformer.components.loss import next_token_loss
 from transformer.components.softmax import softmax
+from transformer.learning.adapting import NotWrittenError, adapted
 from transformer.learning.diagnosis import diagnose
 from transformer.learning.exercises import exercise
 from transformer.learning.implementation import (
     Namespace,
-    NotWrittenError,
-    adapted,
     for_exercise,
     load,
 )

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from transformer.learning.adapting import NotWrittenError
 from transformer.learning.bank import Misconception
 from transformer.learning.exercises import Exercise
-from transformer.learning.implementation import Namespace, NotWrittenError
+from transformer.learning.implementation import Namespace
 from transformer.learning.known_outcomes import right_outcomes
 from transformer.learning.matching import Match, find_match
 from transformer.learning.outcome import Raised, first_difference, same

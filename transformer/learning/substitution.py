@@ -11,8 +11,9 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from transformer.learning.adapting import adapted
 from transformer.learning.exercises import EXERCISES
-from transformer.learning.implementation import LAYOUT, adapted
+from transformer.learning.implementation import LAYOUT
 
 
 def forget() -> None:
