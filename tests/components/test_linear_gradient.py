@@ -68,8 +68,9 @@ def test_value_and_gradients_equal_those_of_the_plain_equation(
 ) -> None:
     ours = value_and_gradients(linear_with_gradient, sizes, bias)
     plain = value_and_gradients(linear, sizes, bias)
-    for mine, expected in zip(ours, plain, strict=True):
-        torch.testing.assert_close(mine, expected)
+    what = ["y", "the gradient of x", "of W", "of b"][: len(plain)]
+    for name, mine, expected in zip(what, ours, plain, strict=True):
+        torch.testing.assert_close(mine, expected, msg=f"{name} differs")
 
 
 @pytest.mark.house
