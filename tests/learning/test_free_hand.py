@@ -4,54 +4,21 @@ The bank's own entries are edits of our source, one deviation each. Who begins w
 writes no validation, heeds no optional argument, and may be wrong twice.
 """
 
-import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from tests.learning.by_hand import changed, checked, diagnosed, pasted, said, verdict_on
 from transformer.learning import matching
-from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.exercises import exercise
-from transformer.learning.implementation import for_exercise, load
-from transformer.learning.report import show
-from transformer.learning.verdict import Verdict
 from transformer.learning.worker import check
 from transformer.tokenizers import byte_bpe
-
-HEAD = """
-import math
-import torch
-import torch.nn as nn
-import torch.nn.functional as F
-"""
 
 
 @pytest.fixture
 def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     # The search for pairs has an end, which on a busy machine may come too soon.
     monkeypatch.setattr(matching, "PAIRS_SECONDS", 60.0)
-
-
-def verdict_on(name: str, source: str, folder: Path) -> Verdict:
-    file = folder / "mine.py"
-    file.write_text(HEAD + source, encoding="utf-8")
-    return checked(name, file)
-
-
-def checked(name: str, place: Path) -> Verdict:
-    return check(exercise(name), str(place), lambda *_, **__: None)
-
-
-def diagnosed(name: str, source: str, folder: Path) -> Diagnosis:
-    """The experiments alone: what is right in them would go on to the tests of the exercise."""
-    file = folder / "mine.py"
-    file.write_text(HEAD + source, encoding="utf-8")
-    return diagnose(exercise(name), for_exercise(exercise(name), load(str(file))))
-
-
-def said(verdict: Verdict) -> str:
-    return "\n".join([verdict.headline, *verdict.explanation])
 
 
 # Attention
@@ -101,13 +68,6 @@ SWAPPED = [("(x, self.W_Q", "(x, other"), ("(x, self.W_K", "(x, self.W_Q"),
 
 SWAPPED_WITH_BIASES = [*SWAPPED, ("self.b_Q)\n", "other)\n"), ("self.b_K)\n", "self.b_Q)\n"),
                        ("other)\n", "self.b_K)\n")]  # fmt: skip
-
-
-def changed(source: str, changes: list[tuple[str, str]]) -> str:
-    for right, wrong in changes:
-        assert right in source, right
-        source = source.replace(right, wrong)
-    return source
 
 
 @pytest.mark.slow
@@ -421,17 +381,6 @@ def test_a_softmax_without_dim_is_checked_as_far_as_it_goes(tmp_path: Path) -> N
 
 
 # Parameters in another way than ours
-
-
-def pasted(name: str, source: str, folder: Path) -> str:
-    """The source, with what a screen of 80 columns says to paste."""
-    verdict = verdict_on(name, source, folder)
-    assert verdict.status == "layout", said(verdict)
-    screen = Console(width=80, file=io.StringIO())
-    show(screen, verdict)
-    assert isinstance(screen.file, io.StringIO)
-    _, declared, after = screen.file.getvalue().partition("LAYOUT = {")
-    return f"{source}\n{declared}{after.partition('Chapter')[0]}\n"
 
 
 def test_a_copy_of_a_tied_matrix_is_told_that_it_is_one(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from transformer.components.attention import Attention
 from transformer.components.linear import Linear
 from transformer.components.loss import next_token_loss
 from transformer.components.softmax import softmax
-from transformer.learning.adapting import NotWrittenError, adapted
+from transformer.learning.adapting import adapted, class_without
+from transformer.learning.calling import NotWrittenError
 from transformer.learning.diagnosis import diagnose
 from transformer.learning.exercises import exercise
 from transformer.learning.implementation import (
@@ -98,7 +99,7 @@ def test_a_keyword_that_is_not_taken_is_left_out_at_its_default_and_not_written_
 
     made = adapted(Linear, Plain, {})
     assert made(d_in=3, d_out=5, init_std=7.0).W.shape == (3, 5)
-    with pytest.raises(NotWrittenError, match="Plain with bias: not written yet"):
+    with pytest.raises(NotWrittenError, match="Plain with bias=False: not written yet"):
         made(d_in=3, d_out=5, bias=False)
 
 
@@ -126,7 +127,23 @@ def complaint(theirs: type[Module], ours: type[Module], **sizes: Any) -> str:
 
 
 def test_a_missing_parameter_is_named() -> None:
-    assert "b (d_out) is missing" in complaint(Bare, Linear, d_in=3, d_out=5)
+    class Promising(Bare):
+        def __init__(self, d_in: int, d_out: int, bias: bool = True) -> None:
+            super().__init__(d_in, d_out)
+
+    assert "b (d_out) is missing" in complaint(Promising, Linear, d_in=3, d_out=5)
+
+
+def test_a_bias_that_is_never_there_is_not_written_yet_or_left_out_of_ours_too() -> None:
+    with pytest.raises(NotWrittenError, match=r"^Bare with b: not written yet$"):
+        adapted(Linear, Bare, {})(d_in=3, d_out=5)
+    assert adapted(Linear, Bare, {})(d_in=3, d_out=5, bias=False).W.shape == (3, 5)
+    made = adapted(Linear, Bare, {}, in_part=True)(d_in=3, d_out=5)
+    assert made.b is None
+    plain = class_without(Linear, ["b"])(d_in=3, d_out=5)
+    assert [*plain.state_dict()] == ["W", "b"]
+    assert [name for name, _ in plain.named_parameters()] == ["W"]
+    assert not plain.b.any()
 
 
 def test_a_transposed_one_is_named_as_what_it_is() -> None:

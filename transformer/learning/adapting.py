@@ -1,128 +1,108 @@
 """A learner's function or class, made to be called as ours is.
 
-Who writes from an empty file takes fewer arguments, in another order or by other names.
+Of a class that is its constructor, and the parameters that it then has.
 """
 
-import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from torch import Tensor
 from torch.nn import Module
 
 from transformer.learning.arrangement import TELLING, Layout
+from transformer.learning.biases import BIAS, Lacking, biases_lacking, in_our_order, without
+from transformer.learning.calling import Keywords, NotWrittenError, called_as, refuse_more_than
 from transformer.learning.layout import LayoutError, UndeclaredError, in_our_layout
 
-BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-Arguments = tuple[Any, ...]
-Keywords = dict[str, Any]
 
-
-class NotWrittenError(NotImplementedError):
-    """The learner has not written this name, or not this part of it, yet."""
-
-
-def adapted(ours: Any, theirs: Any, layouts: Mapping[str, Layout]) -> Any:
+def adapted(ours: Any, theirs: Any, layouts: Mapping[str, Layout], *, in_part: bool = False) -> Any:
     """Return `theirs` made to be called as ours is.
 
     A function gets those of our arguments that it takes, a Module's constructor those of our
     keywords. One that it does not take is left out where it stands at its default and is not
     written yet otherwise. A Module's parameters must then have our names and shapes, or a
-    layout that is declared for our class.
+    layout that is declared for our class. One that never has certain biases is not written yet
+    where they are asked for; with `in_part` it is made as it is.
     """
     if inspect.isfunction(ours) and inspect.isfunction(theirs):
-        return _called_as(ours, theirs)
-    if not (inspect.isclass(ours) and issubclass(ours, Module) and inspect.isclass(theirs)):
+        return called_as(ours, theirs)
+    if not are_modules(ours, theirs):
         return theirs
+    lacking = biases_lacking(ours, theirs, layouts)
 
     def construct(**keywords: Any) -> Module:
-        module = theirs(**_taken(ours, theirs, keywords))
+        passed = _bias_left_out(ours, theirs, keywords, lacking, in_part)
+        module = theirs(**_taken(ours, theirs, passed))
         if not isinstance(module, Module):
             raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
-        module.register_forward_pre_hook(_refuse_more_than(ours, theirs), with_kwargs=True)
+        module.register_forward_pre_hook(refuse_more_than(ours, theirs), with_kwargs=True)
         if any(isinstance(value, Module) and [*value.parameters()] for value in keywords.values()):
             return module  # made of other parts: its parameters are theirs
+        made = without(ours(**keywords), lacking.biases)
         try:
-            return in_our_layout(module, ours(**keywords), layouts, sizes=keywords)
+            module = in_our_layout(module, made, layouts, sizes=keywords)
         except UndeclaredError:
-            _tell_more(ours, theirs, layouts, keywords)
+            _tell_more(ours, theirs, layouts, keywords, lacking)
             raise
+        for name in lacking.biases:
+            if not hasattr(module, name):
+                setattr(module, name, None)
+        return module
 
     return _as_class(theirs, construct, inspect.signature(ours))
 
 
+def are_modules(ours: Any, theirs: Any) -> bool:
+    """Return whether a class of theirs stands for a Module of ours."""
+    return inspect.isclass(ours) and issubclass(ours, Module) and inspect.isclass(theirs)
+
+
+def class_without(ours: type[Module], biases: Iterable[str]) -> type:
+    """Return one of our classes, made without these biases whatever is asked."""
+    biases = tuple(biases)
+
+    def construct(**keywords: Any) -> Module:
+        return without(ours(**keywords), biases)
+
+    return _as_class(ours, construct, inspect.signature(ours))
+
+
+def _bias_left_out(
+    ours: type[Module], theirs: type, keywords: Keywords, lacking: Lacking, in_part: bool
+) -> Keywords:
+    """Return the keywords without `bias` where theirs, which does not take it, is as asked.
+
+    Raises NotWrittenError where it should have biases that it lacks, unless `in_part`.
+    """
+    if not lacking.biases:
+        return keywords
+    asked = keywords.get(BIAS, inspect.signature(ours).parameters[BIAS].default)
+    if asked and not in_part:
+        what = in_our_order(lacking.biases)
+        raise NotWrittenError(f"{theirs.__name__} with {what}: not written yet")
+    if not asked and not lacking.has_none:
+        return keywords
+    return {name: value for name, value in keywords.items() if name != BIAS}
+
+
 def _tell_more(
-    ours: type[Module], theirs: type, layouts: Mapping[str, Layout], keywords: Keywords
+    ours: type[Module],
+    theirs: type,
+    layouts: Mapping[str, Layout],
+    keywords: Keywords,
+    lacking: Lacking,
 ) -> None:
     """Raise UndeclaredError of theirs with biases, in sizes that tell; if it can be made so."""
     telling = {name: TELLING.get(name, value) for name, value in keywords.items()}
-    if "bias" in inspect.signature(ours).parameters:
-        telling["bias"] = True
+    if BIAS in inspect.signature(ours).parameters:
+        telling[BIAS] = True
+    passed = _bias_left_out(ours, theirs, telling, lacking, in_part=True)
     try:
-        module, made = theirs(**_taken(ours, theirs, telling)), ours(**telling)
+        module = theirs(**_taken(ours, theirs, passed))
+        made = without(ours(**telling), lacking.biases)
     except Exception:  # it may ask for sizes of another kind
         return
     in_our_layout(module, made, layouts, sizes=telling)
-
-
-def _called_as(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the learner's function, without the optional arguments of ours that it lacks.
-
-    One that has another name there, or that goes by name alone, is passed as it is taken.
-    """
-    taken, wanted = inspect.signature(theirs).parameters, inspect.signature(ours).parameters
-    kinds = [parameter.kind for parameter in taken.values()]
-    most = sum(kind in BY_POSITION for kind in kinds)
-    positional = [name for name, p in wanted.items() if p.kind in BY_POSITION]
-    empty = inspect.Parameter.empty
-    optional = {name: p.default for name, p in wanted.items() if p.default is not empty}
-    renamed = {
-        ours_name: name
-        for ours_name, (name, p) in zip(positional, taken.items(), strict=False)
-        if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-        and ours_name not in taken
-        and name not in wanted
-    }
-    by_name = optional.keys() - taken.keys() - renamed.keys()
-    if inspect.Parameter.VAR_KEYWORD in kinds:
-        by_name = set()
-    beyond = positional[most:]
-    if inspect.Parameter.VAR_POSITIONAL in kinds or not optional.keys() >= set(beyond):
-        beyond = []  # it takes any number; or lacks what it cannot do without, which Python says
-    # What is optional for ours may be required by theirs: softmax(x, dim).
-    asked = [
-        (place, name)
-        for place, (name, p) in enumerate(taken.items())
-        if p.default is empty and p.kind in BY_POSITION and name in optional
-    ]
-    if not by_name and not beyond and not renamed and not asked:
-        return theirs
-
-    def leave_out(name: str, value: Any) -> None:
-        if not _same_value(value, optional[name]):
-            raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
-
-    @functools.wraps(theirs)
-    def called(*arguments: Any, **keywords: Any) -> Any:
-        for name, value in zip(beyond, arguments[most:], strict=False):
-            if name in taken:
-                keywords[name] = value
-            else:
-                leave_out(name, value)
-        for name in by_name & keywords.keys():
-            leave_out(name, keywords.pop(name))
-        keywords = {renamed.get(name, name): value for name, value in keywords.items()}
-        for place, name in asked:
-            if place >= len(arguments):
-                keywords.setdefault(name, optional[name])
-        return theirs(*(arguments[:most] if beyond else arguments), **keywords)
-
-    return called
-
-
-def _same_value(value: Any, default: Any) -> bool:
-    return value is default or (not isinstance(value, Tensor) and bool(value == default))
 
 
 def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,31 +120,9 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
                     f"{', '.join(f'{one}=...' for one in keywords)}; yours takes "
                     f"{', '.join(parameters) or 'nothing'}: call them what ours are called"
                 )
-            raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
+            what = f"{name}=False" if value is False else name
+            raise NotWrittenError(f"{theirs.__name__} with {what}: not written yet")
     return {name: value for name, value in keywords.items() if name in parameters}
-
-
-def _refuse_more_than(
-    ours: type[Module], theirs: type
-) -> Callable[[Module, Arguments, Keywords], tuple[Arguments, Keywords]]:
-    """Return a hook that leaves out what forward does not take, or says it is not written."""
-    parameters = inspect.signature(theirs.forward).parameters  # type: ignore[attr-defined]
-    kinds = [parameter.kind for parameter in parameters.values()]
-    most = sum(kind in BY_POSITION for kind in kinds) - 1  # without self
-    beyond = [*inspect.signature(ours.forward).parameters][1 + most :]
-
-    def check(_: Module, arguments: Arguments, keywords: Keywords) -> tuple[Arguments, Keywords]:
-        too_many = () if inspect.Parameter.VAR_POSITIONAL in kinds else arguments[most:]
-        strange = {name: value for name, value in keywords.items() if name not in parameters}
-        if inspect.Parameter.VAR_KEYWORD in kinds:
-            strange = {}
-        for name, value in [*zip(beyond, too_many, strict=False), *strange.items()]:
-            if value is not None:
-                raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
-        kept = {name: value for name, value in keywords.items() if name not in strange}
-        return arguments[: len(arguments) - len(too_many)], kept
-
-    return check
 
 
 def _as_class(theirs: type, construct: Callable[..., Module], signature: inspect.Signature) -> type:

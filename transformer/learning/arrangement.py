@@ -1,4 +1,4 @@
-"""Which of our parameters a learner's may be, by names and shapes, and how to declare it.
+"""Which of our parameters a learner's may be, by their names and shapes.
 
 Shapes tell an arrangement of axes where no two products of sizes are alike.
 """
@@ -6,7 +6,9 @@ Shapes tell an arrangement of axes where no two products of sizes are alike.
 import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+
+from torch.nn import Module
 
 Layout = Mapping[str, str]
 
@@ -58,67 +60,36 @@ TELLING = {
     "d_vocab": 17, "n_ctx": 19,
 }  # fmt: skip
 
-NARROW = 76  # of a screen's 80 columns, beside what stands before and after
+HEAD = re.compile(r"(?<=\.)\d+(?=\.|$)")  # its number, in the name of a parameter
+EVERY_HEAD = "{n_heads}"
 
 
-def explained(
-    name: str,
-    wanted: Mapping[str, tuple[int, ...]],
-    found: Mapping[str, tuple[int, ...]],
-    sizes: Mapping[str, int],
-    layouts: Mapping[str, Layout],
-) -> str:
-    """Return what each parameter of a class may be, and the declaration that says so.
-
-    `wanted` and `found` are the shapes of ours and of theirs, `layouts` what is declared already.
-    """
-    guesses = _guessed(wanted, found, sizes)
-    lines = [f"the parameters of {name} are not those of the exercise:"]
-    for parameter, shape in wanted.items():
-        axes = AXES.get(parameter, "")
-        if parameter not in found:
-            lines.append(f"  {parameter} ({axes}) is missing")
-        elif found[parameter] != shape:
-            lines.append(
-                f"  {parameter} has the shape {found[parameter]}, expected {shape} ({axes})"
-                + _maybe(guesses.get(parameter))
-            )
-    for parameter, shape in found.items():
-        if parameter not in wanted:
-            lines.append(
-                f"  {parameter} {shape} is not one of ours" + _maybe(guesses.get(parameter))
-            )
-    whole = guesses.keys() == found.keys() and _sources(guesses) == wanted.keys()
-    declared = guesses if whole else {"yours": "ours: axes"}
-    lines.append(
-        "Give them our names and shapes, or say in your file how yours are laid out "
-        "(docs/diagnosis.md):"
-    )
-    return "\n".join([*lines, *_declaration({**layouts, name: declared})])
-
-
-def _declaration(layouts: Mapping[str, Layout]) -> Iterator[str]:
-    """Yield the lines of a file that declare these layouts; no screen breaks one of them in two."""
-    yield "LAYOUT = {"
-    for name, layout in layouts.items():
-        yield f'  "{name}": {{'
-        for theirs, ours in layout.items():
-            entry = f'    "{theirs}": "{ours}",'
-            yield from [entry] if len(entry) < NARROW else [f'    "{theirs}":', f'      "{ours}",']
-        yield "  },"
-    yield "}"
-
-
-def _maybe(guess: str | None) -> str:
-    return f'; it may be "{guess}"' if guess else ""
-
-
-def _sources(guesses: Mapping[str, str]) -> set[str]:
+def sources(layout: Layout) -> set[str]:
     """Return our parameters of which a layout is made."""
-    return {source for guess in guesses.values() for source in guess.split(":")[0].split()}
+    return {source for declared in layout.values() for source in declared.split(":")[0].split()}
 
 
-def _guessed(
+def shapes_of(module: Module) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each parameter by its name, of one that has two names by both."""
+    return {name: tuple(p.shape) for name, p in module.named_parameters(remove_duplicate=False)}
+
+
+def folded(
+    found: Mapping[str, tuple[int, ...]], sizes: Mapping[str, int]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes, one for all heads: heads.0.key and its like as heads.{n_heads}.key."""
+    patterns = {name: HEAD.sub(EVERY_HEAD, name, count=1) for name in found}
+    of_heads: dict[str, list[tuple[int, ...]]] = {}
+    for name, shape in found.items():
+        of_heads.setdefault(patterns[name], []).append(shape)
+    n_heads = sizes.get("n_heads", 0)
+    return {
+        patterns[name] if of_heads[patterns[name]] == [shape] * n_heads else name: shape
+        for name, shape in found.items()
+    }
+
+
+def guessed(
     wanted: Mapping[str, tuple[int, ...]],
     found: Mapping[str, tuple[int, ...]],
     sizes: Mapping[str, int],
@@ -131,11 +102,12 @@ def _guessed(
     guesses: dict[str, str] = {}
     in_turn = sorted(found, key=lambda name: (name not in wanted, not _called(name, wanted)))
     for name in in_turn:
-        left = [ours for ours in _fused(wanted) if not _sources(guesses) & set(ours.split())]
+        left = [ours for ours in _fused(wanted) if not sources(guesses) & set(ours.split())]
         likely = [ours for ours in left if _called(name, [ours])]
         candidates = [name] if name in wanted else [*likely, *left]
         for candidate in candidates:
-            if arrangement := _arranged(found[name], candidate, sizes):
+            shape, of_each = found[name], EVERY_HEAD in name
+            if arrangement := _arranged(shape, candidate, sizes, of_each_head=of_each):
                 guesses[name] = f"{candidate}: {arrangement}"
                 break
     return {name: guesses[name] for name in found if name in guesses}
@@ -151,10 +123,16 @@ def _fused(wanted: Mapping[str, tuple[int, ...]]) -> list[str]:
     return [" ".join(group) for group in groups if all(name in wanted for name in group)]
 
 
-def _arranged(shape: tuple[int, ...], candidate: str, sizes: Mapping[str, int]) -> str | None:
+def _arranged(
+    shape: tuple[int, ...], candidate: str, sizes: Mapping[str, int], *, of_each_head: bool
+) -> str | None:
     """Return the first arrangement of the axes of ours that has this shape, if one has."""
     names = candidate.split()
     axes = AXES.get(names[0], "").split()
+    if of_each_head:
+        if "n_heads" not in axes:
+            return None
+        axes.remove("n_heads")
     all_sizes = dict(sizes) | {"qkv": len(names)}
     if any(axis not in all_sizes for axis in axes):
         return None

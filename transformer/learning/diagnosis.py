@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from transformer.learning.adapting import NotWrittenError
 from transformer.learning.bank import Misconception
+from transformer.learning.biases import LackingNames, in_our_order
+from transformer.learning.calling import NotWrittenError
 from transformer.learning.exercises import Exercise
 from transformer.learning.implementation import Namespace
 from transformer.learning.known_outcomes import right_outcomes
@@ -58,7 +59,7 @@ def diagnose(
 
     `before` is told each probe's name before it runs.
     """
-    ours = right_outcomes(exercise)
+    ours = right_outcomes(exercise, names.lacking)
     theirs: dict[str, Any] = {}
     missing = {f"{name}: not written yet" for name in exercise.required if name not in names}
     unfinished: dict[str, list[str]] = {}
@@ -70,13 +71,13 @@ def diagnose(
             theirs[probe.name] = probe.outcome(names)
         except NotWrittenError as error:
             unfinished.setdefault(str(error), []).append(probe.name)
-    missing |= set(_unfinished(exercise, unfinished, theirs))
+    missing |= set(_unfinished(exercise, unfinished, theirs)) | set(_biases(names.lacking))
     right = tuple(name for name in theirs if same(theirs[name], ours[name]))
     wrong = tuple(name for name in theirs if name not in right)
     if not wrong:
         return Diagnosis(right=right, missing=_in_order(missing, exercise))
     before("comparing with the known mistakes")
-    match = find_match(exercise, theirs, wrong)
+    match = find_match(exercise, theirs, wrong, names.lacking)
     found = Diagnosis(
         right=right,
         wrong=wrong,
@@ -130,6 +131,13 @@ def _unfinished(
     for said, waiting in unfinished.items():
         in_part = said.split(":")[0] in tried
         yield f"{said} for {'; '.join(waiting)}" if in_part else said
+
+
+def _biases(lacking: LackingNames) -> Iterator[str]:
+    """Yield which biases are not written, class by class: every experiment went without them."""
+    for of in sorted({of for of, _ in lacking}):
+        biases = in_our_order(bias for other, bias in lacking if other == of)
+        yield f"{of} with {biases}: not written yet"
 
 
 def _in_order(missing: set[str], exercise: Exercise) -> tuple[str, ...]:

@@ -12,18 +12,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from transformer.learning.adapting import NotWrittenError, adapted
+from transformer.learning.adapting import adapted, are_modules, class_without
 from transformer.learning.arrangement import Layout
+from transformer.learning.biases import LackingNames, biases_lacking
+from transformer.learning.calling import NotWrittenError
 from transformer.learning.exercises import EXERCISES, Exercise
 
 LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
 
 
 class Namespace:
-    """The names that an exercise is checked by; one that is not there is not written yet."""
+    """The names that an exercise is checked by; one that is not there is not written yet.
 
-    def __init__(self, names: Mapping[str, Any]) -> None:
+    Attributes:
+        lacking: biases that classes among them never have.
+    """
+
+    def __init__(self, names: Mapping[str, Any], lacking: LackingNames = frozenset()) -> None:
         self._names = dict(names)
+        self.lacking = lacking
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._names:
@@ -39,6 +46,14 @@ class Namespace:
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield each name with what stands under it."""
         yield from self._names.items()
+
+    def without(self, lacking: LackingNames) -> "Namespace":
+        """Return the same names, of which the classes are made without certain biases."""
+        names = dict(self._names)
+        for of in {of for of, _ in lacking}:
+            biases = [bias for other, bias in lacking if other == of]
+            names[of] = class_without(names[of], biases)
+        return Namespace(names, lacking)
 
 
 def reference(exercise: Exercise) -> Namespace:
@@ -131,12 +146,15 @@ def _defined_by(module: types.ModuleType) -> dict[str, Any]:
 
 def for_exercise(exercise: Exercise, names: Mapping[str, Any]) -> Namespace:
     """Return the learner's names of one exercise, with Modules led to our layout."""
-    ours = reference(exercise)
     layouts: Mapping[str, Layout] = names.get(LAYOUT, {})
+    ours = reference(exercise)
+    pairs = {name: (getattr(ours, name), names[name]) for name in exercise.writes if name in names}
     return Namespace(
-        {
-            name: adapted(getattr(ours, name), names[name], layouts)
-            for name in exercise.writes
-            if name in names
-        }
+        {name: adapted(*pair, layouts, in_part=True) for name, pair in pairs.items()},
+        frozenset(
+            (name, bias)
+            for name, pair in pairs.items()
+            if are_modules(*pair)
+            for bias in biases_lacking(*pair, layouts).biases
+        ),
     )

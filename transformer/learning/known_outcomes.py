@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from transformer.learning.bank import Misconception, Style, variant
+from transformer.learning.biases import LackingNames
 from transformer.learning.exercises import Exercise
 from transformer.learning.implementation import Namespace, reference
 from transformer.learning.probes import PROBES
@@ -31,15 +32,18 @@ class Outcomes(Mapping[str, Any]):
 
 
 @cache
-def right_outcomes(exercise: Exercise) -> Outcomes:
-    """Return the outcomes on our own solution."""
-    return Outcomes(exercise, reference(exercise))
+def right_outcomes(exercise: Exercise, lacking: LackingNames = frozenset()) -> Outcomes:
+    """Return the outcomes on our own solution, without the biases in `lacking`."""
+    return Outcomes(exercise, reference(exercise).without(lacking))
 
 
 @cache
-def wrong_outcomes(style: Style, *entries: Misconception) -> Outcomes:
+def wrong_outcomes(
+    style: Style, *entries: Misconception, lacking: LackingNames = frozenset()
+) -> Outcomes:
     """Return the outcomes on our solution, written in a style, with mistakes in it.
 
     Raises ValueError where they do not fit together.
     """
-    return Outcomes(entries[0].exercise, variant(entries[0].exercise, *entries, style=style))
+    names = variant(entries[0].exercise, *entries, style=style)
+    return Outcomes(entries[0].exercise, names.without(lacking))

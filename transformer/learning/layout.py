@@ -25,7 +25,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import Module, Parameter
 
-from transformer.learning.arrangement import AXES, Layout, explained
+from transformer.learning.arrangement import AXES, Layout, shapes_of
+from transformer.learning.explained import explained
 from transformer.learning.words import listed
 
 
@@ -45,10 +46,7 @@ def in_our_layout(
     `layouts` are those declared, by the names of our classes. Raises LayoutError otherwise, which
     says of each parameter what it is.
     """
-    wanted, found = (
-        {name: tuple(p.shape) for name, p in module.named_parameters(remove_duplicate=False)}
-        for module in (ours, theirs)
-    )
+    wanted, found = shapes_of(ours), shapes_of(theirs)
     if wanted == found:
         return theirs
     axes = {name: size for name, size in sizes.items() if isinstance(size, int)}
@@ -97,7 +95,7 @@ class _Translated(Module):
                 parameter = Parameter(parameter.detach().clone())
             setattr(self, name, parameter)
         for name in AXES:
-            if hasattr(ours, name) and getattr(ours, name) is None:
+            if hasattr(ours, name) and not hasattr(self, name):  # made without this bias
                 setattr(self, name, None)
         made = {name: tuple(value.shape) for name, value in self._theirs_from_ours()}
         found = {name: tuple(p.shape) for name, p in theirs.named_parameters()}
@@ -114,7 +112,7 @@ class _Translated(Module):
             sources, _, target = declared.partition(":")
             tensors = [getattr(self, source) for source in sources.split()]
             if any(tensor is None for tensor in tensors):
-                continue  # made without a bias
+                continue
             axes = AXES[sources.split()[0]]
             known = {axis: size for axis, size in self._axes.items() if axis in axes.split()}
             value = tensors[0] if len(tensors) == 1 else torch.stack(tensors)

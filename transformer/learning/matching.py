@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transformer.learning.bank import Misconception, Style, misconceptions, styles
+from transformer.learning.biases import LackingNames
 from transformer.learning.exercises import Exercise
 from transformer.learning.known_outcomes import right_outcomes, wrong_outcomes
 from transformer.learning.outcome import Raised, same
@@ -32,8 +33,8 @@ class Match:
     @property
     def unexplained(self) -> tuple[str, ...]:
         """The probes left out that are not as with these mistakes."""
-        guess = wrong_outcomes(self.style, *self.entries)
-        ours = right_outcomes(self.entries[0].exercise)
+        guess = wrong_outcomes(self.style, *self.entries, lacking=self.view.lacking)
+        ours = right_outcomes(self.entries[0].exercise, self.view.lacking)
         return tuple(
             name
             for name, theirs in self.view.beside.items()
@@ -41,13 +42,19 @@ class Match:
         )
 
 
-def find_match(exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]) -> Match | None:
+def find_match(
+    exercise: Exercise,
+    theirs: Mapping[str, Any],
+    wrong: Sequence[str],
+    lacking: LackingNames = frozenset(),
+) -> Match | None:
     """Return the mistakes that explain what is wrong: first single ones, then a pair.
 
-    So for each view in turn; each may take half of the time that is left for pairs.
+    So for each view in turn; each may take half of the time that is left for pairs. What is
+    compared is made without the biases in `lacking`.
     """
     seconds_left = PAIRS_SECONDS
-    for view in views_of(exercise, theirs, wrong):
+    for view in views_of(exercise, theirs, wrong, lacking):
         if match := _single(exercise, view):
             return match
         began = time.process_time()
@@ -76,7 +83,7 @@ def _single(exercise: Exercise, view: View) -> Match | None:
 
 
 def _explained_beside(style: Style, view: View, entry: Misconception) -> int:
-    guess = wrong_outcomes(style, entry)
+    guess = wrong_outcomes(style, entry, lacking=view.lacking)
     return sum(same(guess[name], outcome) for name, outcome in view.beside.items())
 
 
@@ -93,10 +100,10 @@ def _pair(exercise: Exercise, view: View, enough: float) -> Match | None:
 
 def _explains(style: Style, view: View, *entries: Misconception) -> bool:
     try:
-        guess = wrong_outcomes(style, *entries)
+        guess = wrong_outcomes(style, *entries, lacking=view.lacking)
     except ValueError:  # they do not fit together
         return False
-    ours = right_outcomes(entries[0].exercise)
+    ours = right_outcomes(entries[0].exercise, view.lacking)
     theirs = view.theirs
     in_order = [*view.wrong, *(name for name in theirs if name not in view.wrong)]
     return all(same(guess[name], theirs[name]) for name in in_order) and any(
@@ -112,13 +119,13 @@ def _pairs(
     Each alone must break something that the learner has wrong and nothing that is right, and
     between them they must break all that is wrong. There are none once the time is up.
     """
-    ours = right_outcomes(exercise)
+    ours = right_outcomes(exercise, view.lacking)
     broken: dict[Misconception, set[str]] = {}
     for entry in misconceptions(exercise):
         if time.process_time() > enough:
             return
         try:
-            guess = wrong_outcomes(style, entry)
+            guess = wrong_outcomes(style, entry, lacking=view.lacking)
         except ValueError:
             continue
         if all(same(guess[name], ours[name]) for name in view.theirs if name not in view.wrong):

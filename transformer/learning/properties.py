@@ -122,7 +122,8 @@ def _silent(names: Namespace) -> Iterator[str]:
     module = attention(names)
     with torch.no_grad():
         module.W_O.zero_()
-        module.b_O.zero_()
+        if module.b_O is not None:
+            module.b_O.zero_()
         if module(normal(2, 5, D_MODEL)).abs().max() > 0:
             yield "With W_O and b_O zero the attention still returns something."
 

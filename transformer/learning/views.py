@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from transformer.learning.biases import LackingNames
 from transformer.learning.exercises import Exercise
 from transformer.learning.known_outcomes import right_outcomes
 from transformer.learning.outcome import Raised
@@ -26,12 +27,14 @@ class View:
         beside: those of the same functions that are left out, because few write at once what
             they ask for.
         first: whether they are those of the first wrong function alone.
+        lacking: biases that the classes of theirs never have.
     """
 
     theirs: Mapping[str, Any]
     wrong: tuple[str, ...]
     beside: Mapping[str, Any]
     first: bool = False
+    lacking: LackingNames = frozenset()
 
 
 @cache
@@ -45,7 +48,12 @@ def asides_of(exercise: Exercise) -> frozenset[str]:
     )
 
 
-def views_of(exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]) -> list[View]:
+def views_of(
+    exercise: Exercise,
+    theirs: Mapping[str, Any],
+    wrong: Sequence[str],
+    lacking: LackingNames = frozenset(),
+) -> list[View]:
     """Return what a name may explain: all, the plain ones, and the first wrong function's.
 
     Leaves come first: with several mistakes in several functions this names those of the first,
@@ -63,7 +71,7 @@ def views_of(exercise: Exercise, theirs: Mapping[str, Any], wrong: Sequence[str]
             broken = tuple(name for name in wrong if name in seen)
             beside = {name: outcome for name, outcome in some.items() if name not in seen}
             if broken and all(seen.keys() != view.theirs.keys() for view in views):
-                views.append(View(seen, broken, beside, first))
+                views.append(View(seen, broken, beside, first, lacking))
     return views
 
 

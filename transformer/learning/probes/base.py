@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from transformer.learning.adapting import NotWrittenError
+from transformer.learning.calling import NotWrittenError
 from transformer.learning.implementation import Namespace
 from transformer.learning.layout import LayoutError
 from transformer.learning.outcome import Raised

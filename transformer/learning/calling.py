@@ -1,0 +1,102 @@
+"""A learner's function, or a Module's forward, called as ours is.
+
+Who writes from an empty file takes fewer arguments, in another order or by other names.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.nn import Module
+
+BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+Arguments = tuple[Any, ...]
+Keywords = dict[str, Any]
+
+
+class NotWrittenError(NotImplementedError):
+    """The learner has not written this name, or not this part of it, yet."""
+
+
+def called_as(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the learner's function, without the optional arguments of ours that it lacks.
+
+    One that has another name there, or that goes by name alone, is passed as it is taken.
+    """
+    taken, wanted = inspect.signature(theirs).parameters, inspect.signature(ours).parameters
+    kinds = [parameter.kind for parameter in taken.values()]
+    most = sum(kind in BY_POSITION for kind in kinds)
+    positional = [name for name, p in wanted.items() if p.kind in BY_POSITION]
+    empty = inspect.Parameter.empty
+    optional = {name: p.default for name, p in wanted.items() if p.default is not empty}
+    renamed = {
+        ours_name: name
+        for ours_name, (name, p) in zip(positional, taken.items(), strict=False)
+        if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        and ours_name not in taken
+        and name not in wanted
+    }
+    by_name = optional.keys() - taken.keys() - renamed.keys()
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        by_name = set()
+    beyond = positional[most:]
+    if inspect.Parameter.VAR_POSITIONAL in kinds or not optional.keys() >= set(beyond):
+        beyond = []  # it takes any number; or lacks what it cannot do without, which Python says
+    # What is optional for ours may be required by theirs: softmax(x, dim).
+    asked = [
+        (place, name)
+        for place, (name, p) in enumerate(taken.items())
+        if p.default is empty and p.kind in BY_POSITION and name in optional
+    ]
+    if not by_name and not beyond and not renamed and not asked:
+        return theirs
+
+    def leave_out(name: str, value: Any) -> None:
+        if not _same_value(value, optional[name]):
+            raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
+
+    @functools.wraps(theirs)
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        for name, value in zip(beyond, arguments[most:], strict=False):
+            if name in taken:
+                keywords[name] = value
+            else:
+                leave_out(name, value)
+        for name in by_name & keywords.keys():
+            leave_out(name, keywords.pop(name))
+        keywords = {renamed.get(name, name): value for name, value in keywords.items()}
+        for place, name in asked:
+            if place >= len(arguments):
+                keywords.setdefault(name, optional[name])
+        return theirs(*(arguments[:most] if beyond else arguments), **keywords)
+
+    return called
+
+
+def _same_value(value: Any, default: Any) -> bool:
+    return value is default or (not isinstance(value, Tensor) and bool(value == default))
+
+
+def refuse_more_than(
+    ours: type[Module], theirs: type
+) -> Callable[[Module, Arguments, Keywords], tuple[Arguments, Keywords]]:
+    """Return a hook that leaves out what forward does not take, or says it is not written."""
+    parameters = inspect.signature(theirs.forward).parameters  # type: ignore[attr-defined]
+    kinds = [parameter.kind for parameter in parameters.values()]
+    most = sum(kind in BY_POSITION for kind in kinds) - 1  # without self
+    beyond = [*inspect.signature(ours.forward).parameters][1 + most :]
+
+    def check(_: Module, arguments: Arguments, keywords: Keywords) -> tuple[Arguments, Keywords]:
+        too_many = () if inspect.Parameter.VAR_POSITIONAL in kinds else arguments[most:]
+        strange = {name: value for name, value in keywords.items() if name not in parameters}
+        if inspect.Parameter.VAR_KEYWORD in kinds:
+            strange = {}
+        for name, value in [*zip(beyond, too_many, strict=False), *strange.items()]:
+            if value is not None:
+                raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
+        kept = {name: value for name, value in keywords.items() if name not in strange}
+        return arguments[: len(arguments) - len(too_many)], kept
+
+    return check
