@@ -37,6 +37,8 @@ def adapted(ours: Any, theirs: Any, layouts: Mapping[str, Layout], *, in_part: b
             raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
         module.register_forward_pre_hook(refuse_more_than(ours, theirs), with_kwargs=True)
         if any(isinstance(value, Module) and [*value.parameters()] for value in keywords.values()):
+            for name in keywords.keys() - dir(module):
+                vars(module)[name] = keywords[name]  # seen under our name, registered under theirs
             return module  # made of other parts: its parameters are theirs
         made = without(ours(**keywords), lacking.biases)
         try:
@@ -112,9 +114,9 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
     defaults = {name: p.default for name, p in inspect.signature(ours).parameters.items()}
     for name, value in keywords.items():
         if name not in parameters and value != defaults.get(name, inspect.Parameter.empty):
-            if name == "init_std":  # where weights begin is checked by itself
-                continue
-            if defaults.get(name) is inspect.Parameter.empty:
+            if name == "init_std" or _drops_nothing(value):
+                continue  # where weights begin is checked by itself
+            if defaults.get(name) is inspect.Parameter.empty and name != "dropout":
                 raise LayoutError(
                     f"{theirs.__name__} is made by name, with "
                     f"{', '.join(f'{one}=...' for one in keywords)}; yours takes "
@@ -123,6 +125,10 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
             what = f"{name}=False" if value is False else name
             raise NotWrittenError(f"{theirs.__name__} with {what}: not written yet")
     return {name: value for name, value in keywords.items() if name in parameters}
+
+
+def _drops_nothing(value: object) -> bool:
+    return isinstance(value, Module) and getattr(value, "p", None) == 0.0
 
 
 def _as_class(theirs: type, construct: Callable[..., Module], signature: inspect.Signature) -> type:

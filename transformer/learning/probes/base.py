@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Module, ModuleDict
 
 from transformer.learning.calling import NotWrittenError
 from transformer.learning.implementation import Namespace
@@ -113,6 +113,28 @@ def filled(module: Module, *, seed: int = 3, scale: float = 0.7) -> Any:
     # What is drawn from here on does not depend on how it was made.
     torch.default_generator.manual_seed(0)
     return module
+
+
+def made_of(make: Callable[..., Module], **parts: Module) -> tuple[Any, ModuleDict]:
+    """Return the Module made of these parts, and the parts, every parameter of them random.
+
+    The numbers depend on the names of the arguments, and not on those that it keeps them under.
+    """
+    filled_parts = filled(ModuleDict(parts))
+    return make(**parts).double().eval(), filled_parts
+
+
+def set_to_zero(module: Module, *names: str) -> None:
+    """Set parameters of a Module, named as in it, to zero."""
+    with torch.no_grad():
+        for name in names:
+            module.get_parameter(name).zero_()
+
+
+def held(module: Module, parts: ModuleDict) -> dict[str, Tensor | None]:
+    """Return the parameters of the parts, None for one that the Module made of them lacks."""
+    own = {id(p) for p in module.parameters()}
+    return {name: p if id(p) in own else None for name, p in parts.named_parameters()}
 
 
 def with_gradients(output: Tensor, **leaves: Any) -> dict[str, Tensor | None]:

@@ -8,13 +8,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import ModuleDict
 
 from transformer.components.attention import Attention
 from transformer.components.dropout import Dropout
 from transformer.components.mlp import MLP
 from transformer.components.norm import LayerNorm
 from transformer.learning.implementation import Namespace
-from transformer.learning.probes.base import filled, integers, normal, probe, with_gradients
+from transformer.learning.probes.base import (
+    held,
+    integers,
+    made_of,
+    normal,
+    probe,
+    set_to_zero,
+    with_gradients,
+)
 
 # Masked language
 
@@ -159,11 +168,12 @@ def _label_smoothing_refused(n: Namespace) -> Any:
 # Decoder block
 
 
-def _decoder_block(n: Namespace, name: str, *, dropout: float = 0.0) -> Any:
+def _decoder_block(n: Namespace, name: str, *, dropout: float = 0.0) -> tuple[Any, ModuleDict]:
     def attention() -> Attention:
         return Attention(d_model=5, n_heads=2, d_head=4, causal=False)
 
-    block = getattr(n, name)(
+    return made_of(
+        getattr(n, name),
         attention=attention(),
         cross_attention=attention(),
         mlp=MLP(d_model=5, d_mlp=7),
@@ -172,7 +182,6 @@ def _decoder_block(n: Namespace, name: str, *, dropout: float = 0.0) -> Any:
         norm_mlp=LayerNorm(d_model=5),
         dropout=Dropout(p=dropout),
     )
-    return filled(block)
 
 
 def _streams(n_source: int = 4) -> tuple[Tensor, Tensor]:
@@ -186,23 +195,28 @@ for _name in ("PostNormDecoderBlock", "PreNormDecoderBlock"):
 
     @probe("decoder_block", f"{_name} of a batch", _name, batch=2, pos=3, d_model=5)
     def _decoder_batch(n: Namespace, name: str = _name) -> Any:
-        return _decoder_block(n, name)(*_streams())
+        block, _ = _decoder_block(n, name)
+        return block(*_streams())
 
     @probe("decoder_block", f"{_name} with a source as long as the target", _name, pos=3)
     def _decoder_square(n: Namespace, name: str = _name) -> Any:
-        return _decoder_block(n, name)(*_streams(3))
+        block, _ = _decoder_block(n, name)
+        return block(*_streams(3))
 
     @probe("decoder_block", f"{_name} with a mask of the target", _name, pos=3)
     def _decoder_mask(n: Namespace, name: str = _name) -> Any:
-        return _decoder_block(n, name)(*_streams(3), _EARLIER)
+        block, _ = _decoder_block(n, name)
+        return block(*_streams(3), _EARLIER)
 
     @probe("decoder_block", f"{_name} with padding in the source", _name, pos=3)
     def _decoder_source_mask(n: Namespace, name: str = _name) -> Any:
-        return _decoder_block(n, name)(*_streams(3), None, _REAL)
+        block, _ = _decoder_block(n, name)
+        return block(*_streams(3), None, _REAL)
 
     @probe("decoder_block", f"{_name} with both masks", _name, pos=3)
     def _decoder_masks(n: Namespace, name: str = _name) -> Any:
-        return _decoder_block(n, name)(*_streams(3), _EARLIER, _REAL)
+        block, _ = _decoder_block(n, name)
+        return block(*_streams(3), _EARLIER, _REAL)
 
     for _part, _weights in (
         ("attention", "attention.W_O attention.b_O"),
@@ -212,21 +226,20 @@ for _name in ("PostNormDecoderBlock", "PreNormDecoderBlock"):
 
         @probe("decoder_block", f"{_name} whose {_part} adds nothing", _name, pos=3, d_model=5)
         def _decoder_without(n: Namespace, name: str = _name, weights: str = _weights) -> Any:
-            block = _decoder_block(n, name)
-            with torch.no_grad():
-                for weight in weights.split():
-                    block.get_parameter(weight).zero_()
+            block, parts = _decoder_block(n, name)
+            set_to_zero(parts, *weights.split())
             return block(*_streams())
 
     @probe("decoder_block", f"{_name} in training, dropping nearly everything", _name)
     def _decoder_dropout(n: Namespace, name: str = _name) -> Any:
-        return _decoder_block(n, name, dropout=0.999999).train()(*_streams())
+        block, _ = _decoder_block(n, name, dropout=0.999999)
+        return block.train()(*_streams())
 
     @probe("decoder_block", f"the gradients of {_name}", _name)
     def _decoder_gradients(n: Namespace, name: str = _name) -> Any:
-        block, (x, source) = _decoder_block(n, name), _streams()
+        (block, parts), (x, source) = _decoder_block(n, name), _streams()
         leaves = {"x": x.requires_grad_(), "source": source.requires_grad_()}
-        return with_gradients(block(x, source), **leaves, **dict(block.named_parameters()))
+        return with_gradients(block(x, source), **leaves, **held(block, parts))
 
 
 # Scores of heads

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import ModuleDict
 
 from transformer.components.activations import gelu, gelu_tanh, relu, silu
 from transformer.components.attention import Attention
@@ -13,7 +14,15 @@ from transformer.components.mlp import MLP
 from transformer.components.norm import LayerNorm
 from transformer.components.position import Rotary
 from transformer.learning.implementation import Namespace
-from transformer.learning.probes.base import filled, normal, probe, with_gradients
+from transformer.learning.probes.base import (
+    filled,
+    held,
+    made_of,
+    normal,
+    probe,
+    set_to_zero,
+    with_gradients,
+)
 from transformer.learning.probes.stream import positions
 
 # Norm
@@ -109,9 +118,10 @@ def _block(
     dropout: float = 0.0,
     rotary: bool = False,
     causal: bool = False,
-) -> Any:
+) -> tuple[Any, ModuleDict]:
     d_model, d_head = 5, 4
-    block = getattr(n, name)(
+    return made_of(
+        getattr(n, name),
         attention=Attention(
             d_model=d_model,
             n_heads=2,
@@ -124,53 +134,52 @@ def _block(
         norm_mlp=LayerNorm(d_model=d_model),
         dropout=Dropout(p=dropout),
     )
-    return filled(block)
 
 
 for _name in ("PreNormBlock", "PostNormBlock"):
 
     @probe("block", f"{_name} of a batch", _name, batch=2, pos=3, d_model=5)
     def _block_batch(n: Namespace, name: str = _name) -> Any:
-        return _block(n, name)(normal(2, 3, 5))
+        block, _ = _block(n, name)
+        return block(normal(2, 3, 5))
 
     @probe("block", f"{_name} whose attention adds nothing", _name, batch=2, pos=3, d_model=5)
     def _block_no_attention(n: Namespace, name: str = _name) -> Any:
-        block = _block(n, name)
-        with torch.no_grad():
-            block.attention.W_O.zero_()
-            block.attention.b_O.zero_()
+        block, parts = _block(n, name)
+        set_to_zero(parts, "attention.W_O", "attention.b_O")
         return block(normal(2, 3, 5))
 
     @probe("block", f"{_name} whose MLP adds nothing", _name, batch=2, pos=3, d_model=5)
     def _block_no_mlp(n: Namespace, name: str = _name) -> Any:
-        block = _block(n, name)
-        with torch.no_grad():
-            block.mlp.W_out.zero_()
-            block.mlp.b_out.zero_()
+        block, parts = _block(n, name)
+        set_to_zero(parts, "mlp.W_out", "mlp.b_out")
         return block(normal(2, 3, 5))
 
     @probe("block", f"{_name} with a mask", _name, batch=2, pos=3, d_model=5)
     def _block_mask(n: Namespace, name: str = _name) -> Any:
-        return _block(n, name)(normal(2, 3, 5), torch.ones(3, 3).tril().bool()[None, None])
+        block, _ = _block(n, name)
+        return block(normal(2, 3, 5), torch.ones(3, 3).tril().bool()[None, None])
 
     @probe("block", f"{_name} with rotary positions", _name, batch=2, pos=3, d_model=5)
     def _block_rotary(n: Namespace, name: str = _name) -> Any:
-        return _block(n, name, rotary=True)(normal(2, 3, 5), None, positions())
+        block, _ = _block(n, name, rotary=True)
+        return block(normal(2, 3, 5), None, positions())
 
     @probe("block", f"{_name} with a cache", _name, batch=2, pos=3, d_model=5)
     def _block_cache(n: Namespace, name: str = _name) -> Any:
-        block, x, cache = _block(n, name, causal=True), normal(2, 3, 5), KeyValueCache()
+        block, _ = _block(n, name, causal=True)
+        x, cache = normal(2, 3, 5), KeyValueCache()
         return [block(x[:, :2], None, None, cache), block(x[:, 2:], None, None, cache)]
 
     @probe("block", f"{_name} in training, dropping nearly everything", _name)
     def _block_dropout(n: Namespace, name: str = _name) -> Any:
-        block, x = _block(n, name, dropout=0.999999).train(), normal(2, 3, 5)
-        return block(x)
+        block, _ = _block(n, name, dropout=0.999999)
+        return block.train()(normal(2, 3, 5))
 
     @probe("block", f"the gradients of {_name}", _name)
     def _block_gradients(n: Namespace, name: str = _name) -> Any:
-        block, x = _block(n, name), normal(2, 3, 5).requires_grad_()
-        return with_gradients(block(x), x=x, **dict(block.named_parameters()))
+        (block, parts), x = _block(n, name), normal(2, 3, 5).requires_grad_()
+        return with_gradients(block(x), x=x, **held(block, parts))
 
 
 # Cache

@@ -1,0 +1,69 @@
+"""Blocks that keep their parts under names of their own, as nanoGPT's does."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.learning.by_hand import changed, diagnosed, verdict_on
+
+BLOCK = """
+class PreNormBlock(nn.Module):
+    def __init__(self, norm_attention, attention, norm_mlp, mlp):
+        super().__init__()
+        self.ln_1 = norm_attention
+        self.attn = attention
+        self.ln_2 = norm_mlp
+        self.feed_forward = mlp
+
+    def forward(self, x, mask=None):
+        x = x + self.attn(self.ln_1(x), mask)
+        return x + self.feed_forward(self.ln_2(x))
+"""
+DECODER_BLOCK = """
+class PostNormDecoderBlock(nn.Module):
+    def __init__(self, attention, cross_attention, mlp, norm_attention, norm_cross_attention,
+                 norm_mlp, dropout):
+        super().__init__()
+        self.norms = nn.ModuleList([norm_attention, norm_cross_attention, norm_mlp])
+        self.self_attn, self.src_attn, self.ff, self.drop = attention, cross_attention, mlp, dropout
+
+    def forward(self, x, memory, mask=None, source_mask=None):
+        x = self.norms[0](x + self.drop(self.self_attn(x, mask)))
+        x = self.norms[1](x + self.drop(self.src_attn(x, source_mask, source=memory)))
+        return self.norms[2](x + self.drop(self.ff(x)))
+"""
+
+
+def test_a_block_whose_parts_have_other_names_is_right(tmp_path: Path) -> None:
+    verdict = verdict_on("block", BLOCK, tmp_path)
+    assert verdict.status == "unfinished", verdict
+    assert "PreNormBlock with dropout: not written yet" in " ".join(verdict.missing)
+    assert " 0 tests" not in verdict.headline
+
+
+def test_so_is_a_decoder_block(tmp_path: Path) -> None:
+    found = diagnosed("decoder_block", DECODER_BLOCK, tmp_path)
+    assert len(found.right) > 8
+    assert not found.wrong
+
+
+@pytest.mark.parametrize(
+    ("changes", "mistake"),
+    [
+        ([("self.attn(self.ln_1(x), mask)", "self.attn(x, mask)")], "attention-not-normalised"),
+        ([("x = x + self.attn(", "x = self.attn(")], "no-residual-around-attention"),
+        ([("self.feed_forward(self.ln_2(x))", "self.feed_forward(self.ln_1(x))")], "one-norm"),
+        ([("self.ln_1(x), mask)", "self.ln_1(x))")], "mask"),
+    ],
+)
+def test_its_mistake_is_named(changes: list[tuple[str, str]], mistake: str, tmp_path: Path) -> None:
+    found = diagnosed("block", changed(BLOCK, changes), tmp_path)
+    assert [entry.name for entry in found.named if mistake in entry.name], found
+
+
+def test_parts_that_are_not_registered_are_seen(tmp_path: Path) -> None:
+    """Their parameters would neither be trained nor saved."""
+    hidden = changed(BLOCK, [("self.attn = attention", "self.attn = attention.forward")])
+    found = diagnosed("block", hidden, tmp_path)
+    assert found.wrong == ("the gradients of PreNormBlock",)
+    assert any("gradient of attention." in line for line in found.evidence)
