@@ -41,10 +41,10 @@ def explained(
         "Give them our names and shapes, or say in your file how yours are laid out "
         "(docs/diagnosis.md):"
     )
-    return "\n".join([*lines, *_declaration({**layouts, name: declared})])
+    return "\n".join([*lines, *declaration({**layouts, name: declared})])
 
 
-def _declaration(layouts: Mapping[str, Layout]) -> Iterator[str]:
+def declaration(layouts: Mapping[str, Layout]) -> Iterator[str]:
     """Yield the lines of a file that declare these layouts; no screen breaks one of them in two."""
     yield "LAYOUT = {"
     for name, layout in layouts.items():

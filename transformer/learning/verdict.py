@@ -11,6 +11,7 @@ from transformer.learning.suite import Outcome
 from transformer.learning.words import listed, nearest
 
 Status = Literal["right", "unfinished", "not written", "wrong", "layout", "broken", "stopped"]
+OTHER_LAYOUT = "the code is right for another layout than the one that is declared"
 GOOD: tuple[Status, ...] = ("right", "unfinished", "not written")
 
 
@@ -124,6 +125,17 @@ def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
 def with_more(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
     """Return the verdict with more to say."""
     return replace(verdict, explanation=(*verdict.explanation, *sentences))
+
+
+def or_another_layout(verdict: Verdict, said: Sequence[str]) -> Verdict:
+    """Return the verdict on what is right but for the layout that is declared.
+
+    That explains what has no name yet; beside a name it is another explanation.
+    """
+    if verdict.named:
+        return with_more(verdict, [f"Or else {OTHER_LAYOUT}:", *said])
+    hint = "In which order does your code take the last axis apart?"
+    return replace(verdict, headline=OTHER_LAYOUT, explanation=tuple(said), hint=hint)
 
 
 def after_tests(verdict: Verdict, outcome: Outcome) -> Verdict:

@@ -23,12 +23,14 @@ from transformer.learning.implementation import defined_names, for_exercise, loa
 from transformer.learning.layout import LayoutError
 from transformer.learning.probes.base import raised_at
 from transformer.learning.properties import broken_properties
+from transformer.learning.relayout import laid_out_otherwise
 from transformer.learning.suite import run_tests_apart
 from transformer.learning.verdict import (
     Verdict,
     after_tests,
     from_diagnosis,
     not_written,
+    or_another_layout,
     with_more,
 )
 
@@ -76,6 +78,12 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
     except Exception as error:
         return broken(wanted, error)
     verdict = from_diagnosis(wanted, found)
+    if found.wrong:
+        report("probe", name="trying other orders of the axes that are declared")
+        if said := laid_out_otherwise(wanted, names, (*found.telling, *found.right)):
+            verdict = or_another_layout(verdict, said)
+            if not found.named:
+                return verdict
     if found.named:
         report("probe", name="confirming what it is")
         return with_more(verdict, confirmed(found.named[0].name, namespace))

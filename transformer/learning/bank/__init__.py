@@ -65,9 +65,10 @@ STYLES: dict[str, tuple[Style, ...]] = {
     "attention": (
         (),
         (("scores.masked_fill(~mask, -torch.inf)", "scores.masked_fill(~mask, -1e9)"),),
-        (("import softmax\n", "import softmax\n\nsoftmax = torch.softmax\n"),
-         ("pattern = softmax(scores)", "pattern = softmax(scores, dim=-1)")),
+        (("import softmax\n",
+          "import softmax\n\ndef softmax(x, dim=-1):\n    return torch.softmax(x, dim)\n"),),
     ),
+    "dropout": ((), (("self.training and self.p > 0.0", "self.training"),)),
     "filters": ((), (_ALL_OF_1,), (_ALL_K,), (_ALL_OF_1, _ALL_K)),
     "loss": (
         (),

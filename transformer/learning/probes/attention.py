@@ -8,7 +8,7 @@ from torch import Tensor
 from transformer.components.cache import KeyValueCache
 from transformer.components.position import Rotary
 from transformer.learning.implementation import Namespace
-from transformer.learning.probes.base import filled, normal, probe, with_gradients
+from transformer.learning.probes.base import aside, filled, normal, probe, with_gradients
 
 BATCH, POS, N_HEADS, D_HEAD, D_MODEL = 2, 5, 3, 7, 11
 _SIZES = {"batch": BATCH, "pos": POS, "d_model": D_MODEL}
@@ -269,12 +269,12 @@ def _dropout_evaluation(n: Namespace) -> Any:
     return attention(n, dropout=0.5)(stream())
 
 
-@probe("attention", "in training, dropping nearly everything", "Attention", **_SIZES)
+@aside("attention", "in training, dropping nearly everything", "Attention", **_SIZES)
 def _dropout_training(n: Namespace) -> Any:
     return attention(n, dropout=0.999999).train()(stream())
 
 
-@probe("attention", "in training, dropout falls on single weights of the pattern", "Attention")
+@aside("attention", "in training, dropout falls on single weights of the pattern", "Attention")
 def _dropout_pattern(n: Namespace) -> Any:
     # Every value is 1 and W_O passes it on: the output is the sum of a row of the pattern.
     # With uniform weights 1/4 doubled or dropped it is a multiple of 1/2, between 0 and 2.

@@ -1,0 +1,97 @@
+"""A layout declared with the axes in another order than the code has them in."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.learning.by_hand import changed, diagnosed, said, verdict_on
+from transformer.learning.verdict import OTHER_LAYOUT
+
+FUSED = """
+class Attention(nn.Module):
+    def __init__(self, d_model, n_heads, d_head, causal=True, bias=True):
+        super().__init__()
+        self.n_heads, self.d_head, self.causal = n_heads, d_head, causal
+        self.c_attn = nn.Linear(d_model, 3 * n_heads * d_head, bias)
+        self.c_proj = nn.Linear(n_heads * d_head, d_model, bias)
+
+    def forward(self, x, mask=None):
+        batch, pos, _ = x.shape
+        q, k, v = self.c_attn(x).split(self.n_heads * self.d_head, dim=2)
+        q, k, v = (y.view(batch, pos, self.n_heads, self.d_head).transpose(1, 2) for y in (q, k, v))
+        scores = q @ k.mT / math.sqrt(self.d_head)
+        if self.causal:
+            scores = scores.masked_fill(torch.ones(pos, pos).tril() == 0, -torch.inf)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        z = scores.softmax(-1) @ v
+        return self.c_proj(z.transpose(1, 2).reshape(batch, pos, -1))
+
+LAYOUT = {"Attention": {
+    "c_attn.weight": "W_Q W_K W_V: (qkv n_heads d_head) d_model",
+    "c_attn.bias": "b_Q b_K b_V: (qkv n_heads d_head)",
+    "c_proj.weight": "W_O: d_model (n_heads d_head)",
+    "c_proj.bias": "b_O: d_model",
+}}
+"""
+SPLIT = "q, k, v = self.c_attn(x).split(self.n_heads * self.d_head, dim=2)"
+VIEW = "y.view(batch, pos, self.n_heads, self.d_head).transpose(1, 2)"
+GATED = """
+class GatedMLP(nn.Module):
+    def __init__(self, d_model, d_mlp):
+        super().__init__()
+        self.a = nn.Linear(d_model, d_mlp, bias=False)
+        self.b = nn.Linear(d_model, d_mlp, bias=False)
+        self.c = nn.Linear(d_mlp, d_model, bias=False)
+
+    def forward(self, x):
+        return self.c(F.silu(self.b(x)) * self.a(x))
+
+LAYOUT = {"GatedMLP": {
+    "a.weight": "W_gate: d_mlp d_model",
+    "b.weight": "W_in: d_mlp d_model",
+    "c.weight": "W_out: d_model d_mlp",
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "changes", "has"),
+    [
+        ("attention", FUSED, [("q, k, v = self.c_attn(x)", "v, k, q = self.c_attn(x)")],
+         '"W_V W_K W_Q: (qkv n_heads d_head) d_model"'),
+        ("attention", FUSED, [(VIEW, "y.view(batch, pos, self.d_head, -1).permute(0, 3, 1, 2)")],
+         '"W_Q W_K W_V: (qkv d_head n_heads) d_model"'),
+        ("attention", FUSED,
+         [(SPLIT, "q, k, v = self.c_attn(x).view(batch, pos, -1, 3, self.d_head).unbind(3)"),
+          (VIEW, "y.transpose(1, 2)")],
+         '"W_Q W_K W_V: (n_heads qkv d_head) d_model"'),
+    ],
+    ids=["v, k, q", "every n-th column", "head after head"],
+)  # fmt: skip
+def test_what_is_right_in_another_order_is_told_it_and_is_right_with_it(
+    name: str, source: str, changes: list[tuple[str, str]], has: str, tmp_path: Path
+) -> None:
+    wrong = changed(source, changes)
+    verdict = verdict_on(name, wrong, tmp_path)
+    assert verdict.status == "wrong"
+    assert verdict.headline == OTHER_LAYOUT
+    assert f"your code has {has}" in said(verdict)
+    [declared] = [line for line in verdict.explanation if line.startswith("LAYOUT")]
+    found = diagnosed(name, f"{wrong}\n{declared}\n", tmp_path)
+    assert found.right
+    assert not found.wrong
+
+
+def test_a_mistake_that_may_be_a_layout_declared_wrongly_is_told_so(tmp_path: Path) -> None:
+    verdict = verdict_on("mlp", GATED, tmp_path)
+    assert verdict.named == ("gated-mlp-value-activated",)
+    assert f"Or else {OTHER_LAYOUT}" in said(verdict)
+    assert 'a.weight is declared as "W_gate: d_mlp d_model"; your code has "W_in' in said(verdict)
+
+
+def test_what_is_wrong_in_every_order_is_told_no_other(tmp_path: Path) -> None:
+    wrong = changed(FUSED, [("-1) @ v", "-1) @ (v + v.flip(2))")])
+    verdict = verdict_on("attention", wrong, tmp_path)
+    assert verdict.status == "wrong"
+    assert OTHER_LAYOUT not in said(verdict)

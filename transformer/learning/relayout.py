@@ -1,0 +1,79 @@
+"""A layout that is declared with axes or matrices in another order than the code has them in.
+
+The shapes do not tell: c_attn may hold queries, keys and values in any order, and head after head
+or column after column. Where the code is right for another order of the same shapes, that is said.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from transformer.learning.arrangement import Layout
+from transformer.learning.exercises import Exercise
+from transformer.learning.explained import declaration
+from transformer.learning.implementation import LAYOUT, Namespace, for_exercise
+from transformer.learning.known_outcomes import Outcomes, right_outcomes
+from transformer.learning.outcome import same
+
+ALIKE = (("Q", "K", "V"), ("gate", "in"))  # of one shape, so that one may be taken for another
+GROUP = re.compile(r"\(([^)]*)\)")
+SAME = (
+    "Shapes do not tell these apart. Declare it so, or order the axes as declared: what is trained "
+    "from the start learns alike, and weights that are loaded fit one of them."
+)
+
+
+def laid_out_otherwise(
+    exercise: Exercise, names: Mapping[str, Any], experiments: Sequence[str]
+) -> list[str]:
+    """Return what to say of a class whose experiments all come out right in another layout.
+
+    Nothing where none does, or where no layout is declared.
+    """
+    layouts: Mapping[str, Layout] = names.get(LAYOUT, {})
+    for name in exercise.writes:
+        for other in _others(layouts.get(name, {})):
+            instead = {**layouts, name: other}
+            theirs = for_exercise(exercise, {**names, LAYOUT: instead})
+            if _all_right(exercise, theirs, experiments):
+                return [*_said(layouts[name], other), "\n".join(declaration(instead)), SAME]
+    return []
+
+
+def _others(layout: Layout) -> Iterator[Layout]:
+    """Yield the layouts of the same shapes: every order in parentheses and of what is alike."""
+    groups = sorted({group for target in layout.values() for group in GROUP.findall(target)})
+    orders = [[" ".join(one) for one in itertools.permutations(group.split())] for group in groups]
+    exchanges: list[dict[str, str]] = [
+        dict(zip(alike, order, strict=True))
+        for alike in ALIKE
+        for order in itertools.permutations(alike)
+    ]
+    for exchange in exchanges:
+        for chosen in itertools.product(*orders):
+            order_of = dict(zip(groups, chosen, strict=True))
+            other = {name: _exchanged(one, exchange, order_of) for name, one in layout.items()}
+            if other != layout:
+                yield other
+
+
+def _exchanged(declared: str, exchange: Mapping[str, str], order_of: Mapping[str, str]) -> str:
+    sources, _, target = declared.partition(":")
+    sources = re.sub(
+        rf"\b([Wb])_({'|'.join(exchange)})\b",
+        lambda found: f"{found[1]}_{exchange[found[2]]}",
+        sources,
+    )
+    return f"{sources}:{GROUP.sub(lambda found: f'({order_of[found[1]]})', target)}"
+
+
+def _all_right(exercise: Exercise, names: Namespace, experiments: Sequence[str]) -> bool:
+    ours, theirs = right_outcomes(exercise, names.lacking), Outcomes(exercise, names)
+    return all(same(theirs[name], ours[name]) for name in experiments)
+
+
+def _said(declared: Layout, other: Layout) -> Iterator[str]:
+    for name in declared:
+        if declared[name] != other[name]:
+            yield f'{name} is declared as "{declared[name]}"; your code has "{other[name]}"'
