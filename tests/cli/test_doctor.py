@@ -96,18 +96,68 @@ def test_a_run_is_examined_with_its_own_model_text_and_learning_rate(
 
 
 def test_a_learners_part_stands_in_the_model(sources: list[str], tmp_path: Path) -> None:
-    part = tmp_path / "mine.py"
-    part.write_text(UNMASKED)
-    options = ["--implementation", str(part), "--picture", str(tmp_path / "doctor.png")]
-    run = subprocess.run(
+    run = examined(sources, UNMASKED, tmp_path)
+    assert run.returncode == 1, run.stderr
+    printed = " ".join(run.stdout.split())
+    assert "problem no logits see a later token: changing token" in printed
+
+
+RMS_NORM = """
+import torch
+
+class RMSNorm(torch.nn.Module):
+    def __init__(self, d_model, eps=1e-5):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x):
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (RMS_NORM, "ran: this model has no RMSNorm; `transformer check` tries each"),
+        ("def relu(x): return x", "ran: this model has no relu"),
+        ("x = 1", "defines no name of ours: there is nothing to examine"),
+    ],
+    ids=["a class", "a function", "nothing"],
+)
+def test_what_is_not_in_the_model_is_not_called_fine(
+    sources: list[str], source: str, said: str, tmp_path: Path
+) -> None:
+    run = examined(sources, source, tmp_path)
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert "fine" not in run.stdout
+
+
+def test_what_ran_and_what_did_not_is_listed(sources: list[str], tmp_path: Path) -> None:
+    run = examined(sources, UNMASKED + RMS_NORM, tmp_path)
+    assert "yours: Attention; not in this model: RMSNorm\n" in run.stdout
+
+
+def test_an_error_in_the_learners_code_is_said_with_its_line(
+    sources: list[str], tmp_path: Path
+) -> None:
+    run = examined(sources, "def softmax(x, dim=-1):\n    return x[..., 99]\n", tmp_path)
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr
+    assert "it stops with IndexError: " in run.stderr
+    assert "(mine.py, line 2: return x[..., 99])" in run.stderr
+
+
+def examined(sources: list[str], source: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    part = folder / "mine.py"
+    part.write_text(source)
+    options = ["--implementation", str(part), "--picture", str(folder / "doctor.png")]
+    return subprocess.run(
         [sys.executable, "-m", "transformer", "doctor", *sources, *options],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert run.returncode == 1, run.stderr
-    printed = " ".join(run.stdout.split())
-    assert "problem no logits see a later token: changing token" in printed
 
 
 def test_a_part_that_cannot_be_made_as_the_preset_asks_is_said_in_a_line(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """`transformer doctor`: why a model does not learn, before hours are spent on training it."""
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 from rich.console import Console
@@ -64,11 +65,17 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Print the report and draw its picture; exit code 1 where there is a problem."""
+    given: dict[str, Any] = {}
+    ran: set[str] = set()
     if options.implementation is not None:
-        from transformer.learning.implementation import load
+        from transformer.learning.implementation import LAYOUT, load
+        from transformer.learning.ran import watched
         from transformer.learning.substitution import substitute
 
-        substitute(load(options.implementation))
+        given = watched(load(options.implementation), ran)
+        substitute(given)
+        given.pop(LAYOUT, None)
+        ran.clear()  # a class may have been made to see what parameters it has
     # What follows is imported only now, so that it is made of the caller's parts.
     import torch
 
@@ -95,7 +102,13 @@ def run(options: Namespace) -> None:
         )
     except NotImplementedError as error:
         raise ValueError(f"{error}; leave a part out to have ours in its place") from error
+    except (TypeError, AttributeError, RuntimeError, LookupError, AssertionError) as error:
+        if options.implementation is None:
+            raise
+        raise ValueError(f"with {options.implementation} it stops with {_told(error)}") from error
     console = Console(highlight=False)
+    if options.implementation is not None:
+        console.print(_of_theirs(options.implementation, [*given], ran), soft_wrap=True)
     console.print(report)
     content = report.to_json()
     plot_doctor(content, options.picture)
@@ -109,6 +122,31 @@ def run(options: Namespace) -> None:
     console.print(f"{counts}. The picture is in {options.picture}", soft_wrap=True)
     if report.worst == "problem":
         raise SystemExit(1)
+
+
+def _told(error: Exception) -> str:
+    """Return an error of the caller's own code in a line."""
+    from transformer.learning.probes.base import raised_at
+
+    at = raised_at(error)
+    said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    return f"{said} ({at})" if at else said
+
+
+def _of_theirs(implementation: str, given: Sequence[str], ran: Collection[str]) -> str:
+    """Return which of the caller's names were examined; ValueError where none was."""
+    idle = [name for name in given if name not in ran]
+    if not ran:
+        if not idle:
+            raise ValueError(
+                f"{implementation} defines no name of ours: there is nothing to examine"
+            )
+        raise ValueError(
+            f"nothing of {implementation} ran: this model has no {' and no '.join(idle)}; "
+            "`transformer check` tries each by itself, --preset takes another model"
+        )
+    said = f"yours: {', '.join(name for name in given if name in ran)}"
+    return f"{said}; not in this model: {', '.join(idle)}" if idle else said
 
 
 def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":

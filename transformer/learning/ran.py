@@ -1,0 +1,34 @@
+"""Which of a learner's names ran: what stands in a model and what does not is not for all alike."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.nn import Module
+
+
+def watched(names: Mapping[str, Any], ran: set[str]) -> dict[str, Any]:
+    """Return the same names; each is added to `ran` when it runs.
+
+    A Module runs in its forward, another class when it is made, a function when it is called.
+    """
+    return {name: _watched(name, value, ran) for name, value in names.items()}
+
+
+def _watched(name: str, value: Any, ran: set[str]) -> Any:
+    if inspect.isfunction(value):
+        return _telling(value, name, ran)
+    if inspect.isclass(value):
+        method = "forward" if issubclass(value, Module) else "__init__"
+        setattr(value, method, _telling(getattr(value, method), name, ran))
+    return value
+
+
+def _telling(function: Callable[..., Any], name: str, ran: set[str]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        ran.add(name)
+        return function(*arguments, **keywords)
+
+    return called
