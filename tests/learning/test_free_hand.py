@@ -12,7 +12,6 @@ from tests.learning.by_hand import changed, checked, diagnosed, pasted, said, ve
 from transformer.learning import matching
 from transformer.learning.exercises import exercise
 from transformer.learning.worker import check
-from transformer.tokenizers import byte_bpe
 
 
 @pytest.fixture
@@ -639,6 +638,3 @@ def softmax(x, dim):
 
 
 @pytest.mark.slow
-def test_our_own_byte_level_bpe_is_right_as_anothers(tmp_path: Path) -> None:
-    verdict = verdict_on("byte_bpe", Path(byte_bpe.__file__).read_text("utf-8"), tmp_path)
-    assert verdict.status == "right", said(verdict)

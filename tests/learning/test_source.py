@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.learning.by_hand import checked
 from transformer.learning.diagnosis import diagnose
 from transformer.learning.exercises import EXERCISES, exercise
 from transformer.learning.implementation import for_exercise, load
@@ -54,6 +55,14 @@ def test_with_our_bodies_put_back_it_is_right(name: str, tmp_path: Path) -> None
     found = diagnose(exercise(name), for_exercise(exercise(name), load(str(file))))
     assert not found.wrong
     assert not found.missing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXERCISES)
+def test_and_passes_its_tests_too(name: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{name}.py"
+    file.write_text(reference_source(exercise(name)), encoding="utf-8")
+    assert checked(name, file).status == "right"
 
 
 @pytest.mark.slow
