@@ -635,6 +635,3 @@ def softmax(x, dim):
     told = said(verdict_on("softmax", source, tmp_path))
     assert "minus infinity" in told
     assert "required positional argument" not in told
-
-
-@pytest.mark.slow

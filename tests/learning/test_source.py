@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.learning.by_hand import checked
+from transformer.learning.check import check_exercises
 from transformer.learning.diagnosis import diagnose
 from transformer.learning.exercises import EXERCISES, exercise
 from transformer.learning.implementation import for_exercise, load
@@ -58,11 +58,12 @@ def test_with_our_bodies_put_back_it_is_right(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", EXERCISES)
-def test_and_passes_its_tests_too(name: str, tmp_path: Path) -> None:
-    file = tmp_path / f"{name}.py"
-    file.write_text(reference_source(exercise(name)), encoding="utf-8")
-    assert checked(name, file).status == "right"
+def test_a_folder_of_all_our_solutions_is_right_and_passes_every_test(tmp_path: Path) -> None:
+    for name, one in EXERCISES.items():
+        (tmp_path / f"{name}.py").write_text(reference_source(one), encoding="utf-8")
+    verdicts = [*check_exercises([*EXERCISES], str(tmp_path))]
+    assert [verdict.exercise for verdict in verdicts] == [*EXERCISES]
+    assert not [verdict for verdict in verdicts if verdict.status != "right"]
 
 
 @pytest.mark.slow

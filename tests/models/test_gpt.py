@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 import torch
@@ -16,11 +17,13 @@ from torch.nn.functional import layer_norm
 
 import transformer
 from tests.support import gradient, in_our_layout, minimise, randomise
+from transformer.components.attention import Attention
 from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
 from transformer.components.loss import next_token_loss
 from transformer.config import AttentionPath, NormPosition, PositionKind, TransformerConfig, preset
 from transformer.models.gpt import GPT
+from transformer.models.parts import Part, Parts
 
 BATCH, POS = 3, 11
 CONFIG = TransformerConfig(
@@ -301,9 +304,20 @@ def test_the_position_base_reaches_the_positions(position: PositionKind) -> None
 
 
 def test_dropout_reaches_the_embeddings_every_pattern_and_every_addition() -> None:
-    model = make_gpt(n_layers=3, dropout=0.3)
-    dropouts = [module.p for module in model.modules() if isinstance(module, Dropout)]
-    assert dropouts == [0.3] * (1 + 3 + 3)  # a block has one for its pattern, one for both sums
+    given: dict[Module, float] = {}
+
+    def noting(part: type[Module], keyword: str) -> Part:
+        def made(**keywords: Any) -> Module:
+            module = part(**keywords)
+            given[module] = keywords[keyword]
+            return module
+
+        return made
+
+    parts = Parts(dropout=noting(Dropout, "p"), attention=noting(Attention, "dropout"))
+    model = GPT(replace(CONFIG, n_layers=3, dropout=0.3), parts)
+    # A block has one for its pattern, one for both sums.
+    assert [given[m] for m in model.modules() if m in given] == [0.3] * (1 + 3 + 3)
 
 
 def test_initial_weights_have_the_configs_spread_and_shrink_where_layers_add() -> None:

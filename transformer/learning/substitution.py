@@ -35,8 +35,11 @@ def forget() -> None:
 def substitute(names: Mapping[str, Any]) -> None:
     """Put `names` in place of ours wherever the package refers to them.
 
-    That is: names of modules, entries of tables, defaults of arguments and of fields.
+    That is: names of modules, entries of tables, defaults of arguments and of fields. In the
+    learner's own modules these defaults alone: what they import of ours stays what they chose.
     """
+    homes = {getattr(value, "__module__", None) for value in names.values()}
+    own = [module for dotted, module in sys.modules.items() if dotted in homes]
     for exercise in EXERCISES.values():
         module = importlib.import_module(exercise.dotted)
         for name in exercise.writes:
@@ -44,17 +47,24 @@ def substitute(names: Mapping[str, Any]) -> None:
                 ours = getattr(module, name)
                 theirs = adapted(ours, names[name], names.get(LAYOUT, {}))
                 _put(ours, theirs)
+                for home in own:
+                    _in_definitions_of(home, ours, theirs)
 
 
 def _put(ours: object, theirs: object) -> None:
     for module in _modules():
+        _in_definitions_of(module, ours, theirs)
         for name, value in [*vars(module).items()]:
             if value is ours:
                 setattr(module, name, theirs)
             elif isinstance(value, dict) and not name.startswith("__"):
                 _in_table(value, ours, theirs)
-            elif getattr(value, "__module__", None) == module.__name__:
-                _in_definition(value, ours, theirs)
+
+
+def _in_definitions_of(module: types.ModuleType, ours: object, theirs: object) -> None:
+    for value in [*vars(module).values()]:
+        if getattr(value, "__module__", None) == module.__name__:
+            _in_definition(value, ours, theirs)
 
 
 def _modules() -> Iterator[types.ModuleType]:
