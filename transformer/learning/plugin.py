@@ -1,6 +1,6 @@
 """What `tests/conftest.py` calls to put a caller's implementation under our tests.
 
-    pytest --implementation MODULE_OR_FILE_OR_FOLDER
+    pytest --implementation=MODULE_OR_FILE_OR_FOLDER
 
 runs the same tests on the caller's components. What is not written yet is skipped by name.
 """
