@@ -1,6 +1,7 @@
 """Skeletons: made of our own source, so that they type-check, pass once filled, and fail bare."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,3 +98,35 @@ def test_a_module_made_of_text_leaves_no_trace() -> None:
 def test_an_unknown_exercise_is_refused_with_the_one_it_is_nearest_to() -> None:
     with pytest.raises(ValueError, match="no exercise 'attn'; is it 'attention'"):
         exercise("attn")
+
+
+@pytest.mark.slow
+def test_pytest_takes_a_file_from_anywhere_and_leaves_the_librarys_own_tests_out(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "linear.py"
+    file.write_text(reference_source(exercise("linear")), encoding="utf-8")
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            f"--implementation={file}",
+            "-p",
+            "no:cacheprovider",
+        ],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "PYTEST_ADDOPTS": "--collect-only -p no:xdist -p no:cacheprovider -o addopts=",
+        },
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "tests/components/test_linear.py::" in run.stdout
+    assert "tests/models/test_bert.py::" in run.stdout
+    assert "tests/cli/" not in run.stdout
+    assert "tests/models/test_parts.py" not in run.stdout
