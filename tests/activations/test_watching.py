@@ -107,6 +107,24 @@ def test_nothing_is_left_of_it_afterwards_also_not_after_an_error() -> None:
     assert torch.equal(model(tokens), before)
 
 
+def test_a_forward_that_an_instance_had_of_its_own_is_there_again() -> None:
+    model, tokens, calls = make(), random_tokens(), list[Tensor]()
+    block = model.blocks[1]
+    forward = block.forward
+
+    def counted(*given: Any) -> Tensor:
+        calls.append(given[0])
+        result: Tensor = forward(*given)
+        return result
+
+    block.forward = counted  # as activation checkpointing does
+    with watch(model, "blocks.*"), edit(model, {"blocks.1": torch.zeros_like}):
+        model(tokens)
+    assert block.forward is counted, "the instance's own forward is lost"
+    model(tokens)
+    assert len(calls) == 1
+
+
 def test_modules_that_nothing_is_asked_of_run_as_they_are() -> None:
     model = make()
     with watch(model, "blocks.1.attention.pattern"):

@@ -102,6 +102,7 @@ class _Tap:
         self.changes: list[tuple[dict[str, str], Visit]] = []
         self.keeps: list[tuple[dict[str, str], Visit]] = []
         self.is_fused = getattr(module, "path", None) == "fused"
+        self.own: Any = None  # a forward of the instance's own, as activation checkpointing puts
 
     def see(self, variable: str, value: Any) -> Any:
         for names, change in self.changes:
@@ -115,6 +116,7 @@ class _Tap:
     def put(self) -> None:
         """Let the module run the rewritten forward."""
         forward = rewrite(type(self.module).forward, self.see)
+        self.own = self.module.__dict__.get("forward")
         self.module.__dict__["forward"] = MethodType(forward, self.module)
         self.module.__dict__["_tap"] = self
         if self.is_fused:
@@ -123,6 +125,8 @@ class _Tap:
     def remove(self) -> None:
         """Leave the module as it was."""
         del self.module.__dict__["forward"], self.module.__dict__["_tap"]
+        if self.own is not None:
+            self.module.__dict__["forward"] = self.own
         if self.is_fused:
             self.module.__dict__["path"] = "fused"
 
