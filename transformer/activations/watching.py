@@ -39,7 +39,8 @@ def watch(model: Module, *wanted: str) -> Iterator[Activations]:
     Of several passes the last is kept, and so it is of a module that runs several times in
     one. The tensors are those of the pass, not copies: without `torch.no_grad()` gradients
     flow through them. A fused attention takes the explicit path meanwhile, which has the
-    pattern. ValueError for a name that the model does not have.
+    pattern. ValueError for a name that the model does not have, and for what torch.compile
+    returned, which runs other code.
     """
     seen = Activations()
     with _open(model, wanted or ("*",), "keeps", seen.keep):
@@ -134,6 +135,11 @@ class _Tap:
 @contextmanager
 def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> Iterator[None]:
     """Let `visit` see the values whose names match a pattern, inside the context."""
+    if compiled := [p for p, _ in model.named_modules() if p.endswith("_orig_mod")]:
+        raise ValueError(
+            f"{', '.join(compiled)} is behind torch.compile, whose code does not pass through the "
+            "modules: watch the model that torch.compile was given, and run that one"
+        )
     names = _names(model)
     every = [name for of_module in names.values() for name in of_module.values()]
     for pattern in patterns:
