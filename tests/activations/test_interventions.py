@@ -64,6 +64,26 @@ def test_patched_positions_alone_are_those_of_the_other_run() -> None:
         assert torch.equal(mixed[name][:, position], source[name][:, position])
 
 
+def test_one_row_is_patched_into_every_row() -> None:
+    model, one, several = make(), random_tokens()[:1], random_tokens()
+    name = "blocks.1.resid_post"
+    with watch(model, name) as seen:
+        expected = model(one)
+    with edit(model, patched(seen, name)):
+        torch.testing.assert_close(model(several), expected.expand(BATCH, -1, -1))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(BATCH, 1), (1, 1), (2, POS), (BATCH, 7)])
+def test_a_run_of_another_shape_is_not_patched_in(rows: int, columns: int) -> None:
+    model, tokens = make(), random_tokens()
+    name = "blocks.1.resid_post"
+    with watch(model, name) as seen:
+        model(tokens[:rows, :columns])
+    said = rf"resid_post is \({rows}, {columns}, 10\) in the run to take from and \(3, 11, 10\)"
+    with pytest.raises(ValueError, match=said), edit(model, patched(seen, name)):
+        model(tokens)
+
+
 @pytest.mark.parametrize("norm_position", ["pre", "post"])
 def test_the_lens_begins_with_the_bigrams_and_ends_with_the_model(
     norm_position: NormPosition,

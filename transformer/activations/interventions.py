@@ -50,19 +50,30 @@ def patched(
 ) -> dict[str, Edit]:
     """Return the edits that put activations of another run, `seen`, in place of this one's.
 
-    With `positions` only those along the second axis, `pos`, are replaced. Activation patching,
-    as causal tracing (Meng et al. 2022, section 2.1) does it with a run on corrupted tokens.
+    With `positions` only those along the second axis, `pos`, are replaced. A run of one row is
+    put into every row. Activation patching, as causal tracing (Meng et al. 2022, section 2.1) does
+    it with a run on corrupted tokens. ValueError from the edit where the two runs do not fit.
     """
 
-    def put(source: Shaped[Tensor, "*shape"]) -> Edit:
-        def put_source(value: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
-            new = value.clone()
-            new[:, positions] = source[:, positions]
+    def put(name: str, source: Shaped[Tensor, "*shape"]) -> Edit:
+        def put_source(value: Shaped[Tensor, "*shape2"]) -> Shaped[Tensor, "*shape2"]:
+            new, taken = value.clone(), source[:, positions]
+            # Torch would repeat a single position, as the last pass of a generation has it.
+            if (
+                len(source) not in (1, len(value))
+                or taken.shape[1:] != value[:, positions].shape[1:]
+            ):
+                raise ValueError(
+                    f"{name} is {tuple(source.shape)} in the run to take from and "
+                    f"{tuple(value.shape)} in this one: both need tokens of the same shape, or the "
+                    "first a single row"
+                )
+            new[:, positions] = taken
             return new
 
         return put_source
 
-    return {name: put(seen[name]) for name in names}
+    return {name: put(name, seen[name]) for name in names}
 
 
 @torch.no_grad()
