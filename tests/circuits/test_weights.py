@@ -9,6 +9,7 @@ import torch
 
 from tests.support import randomise
 from transformer.activations.watching import watch
+from transformer.circuits.scores import composition_scores, copying_score
 from transformer.circuits.weights import circuits_of, folded
 from transformer.components.norm import LayerNorm, RMSNorm
 from transformer.config import NormKind, TransformerConfig
@@ -29,6 +30,31 @@ def test_a_model_whose_heads_share_no_stream_is_refused() -> None:
         circuits_of(GPT(replace(CONFIG, norm_position="post")))
     with pytest.raises(ValueError, match="no heads"):
         circuits_of(GPT(replace(CONFIG, n_layers=0)))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("make", [GPT, attention_only])
+def test_they_stay_what_they_were_when_the_model_trains_on(make: Any, tied: bool) -> None:
+    model = make(replace(CONFIG, tied=tied))
+    randomise(model)
+    found = circuits_of(model)
+    before = found.full_qk.full().clone(), found.full_ov.full().clone()
+    assert not found.full_ov.full().requires_grad
+    randomise(model, seed=1)
+    after = found.full_qk.full(), found.full_ov.full()
+    assert torch.equal(after[0], before[0]), "the full QK circuit has changed with the model"
+    assert torch.equal(after[1], before[1]), "the full OV circuit has changed with the model"
+
+
+@pytest.mark.parametrize("make", [GPT, attention_only])
+def test_a_model_in_half_precision_has_the_scores_of_its_weights_in_float32(make: Any) -> None:
+    model = make(CONFIG)
+    randomise(model)
+    half = circuits_of(model.bfloat16())
+    full = circuits_of(model.float())
+    torch.testing.assert_close(copying_score(half.full_ov), copying_score(full.full_ov))
+    of_half = composition_scores(half.W_QK, half.W_OV, side="K")
+    torch.testing.assert_close(of_half, composition_scores(full.W_QK, full.W_OV, side="K"))
 
 
 # Oracle: the model itself

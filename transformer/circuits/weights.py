@@ -20,6 +20,7 @@ from torch.nn import Module
 
 from transformer.circuits.low_rank import LowRank
 from transformer.components.norm import LayerNorm, RMSNorm
+from transformer.components.softmax import at_least_float32
 from transformer.models.gpt import GPT
 
 
@@ -52,8 +53,10 @@ class Circuits:
 def circuits_of(model: GPT) -> Circuits:
     """Return the circuits of a model made of our attention, or of one with the same weights.
 
-    `W_U` has the final norm folded in. ValueError for a model without blocks or post-norm,
-    whose norms stand on the stream itself, so that no head reads what another wrote.
+    They are copies of what the weights are now, without gradients, and in float32 where the
+    model is in half precision. `W_U` has the final norm folded in. ValueError for a model without
+    blocks or post-norm, whose norms stand on the stream itself, so that no head reads what
+    another wrote.
     """
     if not len(model.blocks):
         raise ValueError("a model without blocks has no heads")
@@ -70,12 +73,14 @@ def circuits_of(model: GPT) -> Circuits:
     W_O = torch.stack([block.attention.W_O for block in blocks])
     # Heads of queries that share keys and values have the same W_K and W_V each.
     W_K, W_V = (W.repeat_interleave(W_O.shape[1] // W.shape[1], dim=1) for W in (W_K, W_V))
-    W_U, _ = unembedding_weights(model)
+    W_E, (W_U, _) = model.embedding.get_parameter("W_E"), unembedding_weights(model)
+    W_U = W_U if model.norm_final is None else folded(model.norm_final, W_U)
+    W_Q, W_K, W_V, W_O = (at_least_float32(W) for W in (W_Q, W_K, W_V, W_O))
     return Circuits(
         W_QK=LowRank(W_Q, W_K.mT),
         W_OV=LowRank(W_V, W_O),
-        W_E=model.embedding.get_parameter("W_E"),
-        W_U=W_U if model.norm_final is None else folded(model.norm_final, W_U),
+        W_E=at_least_float32(W_E.clone()),
+        W_U=at_least_float32(W_U.clone()),
     )
 
 
@@ -85,7 +90,7 @@ def folded(
     """Return the W' for which x W' is norm(x) W but for the norm's division and its bias."""
     if not isinstance(norm, LayerNorm | RMSNorm):
         return W
-    W = W * norm.scale[:, None]
+    W = at_least_float32(W) * norm.scale[:, None]
     return W - W.mean(-2, keepdim=True) if isinstance(norm, LayerNorm) else W
 
 
