@@ -83,6 +83,8 @@ def test_what_is_no_sum_is_refused() -> None:
         logit_attribution(make(replace(CONFIG, norm_position="post")), tokens, tokens)
     with pytest.raises(ValueError, match=r"model.eval\(\)"):
         logit_attribution(make().train(), tokens, tokens)
+    with pytest.raises(ValueError, match=r"bfloat16 rounds too much \(call model.float\(\)\)"):
+        logit_attribution(make().bfloat16(), tokens, tokens)
 
 
 # Oracle

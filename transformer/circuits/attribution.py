@@ -56,7 +56,8 @@ def logit_attribution(
     With `minus` they are those of the difference of two tokens' logits. Parts are the
     embedding, the position, each head ("0.3" is head 3 of block 0), each MLP, what each
     attention adds besides its heads, and the biases of final norm and unembedding. ValueError
-    for a post-norm model, in which the stream is no sum, and where dropout is at work.
+    for a post-norm model, in which the stream is no sum, where dropout is at work, and where
+    rounding to bfloat16 loses too much.
     """
     if model.config.norm_position == "post":
         raise ValueError("the stream of a post-norm model is no sum: each block normalises it")
@@ -78,10 +79,11 @@ def logit_attribution(
     together = torch.stack([*terms.values()])
     missed = gap(together, wanted).item()
     if not missed < CLOSE * (1 + logits.abs().max().item()):
-        raise ValueError(
-            f"the terms miss the logits by {missed:.2g}: is dropout at work (call model.eval()), "
-            "or does a part of your own add something else to the stream?"
-        )
+        why = "is dropout at work (call model.eval()), or does a part of your own add something "
+        why += "else to the stream?"
+        if logits.dtype in (torch.bfloat16, torch.float16):
+            why = f"{logits.dtype} rounds too much (call model.float()), or {why}"
+        raise ValueError(f"the terms miss the logits by {missed:.2g}: {why}")
     return Attribution(parts=tuple(terms), terms=together, logits=wanted)
 
 
