@@ -19,11 +19,11 @@ from transformer.training.model_files import save_model_files
 PROMPT = "to be, or not"
 
 
-def make_run(folder: Path, position: PositionKind = "learned") -> Path:
+def make_run(folder: Path, position: PositionKind = "learned", padding: int = 0) -> Path:
     tokenizer = CharacterTokenizer.train("to be, or not to be")
     config = TransformerConfig(
-        d_vocab=tokenizer.d_vocab, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7,
-        position=position, attention_path="fused",
+        d_vocab=tokenizer.d_vocab + padding, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4,
+        d_mlp=7, position=position, attention_path="fused",
     )  # fmt: skip
     model = GPT(config)
     randomise(model)
@@ -79,6 +79,23 @@ def test_positions_are_those_of_the_model_or_of_a_kind(
     assert said in out.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow  # draws
+def test_the_positions_of_a_bert_are_those_that_its_tokens_read(tmp_path: Path) -> None:
+    tokenizer = WordPieceTokenizer([*SPECIAL, "un", "##able"])
+    config = BERTConfig(
+        d_vocab=tokenizer.d_vocab, n_ctx=13, d_model=10, n_layers=1, n_heads=5, d_head=2, d_mlp=7,
+        position_offset=2,
+    )  # fmt: skip
+    model = MaskedLanguageBERT(config)
+    randomise(model)
+    model.bert.position.get_parameter("W_pos").data[:2] = 1e6  # no token reads them
+    save_model_files(tmp_path, model, tokenizer)
+    main(["plot", "positions", str(tmp_path), "--out", str(tmp_path / "p.svg")])
+    drawn = (tmp_path / "p.svg").read_text(encoding="utf-8")
+    assert "learned, W_pos" in drawn
+    assert "1e6" not in drawn
+
+
 def test_the_steps_of_a_tiny_head_need_no_run(tmp_path: Path) -> None:
     main(["plot", "steps", "--out", str(tmp_path / "s.html")])
     assert "B, T, C = 1, 5, 2" in (tmp_path / "s.html").read_text(encoding="utf-8")
@@ -130,6 +147,14 @@ def test_the_likeliest_token_is_attributed_where_none_is_named(tmp_path: Path) -
     drawn = out.read_text(encoding="utf-8")
     assert f"the logit of {likeliest} after" in drawn
     assert f"{logits.max().item():+.2f}" in drawn
+
+
+@pytest.mark.slow  # draws
+@pytest.mark.parametrize("picture", ["logit-lens", "attribution"])
+def test_rows_that_pad_the_vocabulary_are_no_forecast(tmp_path: Path, picture: str) -> None:
+    run = make_run(tmp_path / "run", padding=97)  # random: most of the largest logits are theirs
+    main(["plot", picture, str(run), "--prompt", PROMPT, "--out", str(tmp_path / "a.svg")])
+    assert (tmp_path / "a.svg").is_file()
 
 
 @pytest.mark.slow  # draws

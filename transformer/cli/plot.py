@@ -113,7 +113,7 @@ def plot_logit_lens(options: Namespace) -> Path:
 
     model, tokens, labels, tokenizer = _read_gpt(options)
     vocabulary = token_names(tokenizer, range(tokenizer.d_vocab))
-    logits = logit_lens(model, tokens)[:, 0]
+    logits = logit_lens(model, tokens)[:, 0, :, : tokenizer.d_vocab]  # of tokens, not of padding
     return logit_lens_picture(logits, labels, vocabulary).save(options.out)
 
 
@@ -130,7 +130,7 @@ def plot_attribution(options: Namespace) -> Path:
     at, n = options.position, tokens.shape[1]
     if not -n <= at < n:
         raise ValueError(f"the prompt has positions 0 to {n - 1}, got {at}")
-    likeliest = int(model(tokens)[0, at].argmax())
+    likeliest = int(model(tokens)[0, at, : tokenizer.d_vocab].argmax())
     asked = [likeliest] if options.token is None else tokenizer.encode(options.token)
     if len(asked) != 1:
         raise ValueError(f"--token must be one token, {options.token!r} has {len(asked)}")
@@ -188,7 +188,9 @@ def plot_positions(options: Namespace) -> Path:
     model, _ = load_model(options.run)
     config: Any = model.config
     if config.position == "learned":
-        picture = positions.learned_picture(model.get_parameter("position.W_pos"))
+        # A BERT with a head has it inside; the first token of RoBERTa reads a later row.
+        [W_pos] = (p for name, p in model.named_parameters() if name.endswith("position.W_pos"))
+        picture = positions.learned_picture(W_pos[getattr(config, "position_offset", 0) :])
     elif config.position == "sinusoidal":
         picture = positions.sinusoid_picture(
             n_ctx=config.n_ctx, d_model=config.d_model, base=config.position_base
