@@ -110,6 +110,18 @@ def test_several_runs_are_drawn_over_one_another(tmp_path: Path) -> None:
     assert ">other<" in drawn
 
 
+@pytest.mark.slow  # draws
+def test_runs_of_the_same_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    runs = []
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        runs.append(str(make_run(tmp_path / folder / "run")))
+    main(["plot", "curves", *runs, "--out", str(tmp_path / "c.svg")])
+    drawn = (tmp_path / "c.svg").read_text(encoding="utf-8")
+    for run in runs:
+        assert f">{run}<" in drawn, "a run is not drawn"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -120,6 +120,14 @@ def test_runs_are_drawn_over_one_another_by_the_tokens_seen() -> None:
     assert loss.lines[0].get_color() != loss.lines[2].get_color()
 
 
+@pytest.mark.parametrize("name", ["_mine", "$a$", "cost $x^$"])
+def test_a_run_is_named_as_its_folder_is_whatever_that_means_elsewhere(
+    tmp_path: Path, name: str
+) -> None:
+    svg = training_curves({name: RUNS["first"]}).save(tmp_path / "a.svg")
+    assert f">{name}: 1.625<" in svg.read_text(encoding="utf-8")
+
+
 def test_positions_are_drawn_as_they_are_and_alike_as_their_cosine() -> None:
     encoding, alike = (
         axes.images[0].get_array()

@@ -172,7 +172,11 @@ def plot_curves(options: Namespace) -> Path:
     for run in options.runs:
         if not read_metrics(run):
             raise ValueError(f"{run} is no training run, or has no metrics yet")
-    runs = {run.resolve().name: read_metrics(run) for run in options.runs}
+    names = [run.resolve().name for run in options.runs]
+    runs = {
+        name if names.count(name) == 1 else str(run): read_metrics(run)
+        for name, run in zip(names, options.runs, strict=True)
+    }
     return training_curves(runs).save(options.out)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from transformer.visualisation.picture import LINES, Picture
@@ -19,12 +20,13 @@ def training_curves(runs: Mapping[str, Sequence[Record]]) -> Picture:
     """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     loss, rate, norm = figure.subplots(3, 1, sharex=True, height_ratios=(2.2, 1, 1))
+    lines, labels = [], []
     for number, (name, records) in enumerate(runs.items()):
         colour = LINES[number % len(LINES)]
         _draw(loss, records, "loss", color=colour, linewidth=0.8, alpha=0.45)
         last = [r["validation_loss"] for r in records if "validation_loss" in r]
-        label = f"{name}: {last[-1]:.3f}" if last else name
-        _draw(loss, records, "validation_loss", color=colour, marker="o", markersize=4, label=label)
+        labels.append((f"{name}: {last[-1]:.3f}" if last else name).replace("$", r"\$"))
+        lines += _draw(loss, records, "validation_loss", color=colour, marker="o", markersize=4)
         _draw(rate, records, "learning_rate", color=colour)
         _draw(norm, records, "gradient_norm", color=colour, linewidth=0.8)
     loss.set(ylabel="loss (nats per token)")
@@ -35,11 +37,13 @@ def training_curves(runs: Mapping[str, Sequence[Record]]) -> Picture:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#eeeeee")
         axes.set_axisbelow(True)
-    loss.legend(frameon=False, fontsize=8, title="run: last validation loss", title_fontsize=8)
+    # Given by themselves: of its own matplotlib leaves out labels that begin with an underscore.
+    title = "run: last validation loss"
+    loss.legend(lines, labels, frameon=False, fontsize=8, title=title, title_fontsize=8)
     return Picture(figure)
 
 
-def _draw(axes: Axes, records: Sequence[Record], field: str, **style: object) -> None:
+def _draw(axes: Axes, records: Sequence[Record], field: str, **style: object) -> list[Line2D]:
     """Draw one field over the tokens; a run that has none of it has its place in the legend."""
     found = [(record["tokens"], record[field]) for record in records if field in record]
-    axes.plot([tokens for tokens, _ in found], [value for _, value in found], **style)  # type: ignore[arg-type]
+    return axes.plot([tokens for tokens, _ in found], [value for _, value in found], **style)  # type: ignore[arg-type]
