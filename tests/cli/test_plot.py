@@ -134,6 +134,8 @@ def test_runs_of_the_same_name_are_told_apart_by_their_folders(tmp_path: Path) -
         (["curves", "{run}/none"], "is no training run"),
         (["positions", "{none}"], "has no positional encoding"),
         (["attention", "{run}", "--prompt", "to", "--out", "a.doc"], "ends in .svg"),
+        (["page", "{run}", "--prompt", "to", "--out", "{run}/a.png"], "a page ends in .html"),
+        (["steps", "--out", "{run}/a.svg"], "a page ends in .html or .htm; got a.svg"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_2(

@@ -12,6 +12,8 @@ from jaxtyping import Num
 
 from transformer.whole import write_whole
 
+ENDINGS = (".html", ".htm")
+
 SHELL = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -47,7 +49,12 @@ class Page:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the page; the file is replaced whole or not at all."""
+        """Write the page; the file is replaced whole or not at all.
+
+        ValueError for an ending by which no browser would take it for a page.
+        """
+        if Path(path).suffix.lower() not in ENDINGS:
+            raise ValueError(f"a page ends in {' or '.join(ENDINGS)}; got {Path(path).name}")
         write_whole(path, self.text)
         return Path(path)
 
