@@ -99,6 +99,15 @@ def test_maps_are_drawn_head_by_head_on_one_scale() -> None:
     assert {image.get_clim() for image in maps} == {(0, 1)}
 
 
+@pytest.mark.parametrize(("n_queries", "n_keys"), [(61, 1), (1, 61), (61, 61), (61, 7)])
+def test_a_map_has_a_bounded_size_however_few_keys_there_are(n_queries: int, n_keys: int) -> None:
+    patterns = torch.rand(2, 3, n_queries, n_keys)
+    picture = attention_maps(patterns, ["q"] * n_queries, ["k"] * n_keys)
+    width, height = (picture.figure.get_size_inches() - (1.3, 0.9)) / (3, 2)  # of one map
+    assert 0.59 < width < 2.61
+    assert 0.59 < height < 2.61
+
+
 def test_maps_need_a_label_for_every_token() -> None:
     with pytest.raises(ValueError, match="5 queries and 5 keys need as many labels, got 4 and 4"):
         attention_maps(patterns(), TOKENS[1:])

@@ -26,21 +26,25 @@ def attention_maps(
             f"{n_queries} queries and {n_keys} keys need as many labels, got {len(queries)} and "
             f"{len(keys)}"
         )
-    side = max(1.1, min(2.6, 0.1 * max(n_queries, n_keys)))  # inches
-    figure = Figure(
-        figsize=(n_heads * side + 1.3, n_layers * side * n_queries / n_keys + 0.9),
-        layout="constrained",
-    )
+    longest = max(n_queries, n_keys)
+    side = max(1.1, min(2.6, 0.1 * longest))  # inches, of the longer one
+    width, height = (max(0.6, side * n / longest) for n in (n_keys, n_queries))
+    few = side * min(n_queries, n_keys) / longest < 0.6  # their strip would be too thin to see
+    figure = Figure(figsize=(n_heads * width + 1.3, n_layers * height + 0.9), layout="constrained")
     grid = figure.subplots(n_layers, n_heads, squeeze=False)
     for layer in range(n_layers):
         for head in range(n_heads):
             axes = bare(grid[layer, head])
             image = axes.imshow(
-                patterns[layer, head].detach().float().cpu().numpy(), cmap=WEIGHTS, vmin=0, vmax=1
+                patterns[layer, head].detach().float().cpu().numpy(),
+                cmap=WEIGHTS,
+                vmin=0,
+                vmax=1,
+                aspect="auto" if few else "equal",
             )
             axes.set_title(f"{layer}.{head}", fontsize=8, pad=3)
             axes.set(xticks=[], yticks=[])
-            if max(n_queries, n_keys) <= 12 * side:  # else the letters would run into each other
+            if longest <= 12 * side:  # else the letters would run into each other
                 if head == 0:
                     label_queries(axes, queries)
                 if layer == n_layers - 1:
