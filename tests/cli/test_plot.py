@@ -172,6 +172,19 @@ def test_rows_that_pad_the_vocabulary_are_no_forecast(tmp_path: Path, picture: s
 
 
 @pytest.mark.slow  # draws
+def test_the_title_of_an_attribution_has_the_end_of_a_long_prompt(tmp_path: Path) -> None:
+    words = [f"{letter * 11}y" for letter in "abcd"]
+    tokenizer = WordPieceTokenizer([*SPECIAL, *words])
+    config = TransformerConfig(
+        d_vocab=tokenizer.d_vocab, n_ctx=13, d_model=10, n_layers=1, n_heads=5, d_head=4, d_mlp=7
+    )
+    save_model_files(tmp_path, GPT(config), tokenizer)
+    out = tmp_path / "a.svg"
+    main(["plot", "attribution", str(tmp_path), "--prompt", " ".join(words), "--out", str(out)])
+    assert f" after {''.join(words[1:])}<" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow  # draws
 @pytest.mark.parametrize("picture", ["attention", "residual-norms", "page", "steps"])
 def test_a_bert_in_hugging_faces_layout_is_drawn_too(tmp_path: Path, picture: str) -> None:
     tokenizer = WordPieceTokenizer([*SPECIAL, "un", "##able"])

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 HELP = "draw attention, positions, the logit lens, training curves ..."
 RUN = "the folder of a run or of a model in Hugging Face's layout, or a name on its hub"
 PROMPT = "ROMEO:\nBut soft, what light"
+TITLE = 40  # characters of a prompt that a picture's title has room for
 
 
 def make_parser() -> Parser:
@@ -136,7 +137,11 @@ def plot_attribution(options: Namespace) -> Path:
         raise ValueError(f"--token must be one token, {options.token!r} has {len(asked)}")
     found = logit_attribution(model, tokens, torch.full_like(tokens, asked[0]))
     [token] = readable(token_names(tokenizer, asked))
-    before = "".join(readable(labels[: at % n + 1][-12:]))
+    before = ""
+    for label in readable(labels[: at % n + 1])[::-1]:
+        if len(before) + len(label) > TITLE:
+            break
+        before = label + before
     title = f"the logit of {token} after {before}"
     return attribution_picture(found.terms[:, 0, at], found.parts, title=title).save(options.out)
 
