@@ -59,6 +59,12 @@ def test_what_does_not_fit_is_refused(
         attention_page(patterns, **where)
 
 
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    patterns = Patterns(weights=causal_patterns() * torch.nan, queries=TOKENS)
+    with pytest.raises(ValueError, match="NaN: has the model diverged"):
+        attention_page(patterns)
+
+
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     page = attention_page(Patterns(weights=causal_patterns(), queries=TOKENS))
     assert page.save(tmp_path / "a.html").read_text(encoding="utf-8") == page.text
@@ -146,6 +152,33 @@ def test_pointing_at_the_map_names_one_weight(chromium: "Browser", tmp_path: Pat
         weight = patterns[0, 0, 4, 1].item()
         assert page.inner_text("#cell") == f"é (4) → </script> (1): {weight:.3f}"
         assert weights_shown(page) == expected(patterns[0, 0, 4], SHOWN)
+
+
+@pytest.mark.browser
+def test_a_token_that_is_kept_stays_while_the_map_is_crossed(
+    chromium: "Browser", tmp_path: Path
+) -> None:
+    patterns = causal_patterns()
+    file = attention_page(Patterns(weights=patterns, queries=TOKENS)).save(tmp_path / "page.html")
+    with browser.opened(chromium, file) as page:
+        page.click("#side-key")
+        page.click(".token[data-i='2']")
+        page.hover("#map", position={"x": 9, "y": 99})
+        assert weights_shown(page) == expected(patterns[0, 0, :, 2], SHOWN)
+        assert " → " in page.inner_text("#cell")
+        page.click(".token[data-i='2']")  # let go
+        page.hover(".token[data-i='5']")
+        assert weights_shown(page) == expected(patterns[0, 0, :, 5], SHOWN)
+
+
+@pytest.mark.browser
+def test_a_token_longer_than_the_window_is_broken(chromium: "Browser", tmp_path: Path) -> None:
+    tokens = ["x" * 300, *TOKENS[1:]]
+    patterns = causal_patterns()
+    file = attention_page(Patterns(weights=patterns, queries=tokens)).save(tmp_path / "page.html")
+    with browser.opened(chromium, file, width=390) as page:
+        page.hover(".token[data-i='1']")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.browser

@@ -34,7 +34,7 @@ def attention_page(
     """Return the page of one kind of patterns, or of several to choose from by name.
 
     It opens at `layer` and `head`. Weights are kept to 1 / 65535: 12 layers of 12 heads over 64
-    tokens are 1.6 MB. ValueError where labels and weights do not fit.
+    tokens are 1.6 MB. ValueError where labels and weights do not fit, and for weights of NaN.
     """
     by_name = {"": patterns} if isinstance(patterns, Patterns) else patterns
     sets = [_as_data(name, one) for name, one in by_name.items()]
@@ -56,6 +56,8 @@ def _as_data(name: str, patterns: Patterns) -> dict[str, Any]:
             f"{len(patterns.queries)} and {len(keys)}"
         )
     weights = patterns.weights.detach().float().cpu().numpy()
+    if np.isnan(weights).any():
+        raise ValueError("weights are from 0 to 1, some here are NaN: has the model diverged?")
     return {
         "name": name,
         "layers": n_layers,

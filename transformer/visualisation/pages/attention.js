@@ -190,16 +190,19 @@ $("text").onkeydown = (event) => {
   look(Number(next.dataset.i), side);
 };
 
-// On the map a place is a query and a key: the whole row shows, and the one weight is named.
+// On the map a place is a query and a key: the one weight is named, and the whole row shows
+// unless a token is kept.
 $("map-box").onpointermove = (event) => {
   const box = $("map").getBoundingClientRect();
   const { queries, keys } = set();
   const at = (part, n) => Math.min(n - 1, Math.max(0, Math.floor(part * n)));
   const query = at((event.clientY - box.top) / box.height, queries.length);
   const key = at((event.clientX - box.left) / box.width, keys.length);
-  state.side = "query";
-  sides();
-  look(query, "query");
+  if (!state.pinned) {
+    state.side = "query";
+    sides();
+    look(query, "query");
+  }
   $("cell").textContent = `${queries[query]} (${query}) → ${keys[key]} (${key}): `
     + weight(query, key).toFixed(3);
 };
