@@ -104,6 +104,13 @@ def test_an_attention_that_looks_both_ways_has_no_step_for_the_mask() -> None:
     assert (matrices["A"] > 0).all()
 
 
+def test_a_head_in_half_precision_is_shown_too() -> None:
+    attention = Attention(d_model=10, n_heads=2, d_head=4).bfloat16()
+    x = torch.randn(7, 10).bfloat16()
+    matrices, _ = read(steps_page(attention, x, LABELS))
+    np.testing.assert_array_equal(matrices["X"], x.float())
+
+
 def test_the_tiny_head_is_one_of_five_tokens_and_two_coordinates() -> None:
     matrices, steps = read(tiny_steps())
     check(matrices, steps, d_head=2)
@@ -113,11 +120,13 @@ def test_the_tiny_head_is_one_of_five_tokens_and_two_coordinates() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    attention = Attention(d_model=10, n_heads=2, d_head=4)
+    attention, x = Attention(d_model=10, n_heads=2, d_head=4), torch.randn(7, 10)
     with pytest.raises(ValueError, match="heads 0 to 1, got 2"):
-        steps_page(attention, torch.randn(7, 10), LABELS, head=2)
+        steps_page(attention, x, LABELS, head=2)
     with pytest.raises(ValueError, match="7 positions need as many labels, got 6"):
-        steps_page(attention, torch.randn(7, 10), LABELS[1:])
+        steps_page(attention, x, LABELS[1:])
+    with pytest.raises(ValueError, match=r"dropout of 0.3 is at work: call model.eval\(\)"):
+        steps_page(Attention(d_model=10, n_heads=2, d_head=4, dropout=0.3), x=x, labels=LABELS)
     with pytest.raises(ValueError, match="layers 0 to 1, got -1"):
         steps_of_model(GPT(CONFIG), torch.zeros(1, 7).long(), LABELS, layer=-1)
 
@@ -162,3 +171,37 @@ def test_entries_are_reached_with_the_keyboard_alone(chromium: "Browser", tmp_pa
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowRight")  # no further: the matrix ends
         assert page.inner_text("#readout-0").startswith("Q[1, 1] = ")
+
+
+@pytest.mark.browser
+def test_of_a_large_matrix_the_marked_rows_come_into_view(
+    chromium: "Browser", tmp_path: Path
+) -> None:
+    attention = Attention(d_model=10, n_heads=1, d_head=4)
+    labels = [str(place) for place in range(101)]
+    made = steps_page(attention, torch.randn(101, 10), labels)
+    with browser.opened(chromium, made.save(tmp_path / "s.html")) as page:
+        page.focus("#result-0")
+        for _ in range(83):
+            page.keyboard.press("ArrowDown")
+        assert page.inner_text("#readout-0").startswith("Q[83, 0] = ")
+        for matrix in (0, 2):  # X and Q; W_Q is small
+            box = f"document.querySelectorAll('.matrix div')[{matrix}]"
+            top, shown = page.evaluate(f"[{box}.scrollTop, {box}.clientHeight]")
+            assert top <= 6 * 83 <= 6 * 84 <= top + shown, "row 83 is out of sight"
+
+
+@pytest.mark.browser
+def test_what_is_no_number_is_named(chromium: "Browser", tmp_path: Path) -> None:
+    x = torch.randn(5, 2)
+    x[2], x[3] = torch.nan, torch.inf
+    attention = Attention(d_model=2, n_heads=1, d_head=2, bias=False)
+    with torch.no_grad():
+        attention.W_Q.copy_(torch.ones(1, 2, 2))
+    made = steps_page(attention, x, list("abcde"))
+    with browser.opened(chromium, made.save(tmp_path / "s.html")) as page:
+        page.focus("#result-0")
+        for end in ("= NaN", "= ∞"):
+            for _ in range(2 if end == "= NaN" else 1):
+                page.keyboard.press("ArrowDown")
+            assert page.inner_text("#readout-0").endswith(end)

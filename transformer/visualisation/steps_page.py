@@ -7,7 +7,6 @@ X W_V = V    A V = Z      Z W_O = out
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -53,7 +52,7 @@ class _Steps:
             "rows": values.shape[0],
             "columns": values.shape[1],
             "labels": self.labels if rows else None,
-            "values": as_base64(values.detach().cpu().numpy().astype(np.float32)),
+            "values": as_base64(values.detach().float().cpu().numpy()),
         }
 
     def step(
@@ -77,8 +76,10 @@ def steps_page(
     """Return the page of one head of `attention` on `x`, what it reads of the residual stream.
 
     Its patterns are those of the attention's own forward, at positions from 0. ValueError where
-    head or labels do not fit.
+    head or labels do not fit, and where dropout is at work: the products would not be these.
     """
+    if attention.training and attention.dropout.p:
+        raise ValueError(f"dropout of {attention.dropout.p} is at work: call model.eval() first")
     n_heads = attention.W_Q.shape[0]
     if not 0 <= head < n_heads:
         raise ValueError(f"there are heads 0 to {n_heads - 1}, got {head}")

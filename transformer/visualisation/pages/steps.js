@@ -17,7 +17,7 @@ const matrices = Object.fromEntries(Object.entries(data.matrices).map(([name, m]
 }));
 const entry = (name, i, j) => matrices[name].values[i * matrices[name].columns + j];
 const number = (x, digits = 2) => // no minus before what is rounded to zero
-  x === -Infinity ? "−∞" : (Number(x.toFixed(digits)) || 0).toFixed(digits).replace("-", "−");
+  Number.isNaN(x) ? "NaN" : Math.abs(x) === Infinity ? (x < 0 ? "−∞" : "∞") : (Number(x.toFixed(digits)) || 0).toFixed(digits).replace("-", "−");
 const rgb = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // Entries are large enough to be read where there are few, and dots of colour where many.
@@ -85,8 +85,7 @@ class Grid {
       for (let j = 0; j < matrix.columns; j++) {
         const value = matrix.values[i * matrix.columns + j];
         const x = left + j * width;
-        const hidden = value === -Infinity;
-        context.fillStyle = hidden ? line
+        context.fillStyle = value === -Infinity || Number.isNaN(value) ? line
           : `rgba(${value < 0 ? minus : plus}, ${0.75 * Math.min(1, Math.abs(value) / matrix.largest)})`;
         context.fillRect(x, y, width - gap, height - gap);
         if (width >= 40) {
@@ -106,6 +105,17 @@ class Grid {
         (row === undefined ? 0 : row * height) + 1,
         (column === undefined ? matrix.columns * width : width) - 2,
         (row === undefined ? matrix.rows * height : height) - 2);
+    this.reveal(row, column);
+  }
+
+  // A large matrix is scrolled to what is marked, no further than it must be.
+  reveal(row, column) {
+    const box = this.canvas.parentElement;
+    const nearest = (from, now, shown, size) => Math.min(from, Math.max(now, from + size - shown));
+    if (row !== undefined)
+      box.scrollTop = nearest(row * this.height, box.scrollTop, box.clientHeight, this.height);
+    if (column !== undefined)
+      box.scrollLeft = nearest(this.left + column * this.width, box.scrollLeft, box.clientWidth, this.width);
   }
 }
 
