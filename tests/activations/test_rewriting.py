@@ -1,5 +1,7 @@
 """A caller's own forward, of whatever form, is seen and edited by the names in its source."""
 
+from collections.abc import Callable
+from functools import update_wrapper, wraps
 from typing import Any
 
 import pytest
@@ -99,3 +101,52 @@ def test_a_class_without_source_is_seen_by_what_it_returns() -> None:
     assert "0.y" not in activation_names(model)
     assert torch.equal(seen["0"], torch.full((2,), 3.0))
     assert torch.equal(out, torch.full((2,), 6.0))
+
+
+def tenfold(forward: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(forward)
+    def around(*given: Any, **by_name: Any) -> Any:
+        return forward(*given, **by_name) * 10
+
+    return around
+
+
+class Elsewhere:
+    """A decorator that is an object, which holds what it calls where it likes."""
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        self.forward = forward
+        update_wrapper(self, forward)
+
+    def __get__(self, instance: Any, _: object = None) -> Any:
+        return self if instance is None else lambda x: self.forward(instance, x) * 10
+
+    def __call__(self, instance: Any, x: Tensor) -> Any:
+        return self.forward(instance, x) * 10
+
+
+class Decorated(Module):
+    @tenfold
+    @torch.no_grad()
+    def forward(self, x: Tensor, *, scale: float = 2.0) -> Tensor:
+        doubled = x * scale
+        return doubled
+
+
+class DecoratedByAnObject(Module):
+    @Elsewhere
+    def forward(self, x: Tensor) -> Tensor:
+        doubled = x * 2
+        return doubled
+
+
+@pytest.mark.parametrize("kind", [Decorated, DecoratedByAnObject])
+def test_what_a_decorator_does_is_done_while_a_model_is_watched_too(kind: type[Module]) -> None:
+    model, x = torch.nn.Sequential(kind()), torch.randn(3, requires_grad=True)
+    expected = model(x)
+    with watch(model) as seen:
+        out = model(x)
+    assert torch.equal(out, expected), "the decorator's factor of ten is lost"
+    assert out.requires_grad == expected.requires_grad, "torch.no_grad is lost"
+    assert torch.equal(seen.get("0.doubled", 2 * x), 2 * x)
+    assert ("0.doubled" in activation_names(model)) == (kind is Decorated)

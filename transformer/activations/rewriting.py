@@ -28,8 +28,8 @@ def named_values(function: Callable[..., Any]) -> tuple[str, ...]:
 
     None where the source is not at hand: that of a built-in, or one edited since its import.
     """
-    plain = inspect.unwrap(function)
-    found = _rewritten(plain.__code__) if isinstance(plain, FunctionType) else None
+    plain, _ = _undecorated(function)
+    found = None if plain is None else _rewritten(plain.__code__)
     return () if found is None else found[1]
 
 
@@ -37,18 +37,50 @@ def rewrite(function: Callable[..., Any], see: See) -> Callable[..., Any]:
     """Return the method `function` with its named values and its result passed through `see`.
 
     `see` is given a name, "" for the result, and a value, and returns the value to go on with.
-    Where the source is not at hand the result alone passes.
+    Where the source is not at hand the result alone passes. What decorators do is done too.
     """
-    plain = inspect.unwrap(function)
-    found = _rewritten(plain.__code__) if isinstance(plain, FunctionType) else None
-    if found is None or not isinstance(plain, FunctionType):
+    plain, decorators = _undecorated(function)
+    found = None if plain is None else _rewritten(plain.__code__)
+    if found is None or plain is None:
         return lambda *given, **by_name: see("", function(*given, **by_name))
     code, _ = found
     cells = dict(zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True))
     cells[SEE] = CellType(see)
-    closure = tuple(cells[name] for name in code.co_freevars)
-    new = FunctionType(code, plain.__globals__, plain.__name__, plain.__defaults__, closure)
-    new.__kwdefaults__ = plain.__kwdefaults__
+    new = _like(plain, code, tuple(cells[name] for name in code.co_freevars))
+    for wrapper, inner in reversed(decorators):
+        around = [CellType(new) if _holds(c, inner) else c for c in wrapper.__closure__ or ()]
+        new = _like(wrapper, wrapper.__code__, tuple(around))
+    return new
+
+
+def _undecorated(
+    function: Callable[..., Any],
+) -> tuple[FunctionType | None, list[tuple[FunctionType, Any]]]:
+    """Return the function that decorators were put around, and each of them with what it calls.
+
+    None for what is no function, and where a decorator calls it in no way that can be seen.
+    jaxtyping's are left out: they check types, and change nothing.
+    """
+    decorators = []
+    while isinstance(function, FunctionType) and hasattr(function, "__wrapped__"):
+        inner = function.__wrapped__
+        if not function.__globals__.get("__name__", "").startswith("jaxtyping."):
+            if not any(_holds(cell, inner) for cell in function.__closure__ or ()):
+                return None, []
+            decorators.append((function, inner))
+        function = inner
+    return (function, decorators) if isinstance(function, FunctionType) else (None, [])
+
+
+def _holds(cell: CellType, value: object) -> bool:
+    return cell != CellType() and cell.cell_contents is value
+
+
+def _like(function: FunctionType, code: CodeType, closure: tuple[CellType, ...]) -> FunctionType:
+    """Return a function with that code and closure, and all else as in `function`."""
+    given = function.__globals__, function.__name__, function.__defaults__, closure
+    new = FunctionType(code, *given)
+    new.__kwdefaults__ = function.__kwdefaults__
     return new
 
 
