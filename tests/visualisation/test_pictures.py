@@ -80,6 +80,23 @@ def test_a_picture_displays_itself_in_a_notebook_and_is_written_whole(tmp_path: 
     assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
 
 
+def test_an_svg_needs_no_glyphs_of_matplotlibs_own_font(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    labels = ["\N{SLICE OF PIZZA}", "\N{CJK UNIFIED IDEOGRAPH-672C}"]
+    picture = residual_norms(torch.ones(1, 2), ["embedding"], labels)
+    drawn = picture.save(tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert all(label in drawn for label in labels)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_forecast_from_no_numbers_is_no_token() -> None:
+    logits = torch.eye(5)[None] * 9
+    logits[0, 2] = torch.nan
+    axes = logit_lens_picture(logits, TOKENS, TOKENS).figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["R", "␣a", "NaN", r"\$x\$", "<b>"]
+
+
 def test_an_ending_that_is_no_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ends in .svg, .png, .pdf; got curves.doc"):
         training_curves(RUNS).save(tmp_path / "curves.doc")

@@ -24,6 +24,8 @@ def logit_lens_picture(
     n_states, n_pos = likeliest.shape
     names = ["embedding", *(f"after block {i}" for i in range(n_states - 1))]
     cells = [readable([vocabulary[token] for token in row]) for row in likeliest.tolist()]
+    for state, place in probability.isnan().nonzero().tolist():
+        cells[state][place] = "NaN"  # in place of the first token, which no number speaks for
     widest = max(len(cell) for row in cells for cell in row)
     figure = Figure(
         figsize=(max(5.0, 2.2 + n_pos * (0.2 + 0.075 * widest)), 1.3 + 0.34 * n_states),

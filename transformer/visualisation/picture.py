@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from warnings import catch_warnings, filterwarnings
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -41,8 +42,11 @@ class Picture:
 
     def _drawn(self, kind: str) -> bytes:
         buffer = io.BytesIO()
-        # Text stays text in an SVG: it can be searched, and is read out.
-        with rc_context({"svg.fonttype": "none"}):
+        # Text stays text in an SVG: it can be searched, and is read out. Whoever shows it has the
+        # fonts; what matplotlib's own lacks, Chinese or emoji, is missing in a PNG or PDF only.
+        with rc_context({"svg.fonttype": "none"}), catch_warnings():
+            if kind == "svg":
+                filterwarnings("ignore", message="Glyph .* missing from font")
             self.figure.savefig(buffer, format=kind, dpi=110)
         return buffer.getvalue()
 
