@@ -10,9 +10,12 @@ from pathlib import Path
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to; the file there takes the place of `path`.
 
-    After an error nothing is left beside it, and `path` is what it was before.
+    After an error nothing is left beside it, and `path` is what it was before. A folder that is
+    not there is a FileNotFoundError.
     """
     target = Path(path)
+    if not target.parent.exists():
+        raise FileNotFoundError(f"there is no folder {target.parent} for {target.name}: make it")
     aside = _beside(target)
     try:
         yield aside
