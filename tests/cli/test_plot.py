@@ -186,7 +186,9 @@ def test_the_title_of_an_attribution_has_the_end_of_a_long_prompt(tmp_path: Path
 
 @pytest.mark.slow  # draws
 @pytest.mark.parametrize("picture", ["attention", "residual-norms", "page", "steps"])
-def test_a_bert_in_hugging_faces_layout_is_drawn_too(tmp_path: Path, picture: str) -> None:
+def test_a_bert_in_hugging_faces_layout_is_drawn_with_the_ends_that_it_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], picture: str
+) -> None:
     tokenizer = WordPieceTokenizer([*SPECIAL, "un", "##able"])
     model = MaskedLanguageBERT(
         BERTConfig(
@@ -199,6 +201,11 @@ def test_a_bert_in_hugging_faces_layout_is_drawn_too(tmp_path: Path, picture: st
     out = tmp_path / ("a.html" if picture in ("page", "steps") else "a.svg")
     arguments = [str(tmp_path / "bert"), "--prompt", "unable", "--out", str(out)]
     main(["plot", picture, *arguments])
-    assert "##able" in out.read_text(encoding="utf-8")
+    drawn = out.read_text(encoding="utf-8")
+    assert all(token in drawn for token in ("[CLS]", "un", "##able", "[SEP]"))
     with pytest.raises(SystemExit):
         main(["plot", "logit-lens", *arguments])
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["plot", picture, str(tmp_path / "bert"), "--prompt", "un " * 12])
+    assert "the prompt must have 1 to 11 tokens, it has 12" in capsys.readouterr().err

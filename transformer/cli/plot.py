@@ -214,19 +214,27 @@ def plot_positions(options: Namespace) -> Path:
 
 
 def _read(options: Namespace) -> "tuple[Any, Int[Tensor, '1 pos'], list[str], Tokenizer]":
-    """Return the model, the prompt's tokens, their labels, and the tokenizer."""
+    """Return the model, the prompt's tokens, their labels, and the tokenizer.
+
+    An encoder's prompt stands between the ends that its texts have always had.
+    """
     import torch
 
+    from transformer.models.gpt import GPT
     from transformer.pretrained.load import load_model
+    from transformer.tokenizers.export import encoder_ends
     from transformer.visualisation.tokens import token_names
 
     loaded, tokenizer = load_model(options.run)
     model: Any = loaded.requires_grad_(False)
     known = tokenizer.encode(options.prompt)
-    if not 1 <= len(known) <= model.config.n_ctx:
-        raise ValueError(
-            f"the prompt must have 1 to {model.config.n_ctx} tokens, it has {len(known)}"
-        )
+    ends = None if isinstance(model, GPT) else encoder_ends(tokenizer.special_tokens)
+    room = model.config.n_ctx - len(ends or ())
+    if not 1 <= len(known) <= room:
+        raise ValueError(f"the prompt must have 1 to {room} tokens, it has {len(known)}")
+    if ends is not None:
+        start, end = (tokenizer.special_tokens[name] for name in ends)
+        known = [start, *known, end]
     return model, torch.tensor([known]), token_names(tokenizer, known), tokenizer
 
 

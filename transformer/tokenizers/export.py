@@ -158,14 +158,19 @@ def _characters(tokenizer: CharacterTokenizer) -> dict[str, Any]:
     }
 
 
+def encoder_ends(special: Mapping[str, int]) -> tuple[str, str] | None:
+    """Return the names of what BERT or RoBERTa reads around a text; None for want of them."""
+    pairs = ((START, END), ("<s>", "</s>"))
+    return next((pair for pair in pairs if {*pair} <= special.keys()), None)
+
+
 def _template(special: Mapping[str, int], n_segments: int) -> dict[str, Any] | None:
     """Return what puts an encoder's ends on a text, or two; None for want of such tokens."""
-    if {START, END} <= special.keys():
-        start, end, second = START, END, min(1, n_segments - 1)
-    elif {"<s>", "</s>"} <= special.keys():
-        start, end, second = "<s>", "</s>", 0  # RoBERTa tells two texts by the ends alone
-    else:
+    if (ends := encoder_ends(special)) is None:
         return None
+    start, end = ends
+    # RoBERTa tells two texts by the ends alone.
+    second = min(1, n_segments - 1) if start == START else 0
 
     def token(name: str, segment: int = 0) -> dict[str, Any]:
         return {"SpecialToken": {"id": name, "type_id": segment}}
