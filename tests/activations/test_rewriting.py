@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from functools import update_wrapper, wraps
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,3 +152,26 @@ def test_what_a_decorator_does_is_done_while_a_model_is_watched_too(kind: type[M
     assert out.requires_grad == expected.requires_grad, "torch.no_grad is lost"
     assert torch.equal(seen.get("0.doubled", 2 * x), 2 * x)
     assert ("0.doubled" in activation_names(model)) == (kind is Decorated)
+
+
+LATER = """
+from __future__ import annotations
+from torch.nn import Module
+class Later(Module):
+    def forward(self, x):
+        def doubled(y: NotThere) -> NotThere:
+            return y * 2
+        z = doubled(x)
+        return z
+"""
+
+
+def test_a_file_that_never_evaluates_its_annotations_is_seen_by_its_names_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "later_annotations.py").write_text(LATER, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    model = torch.nn.Sequential(import_module("later_annotations").Later())
+    with watch(model) as seen:
+        model(torch.ones(3))
+    assert torch.equal(seen["0.z"], torch.full((3,), 2.0))

@@ -10,6 +10,8 @@ A name that is assigned more than once passes once, with its last value, and bef
 reads that (places.py).
 """
 
+import __future__
+
 import ast
 import inspect
 from collections.abc import Callable
@@ -126,7 +128,9 @@ def _compiled(method: ast.FunctionDef, original: CodeType) -> CodeType:
     )
     [around] = tree.body
     around.body[0].body = [method]  # type: ignore[attr-defined]
-    code = compile(ast.fix_missing_locations(tree), original.co_filename, "exec", dont_inherit=True)
+    ast.fix_missing_locations(tree)
+    flags = original.co_flags & __future__.annotations.compiler_flag  # as its file asks for
+    code: CodeType = compile(tree, original.co_filename, "exec", flags, dont_inherit=True)
     for _ in ("around", "class", "method"):
         code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
     return code
