@@ -135,9 +135,9 @@ class _Tap:
 @contextmanager
 def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> Iterator[None]:
     """Let `visit` see the values whose names match a pattern, inside the context."""
-    if compiled := [p for p, _ in model.named_modules() if p.endswith("_orig_mod")]:
+    if behind := [path for path, _ in model.named_modules() if path.endswith("_orig_mod")]:
         raise ValueError(
-            f"{', '.join(compiled)} is behind torch.compile, whose code does not pass through the "
+            f"{', '.join(behind)} is behind torch.compile, whose code does not pass through the "
             "modules: watch the model that torch.compile was given, and run that one"
         )
     names = _names(model)
@@ -146,8 +146,12 @@ def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> 
         if not any(fnmatchcase(name, pattern) for name in every):
             close = ", ".join(get_close_matches(pattern, every)) or ", ".join(every[:5]) + " ..."
             raise ValueError(f"the model has no activation {pattern}; it has {close}")
+    # What `module.compile()` put in the way runs again afterwards.
+    compiled = [(m, m._compiled_call_impl) for m in model.modules() if m._compiled_call_impl]
     opened = []
     try:
+        for module, _ in compiled:
+            module._compiled_call_impl = None
         for path, module in model.named_modules():
             wanted = {
                 variable: name
@@ -163,6 +167,8 @@ def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> 
                 opened.append((tap, listeners, mine))
         yield
     finally:
+        for module, call in compiled:
+            module._compiled_call_impl = call
         for tap, listeners, mine in opened:
             listeners.remove(mine)
             if not tap.changes and not tap.keeps:
