@@ -50,6 +50,38 @@ def test_the_readme_shows_what_is_printed(
 
 
 @pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("nowhere.py", "there is no file or folder at nowhere.py"),
+        ("nowhere_at_all", "'nowhere_at_all' is neither a file, a folder nor a module that Python"),
+        ("empty", "there is no Python file in empty"),
+    ],
+)
+def test_where_there_is_nothing_to_check_that_is_said_and_not_that_it_is_wrong(
+    place: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    code, printed = refusal(["check", "linear", "--implementation", place], capsys)
+    assert code == 2
+    assert printed.startswith(f"transformer: {said}")
+    assert len(printed.splitlines()) == 1
+
+
+def test_a_hint_on_a_folder_that_is_not_there_says_how_one_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, printed = refusal(["exercise", "hint", "linear", "--into", str(tmp_path / "no")], capsys)
+    assert code == 2
+    assert "there is no folder" in printed
+    assert "transformer exercise start linear makes one" in printed
+
+
+@pytest.mark.parametrize(
     ("name", "said"),
     [
         ("atention", "there is no exercise 'atention'; is it 'attention'? (`transformer exercise"),

@@ -35,6 +35,8 @@ def run(options: Namespace) -> None:
     from transformer.learning.report import MARKS
 
     names = [exercise(name).name for name in options.exercises]
+    if missing := [str(folder) for folder in options.folders if not folder.exists()]:
+        raise ValueError(f"there is no folder {', '.join(missing)}: give one for each learner")
     grades = grade(options.folders, names, Limits(seconds=options.seconds))
     if options.format == "json":
         print(as_json(grades))
@@ -53,6 +55,9 @@ def run(options: Namespace) -> None:
     console = Console(highlight=False)
     console.print(table)
     for one in done:
-        for verdict in one.verdicts:
-            if not verdict.good:
-                console.print(f"{one.learner}, {verdict.exercise}: {verdict.headline}")
+        wrong = [verdict for verdict in one.verdicts if not verdict.good]
+        if 1 < len(one.verdicts) == len(wrong) and len({v.headline for v in wrong}) == 1:
+            console.print(f"{one.learner}: {wrong[0].headline}")  # none of the folder was read
+            continue
+        for verdict in wrong:
+            console.print(f"{one.learner}, {verdict.exercise}: {verdict.headline}")

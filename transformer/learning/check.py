@@ -48,7 +48,10 @@ class Limits:
 def check_exercises(
     names: Sequence[str], implementation: str, limits: Limits = Limits()
 ) -> Iterator[Verdict]:
-    """Yield the verdict on each exercise, in the order given."""
+    """Yield the verdict on each exercise, in the order given.
+
+    ValueError where there is nothing to load at `implementation`.
+    """
     left = list(names)
     while left:
         for verdict in _run(tuple(left), implementation, limits):
@@ -95,6 +98,8 @@ def _watch(
                 if event["kind"] == "verdict":
                     done, current = done + 1, ""
                     yield Verdict.from_json(event["verdict"])
+                elif event["kind"] == "nothing":
+                    raise ValueError(event["why"])
                 elif event["kind"] in ("probe", "tests"):
                     doing = event["name"]
                 elif event["kind"] == "begin":

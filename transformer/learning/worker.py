@@ -3,8 +3,8 @@
     python -P -m transformer.learning.worker REPORT IMPLEMENTATION MEMORY EXERCISE ...
 
 REPORT is a file to which events are appended as JSON: "ready", "begin" with the exercise,
-"probe" and "tests" with what runs, "verdict" with the result. Whatever the learner's code
-prints or does to this process, the parent reads only that file.
+"probe" and "tests" with what runs, "verdict" with the result, or "nothing" with why nothing can be
+loaded. Whatever the learner's code prints or does to this process, the parent reads only that file.
 """
 
 import contextlib
@@ -72,8 +72,9 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
     except MemoryError:
         return Verdict(wanted.name, "stopped", "it needs more memory than it is given")
     except (FileNotFoundError, ValueError) as error:
-        if not raised_at(error):
-            raise
+        if not raised_at(error):  # no line of the learner's: there is none to load
+            report("nothing", why=str(error))
+            raise SystemExit(1) from error
         return broken(wanted, error)
     except Exception as error:
         return broken(wanted, error)
