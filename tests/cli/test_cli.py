@@ -342,6 +342,33 @@ def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("call", "said"),
     [
+        ("", "which of {train,sample,evaluate,tokenize,prepare, ...}? transformer --help says"),
+        ("tokenize", "which of {train,encode,decode,show}? transformer tokenize --help says what"),
+        ("sample", "sample needs run; see: transformer sample --help"),
+        ("evaluate", "evaluate needs run and data; see: transformer evaluate --help"),
+        ("tokenize train a", "tokenize train needs out; see: transformer tokenize train --help"),
+        ("train my.txt", "unrecognized arguments: my.txt; is the option missing that it belongs"),
+        ("train --max_steps ten", "max_steps must be a whole number or null; got ten"),
+        ("train --optimizer.lr fast", "optimizer.lr must be a number; got fast"),
+        ("train --model.norm batch", "model.norm must be layer or rms; got batch"),
+        ("train --compile maybe", "compile must be true, false or null; got maybe"),
+        ("grade a --exercises linear", "exercises must be a list, such as '[linear]'; got linear"),
+        ("lab strat", "action must be list, start or check; got strat"),
+        ("train --schedule cosine", "--schedule takes a YAML file, and cosine is none"),
+    ],
+)
+def test_a_wrong_call_is_told_what_was_expected_in_words_of_the_command_line(
+    call: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = complaint(call.split(), capsys)
+    assert f"transformer: {said}" in printed
+    assert "class" not in printed
+    assert len(printed.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
         ("train --config imdb-classifier --text a.csv", "give text or data, not both; got a.csv"),
         ("train --config imdb-classifier --text a.csv", "or take it away: --data null"),
         ("tokenize decode byte ids.txt", "token ids are whole numbers between spaces or commas"),

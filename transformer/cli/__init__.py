@@ -25,6 +25,7 @@ from transformer.cli import (
     tokenize,
     train,
 )
+from transformer.cli.complaints import in_plain_words
 from transformer.cli.parser import Parser, UsageError
 from transformer.training.launch import COMPLAINT, EXIT_SAID, EXIT_SIGNAL
 
@@ -62,8 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
         COMMANDS[options.subcommand].run(options[options.subcommand])
     except (UsageError, ValueError, OSError, ImportError, FloatingPointError, MemoryError) as error:
         complaint = one_line(error)
-        if isinstance(error, UsageError) and arguments and arguments[0] in parsers:
-            complaint = parsers[arguments[0]].meant(complaint)
+        if isinstance(error, UsageError):
+            complaint = in_plain_words(complaint)
+            if arguments and arguments[0] in parsers:
+                complaint = parsers[arguments[0]].meant(complaint)
         print(f"{COMPLAINT}{complaint}", file=sys.stderr)
         raise SystemExit(EXIT_SAID) from None
     except KeyboardInterrupt as interrupt:

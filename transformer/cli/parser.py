@@ -30,10 +30,13 @@ class Parser(ArgumentParser):
     def meant(self, complaint: str) -> str:
         """Return `complaint`; if it is of unknown options, with the ones here that come nearest.
 
-        `--lr` comes nearest to `--optimizer.lr`, whose last part it is.
+        `--lr` comes nearest to `--optimizer.lr`, whose last part it is. Words that no option
+        stands before, as in `train my.txt`, are told that.
         """
         if not re.match("unrecognized arguments?:", complaint, re.IGNORECASE):
             return complaint
+        if " -" not in complaint:
+            return f"{complaint}; is the option missing that it belongs to? --help lists them"
         names: dict[str, list[str]] = {}
         for action in self._actions:
             for option in action.option_strings:
