@@ -41,9 +41,12 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path: P
     assert [found.read_text() for found in tmp_path.iterdir()] == ["old"]
 
 
-def test_a_folder_that_is_not_there_is_named_and_not_the_file_beside(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none for a\.svg: make it"):
-        write_whole(tmp_path / "none" / "a.svg", "")
+def test_a_folder_that_is_not_there_is_named_and_not_the_file_aside(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    with pytest.raises(FileNotFoundError) as missing:
+        write_whole(folder / "a.svg", "<svg/>")
+    assert str(missing.value) == f"there is no folder {folder} to write a.svg into"
+    assert not folder.exists()
 
 
 def test_a_folder_appears_with_all_that_was_written_into_it(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a name beside `path` to write to; the file there takes the place of `path`.
 
     After an error nothing is left beside it, and `path` is what it was before. A folder that is
-    not there is a FileNotFoundError.
+    not there is a FileNotFoundError, of its own name.
     """
     target = Path(path)
-    if not target.parent.exists():
-        raise FileNotFoundError(f"there is no folder {target.parent} for {target.name}: make it")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into")
     aside = _beside(target)
     try:
         yield aside

@@ -23,6 +23,18 @@ def test_a_folder_that_is_here_is_taken_without_asking_the_hub(
     assert model_folder(str(tmp_path)) == tmp_path
 
 
+def test_a_file_is_no_name_on_the_hub_and_the_hub_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_hub(monkeypatch, None)
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").touch()
+    with pytest.raises(
+        FileNotFoundError, match=r"text\.txt is a file; a model is a folder, a name"
+    ):
+        model_folder("text.txt")
+
+
 def test_a_name_is_asked_for_on_the_hub_safetensors_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,13 +39,12 @@ def load(where: str, checkpoint: str | None) -> tuple["GPT", "Tokenizer", frozen
 
 
 def require_model(path: Path) -> None:
-    """Raise UsageError for a file, and for a folder that holds no model, with the runs in it."""
+    """Raise OSError for a file, UsageError for a folder without a model, with the runs in it."""
+    from transformer.pretrained.hub import require_no_file
     from transformer.training.run_folder import CONFIG
 
-    if path.is_file() and path.suffix != ".gguf":
-        raise UsageError(
-            f"{path} is a file; a model is a folder, a name on the hub, or a file *.gguf"
-        )
+    if path.suffix != ".gguf":
+        require_no_file(path)
     if path.is_dir() and not (path / "config.json").is_file():
         complaint = (
             f"{path} is neither a run (no {CONFIG}) nor a Hugging Face folder (no config.json)"

@@ -16,6 +16,7 @@ def model_folder(where: str | Path) -> Path:
     """
     if Path(where).is_dir():
         return Path(where)
+    require_no_file(where)
     name = str(where)
     if isinstance(where, Path) or not _HUB_NAME.fullmatch(name) or name.startswith("."):
         raise FileNotFoundError(f"there is no folder {where}, and no model on the hub is so called")
@@ -36,3 +37,11 @@ def model_folder(where: str | Path) -> Path:
             f"from https://huggingface.co/{name} into a folder, and give that"
         ) from error
     return folder
+
+
+def require_no_file(where: str | Path) -> None:
+    """Raise FileNotFoundError for a file that is there, which no name on the hub is meant by."""
+    if Path(where).is_file():
+        raise FileNotFoundError(
+            f"{where} is a file; a model is a folder, a name on the hub, or a file *.gguf"
+        )
