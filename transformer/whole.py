@@ -14,8 +14,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     not there is a FileNotFoundError, of its own name.
     """
     target = Path(path)
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into")
+    require_folder(target)
     aside = _beside(target)
     try:
         yield aside
@@ -40,6 +39,16 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         aside.rename(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def require_folder(path: str | Path) -> None:
+    """Raise FileNotFoundError if the folder is not there that `path` would be written into.
+
+    Where what is to be written takes long to make, this is asked first.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into")
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:

@@ -388,6 +388,20 @@ def test_what_cannot_be_is_said_in_one_line_with_what_can(
     assert said in complaint(call.split(), capsys)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "tokenize train no_text.txt --out nowhere/t.json",
+        "doctor --preset no_preset --picture nowhere/d.png",
+        "doctor --preset no_preset --json nowhere/d.json",
+    ],
+)
+def test_what_is_long_in_the_making_is_not_made_for_a_folder_that_is_not_there(
+    call: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "there is no folder nowhere to write" in complaint(call.split(), capsys)
+
+
 def test_a_number_has_its_name_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["sample", "--help"])

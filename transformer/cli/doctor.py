@@ -82,7 +82,11 @@ def run(options: Namespace) -> None:
     from transformer.learning.doctor import doctor
     from transformer.training.config import TrainConfig
     from transformer.visualisation.doctor import plot_doctor
+    from transformer.whole import require_folder, write_whole
 
+    for file in (options.picture, options.json):
+        if file is not None:
+            require_folder(file)
     if options.text is not None and options.data is not None:
         raise ValueError(f"give --text or --data, not both; got {options.text} and {options.data}")
     if options.batch_size < 1:
@@ -113,7 +117,7 @@ def run(options: Namespace) -> None:
     content = report.to_json()
     plot_doctor(content, options.picture)
     if options.json is not None:
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_whole(options.json, json.dumps(content, indent=2) + "\n")
     counts = ", ".join(
         f"{len(report.named(severity))} {severity}"
         for severity in ("problem", "warning", "note", "fine")

@@ -79,7 +79,9 @@ def run(options: Namespace) -> None:
 def run_train(options: Namespace) -> None:
     """Learn, save, and say what was learned."""
     from transformer.tokenizers import make_tokenizer, read_chunks
+    from transformer.whole import require_folder
 
+    require_folder(options.out)
     tokenizer = make_tokenizer(
         options.kind,
         read_chunks(options.file),
