@@ -55,10 +55,15 @@ BLOCK, MOST_BLOCKS = 4096, 256  # tokens: of a longer text some are hashed, to b
 
 
 def fingerprint(rows: Rows) -> dict[str, int | str]:
-    """Return how many tokens the rows have, and a SHA-256 by which another text is known."""
+    """Return how many tokens the rows have, and a SHA-256 by which others are known.
+
+    Of rows with labels it is that of tokens and labels.
+    """
     tokens, hashed = rows.tokens, hashlib.sha256()
     for start in range(0, len(tokens), max(BLOCK, len(tokens) // MOST_BLOCKS)):
         hashed.update(tokens[start : start + BLOCK].long().numpy().tobytes())
+    if (labels := getattr(rows, "labels", None)) is not None:
+        hashed.update(labels.numpy().tobytes())
     return {"tokens": len(tokens), "sha256": hashed.hexdigest()}
 
 
