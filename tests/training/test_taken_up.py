@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +17,10 @@ from transformer.data.rows import fingerprint
 from transformer.data.windows import TokenWindows
 from transformer.pretrained.load import load_model
 from transformer.tokenizers import FastByteBPETokenizer
+from transformer.training import checkpoint
 from transformer.training import execute as execution
 from transformer.training import job as jobs
-from transformer.training.checkpoint import checkpoints
+from transformer.training.checkpoint import checkpoints, resume_from_newest, write_checkpoint
 from transformer.training.config import ScheduleConfig, TrainConfig
 from transformer.training.execute import execute
 from transformer.training.job import prepare
@@ -52,9 +54,9 @@ def go_on(run: Path, **changes: object) -> list[str]:
     return warnings
 
 
-def damage(checkpoint: Path) -> None:
-    """Cut the end off a file of it, one that writing a text does not need."""
-    file = checkpoint / "optimizer.safetensors"
+def damage(folder: Path) -> None:
+    """Cut the end off a file of a checkpoint, one that writing a text does not need."""
+    file = folder / "optimizer.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
 
 
@@ -163,6 +165,60 @@ def test_data_that_changed_are_told_and_the_same_are_not(run: Path, made_once: P
     [line] = go_on(run, max_steps=8, text=text)
     assert "the data are not those that the run read before: 432 tokens then, 432 now" in line
     assert go_on(run, max_steps=9, text=text) == [], "now these are the ones before"
+
+
+def with_an_unbeatable_best(run: Path) -> None:
+    """Have the run's newest checkpoint, of step 7, say that step 4 came down to 0.001 nats."""
+    job = prepare(load_train_config(run))
+    resume_from_newest(run, job.state, job.tokenizer, lambda _: None)
+    job.state.step, job.state.best_step, job.state.best_loss = 7, 4, 0.001
+    write_checkpoint(run, job.state, job.tokenizer, keep=9)
+
+
+@pytest.mark.parametrize("other", ["text", "eval_tokens"])
+def test_of_losses_on_other_data_none_is_the_best_any_more(run: Path, other: str) -> None:
+    with_an_unbeatable_best(run)
+    (run.parent / "other.txt").write_text(LINE[::-1] * 20)
+    value = run.parent / "other.txt" if other == "text" else 11
+    options: dict[str, Any] = {"patience": 1, "keep": 1, other: value}
+    [line] = go_on(run, max_steps=10, **options)
+    assert "seeks the best afresh; step 4, until now the best, is kept" in line
+    assert read_metrics(run)[-1]["step"] == 10, "patience was judged by the old data's loss"
+    best = find_checkpoint(run, "best")
+    assert int(best.name[-8:]) > 7
+    assert find_checkpoint(run, "4") == checkpoints(run)[0], "the best of before is gone"
+    assert go_on(run, max_steps=11, **options) == []
+    assert find_checkpoint(run, "4") == checkpoints(run)[0], "the best of before is gone"
+
+
+def test_of_losses_on_the_same_data_the_best_stays_the_best(run: Path) -> None:
+    with_an_unbeatable_best(run)
+    assert go_on(run, max_steps=10, patience=1, keep=1) == []
+    assert read_metrics(run)[-1]["step"] == 8, "patience was not at its end"
+    assert find_checkpoint(run, "best") == checkpoints(run)[0]
+
+
+def test_before_an_evaluation_on_other_data_it_is_told_which_was_the_best(run: Path) -> None:
+    with_an_unbeatable_best(run)
+    go_on(run, max_steps=9, eval_tokens=11)  # which is evaluated at 8 and 9
+    last = checkpoints(run)[-1]
+    job = prepare(load_train_config(run))
+    resume_from_newest(run, job.state, job.tokenizer, lambda _: None)
+    shutil.rmtree(last)
+    job.state.best_step = 0  # as after a Ctrl-C before the evaluation
+    write_checkpoint(run, job.state, job.tokenizer, keep=9)
+    with pytest.raises(FileNotFoundError, match=r"evaluated yet on the data .* others step 4 was"):
+        find_checkpoint(run, "best")
+
+
+def test_a_checkpoint_that_does_not_say_what_was_measured_is_taken_as_it_is(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "MEASURED", ())
+        with_an_unbeatable_best(run)
+    assert go_on(run, max_steps=10, patience=1, eval_tokens=11) == []
+    assert find_checkpoint(run, "best") == checkpoints(run)[1]
 
 
 def test_a_long_text_is_known_by_some_of_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ OPTIMIZER, RANDOM, STATE, MANIFEST = (
     "manifest.json",
 )
 NUMBERS = ("step", "best_loss", "best_step", "evaluations_without_gain")
+MEASURED = ("measured_on", "earlier_bests")  # older checkpoints lack them
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -75,7 +76,7 @@ def write_checkpoint(
     keep: int,
     random: Sequence[RandomStates] | None = None,
 ) -> Path:
-    """Write a checkpoint and return its folder; then remove all but the best and the last `keep`.
+    """Write a checkpoint and return its folder; then remove all but the bests and the last `keep`.
 
     `random` has the `random_states` of each process, where there are several. Raises OSError
     where the disk refuses; the checkpoints before it are then still there.
@@ -91,7 +92,8 @@ def write_checkpoint(
         numbers = {name: value for name, value in entries.items() if name not in tensors}
         save_file(tensors, aside / OPTIMIZER)
         save_file(joined_states(random or [random_states()]), aside / RANDOM)
-        content = {name: getattr(state, name) for name in NUMBERS} | {"optimizer": numbers}
+        content = {name: getattr(state, name) for name in (*NUMBERS, *MEASURED)}
+        content["optimizer"] = numbers
         if state.scaler is not None:
             content["scaler"] = state.scaler.state_dict()
         (aside / STATE).write_text(json.dumps(content), encoding="utf-8")
@@ -107,7 +109,7 @@ def write_checkpoint(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     wait_for_disk(folder.parent)
-    remove_old(run, keep=keep, best=state.best_step)
+    remove_old(run, keep=keep, bests=[state.best_step, *state.earlier_bests])
     return folder
 
 
@@ -117,10 +119,11 @@ def clear_leftovers(run: Path) -> None:
         shutil.rmtree(part)
 
 
-def remove_old(run: Path, *, keep: int, best: int) -> None:
-    """Remove all checkpoints but the last `keep` and that of step `best`."""
+def remove_old(run: Path, *, keep: int, bests: Sequence[int]) -> None:
+    """Remove all checkpoints but the last `keep` and those of the steps `bests`."""
+    kept = [checkpoint_path(run, best) for best in bests]
     for old in checkpoints(run)[:-keep]:
-        if old != checkpoint_path(run, best):
+        if old not in kept:
             # Renamed before it is removed: half a checkpoint is never seen under its name.
             aside = old.rename(old.with_name(f".{old.name}.part"))
             shutil.rmtree(aside)
@@ -205,6 +208,8 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> in
             set_random_states(random[ranks().rank])
         for name in NUMBERS:
             setattr(state, name, content[name])
+        for name in MEASURED:
+            setattr(state, name, content.get(name, getattr(state, name)))
         if state.scaler is not None and "scaler" in content:  # fp16 may be what the resuming adds
             state.scaler.load_state_dict(content["scaler"])
     except (SafetensorError, RuntimeError, KeyError) as error:

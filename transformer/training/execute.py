@@ -87,19 +87,14 @@ def _execute(
             )
     elif not rank.first:
         _seed_apart(job)
+    measured = fingerprint(job.task.validation.beginning(config.eval_tokens))
+    best_before = state.measure_on(str(measured["sha256"]))
     if rank.first and resume:
         save_train_config(folder, config)
         for record in cut_metrics(folder, after=state.step):
             observe(record)
     if rank.first:
-        data, before = fingerprint(job.task.train), data_before(folder)
-        if before not in (None, data):
-            warn(
-                f"the data are not those that the run read before: {before['tokens']:,} tokens "
-                f"then, {data['tokens']:,} now; it goes on with these"
-            )
-        start = {"step": state.step} | describe_environment(job.device) | {"data": data}
-        append_start(folder, start)
+        _note_start(job, folder, best_before, warn)
     meter = Meter(
         job.device,
         tokens_per_step=job.tokens_per_step,
@@ -144,6 +139,29 @@ def _execute(
         # Of several processes the first writes, and the others may be here before it has.
         saved = signals.under_way or bool(checkpoints(folder))
         raise Interrupted(signals.signum, folder, saved=saved)
+
+
+def _note_start(job: Job, folder: Path, best_before: int, warn: Callable[[str], None]) -> None:
+    """Add a start to the run's environments; `warn` gets a line if the data are others.
+
+    `best_before` is the step that was the best on those of before, if losses on these are not
+    to be compared with that.
+    """
+    data, before, changed = fingerprint(job.task.train), data_before(folder), ""
+    if before not in (None, data):
+        changed = (
+            f"the data are not those that the run read before: {before['tokens']:,} tokens "
+            f"then, {data['tokens']:,} now; it goes on with these"
+        )
+    elif best_before:
+        changed = "the validation loss is measured on other data than before"
+    if best_before:
+        changed += f", and seeks the best afresh; step {best_before}, until now the best, is kept"
+    if changed:
+        warn(changed)
+    append_start(
+        folder, {"step": job.state.step} | describe_environment(job.device) | {"data": data}
+    )
 
 
 def _resume(job: Job, folder: Path, warn: Callable[[str], None]) -> None:

@@ -82,9 +82,13 @@ def find_checkpoint(
         last = _last_whole(found, warn)
         if which == "last":
             return last
-        step = str(read_json(last / STATE).get("best_step"))
+        state = read_json(last / STATE)
+        step = str(state.get("best_step"))
         if step == "0":
-            raise FileNotFoundError(f"{run} has no best checkpoint: it was not evaluated yet")
+            complaint = f"{run} has no best checkpoint: it was not evaluated yet"
+            if earlier := state.get("earlier_bests"):
+                complaint += f" on the data that it goes on with; on others step {earlier[-1]} was"
+            raise FileNotFoundError(complaint)
     of_step = {str(int(folder.name.removeprefix(PREFIX))): folder for folder in found}
     if step not in of_step:
         complaint = f"{run} has no checkpoint {which!r}; it has last, best, {', '.join(of_step)}"
