@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from transformer.training.config import TrainConfig
-from transformer.training.plan import make_plan
+from transformer.training.config import ScheduleConfig, ScheduleName, TrainConfig
+from transformer.training.plan import make_plan, scheduled_rate
 
 CONFIG = TrainConfig(batch_size=5, accumulation=2, max_steps=None, epochs=3, eval_every=7)
 
@@ -45,3 +45,19 @@ def test_what_is_due_after_an_update() -> None:
 def test_a_run_without_patience_ends_after_so_many_evaluations_without_gain() -> None:
     plan = make_plan(replace(CONFIG, patience=2), 101)
     assert [gains for gains in range(4) if plan.ends(1, gains)] == [2, 3]
+
+
+@pytest.mark.parametrize("name", ["cosine", "linear"])
+@pytest.mark.parametrize(("warmup_steps", "steps"), [(1, 2), (2, 3), (5, 6)])
+def test_a_run_of_one_update_more_than_its_warm_up_ends_at_the_minimum(
+    name: ScheduleName, warmup_steps: int, steps: int
+) -> None:
+    schedule = ScheduleConfig(name=name, warmup_steps=warmup_steps, min_factor=0.1)
+    config = replace(CONFIG, schedule=schedule)
+    rates = [scheduled_rate(config, steps, step) / config.optimizer.lr for step in range(steps)]
+    assert rates[-2:] == pytest.approx([1.0, 0.1], rel=1e-12)
+
+
+def test_a_run_of_one_update_takes_it_at_the_highest_rate() -> None:
+    config = replace(CONFIG, schedule=ScheduleConfig(warmup_steps=0, min_factor=0.0))
+    assert scheduled_rate(config, 1, 0) == config.optimizer.lr

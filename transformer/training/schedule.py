@@ -75,8 +75,11 @@ def progress(step: int, *, first: int, last: int) -> float:
     """Return how far `step` is from update `first`, which has 0, to `last`, which has 1.
 
     The one with 0 is still at the highest rate: the first after the warm-up, or, so that all
-    `decay_steps` updates are lower, the last before a decay.
+    `decay_steps` updates are lower, the last before a decay. Where the first after the warm-up is
+    the last of all it has 1: the warm-up's last was at the highest. A run of one update has 0.
     """
+    if step >= last > 0:
+        return 1.0
     return min(1.0, (step - first) / max(1, last - first))
 
 
