@@ -19,7 +19,7 @@ from transformer.data.masked_windows import MaskedWindows
 from transformer.data.randomness import random_at
 from transformer.models.bert import ClassifierBERT
 from transformer.pretrained.load import load_model, load_pretrained
-from transformer.tokenizers.wordpiece import UNKNOWN
+from transformer.tokenizers.wordpiece import UNKNOWN, WordPieceTokenizer
 from transformer.training.checkpoint import checkpoints
 from transformer.training.config import ObjectiveName, TrainConfig
 from transformer.training.execute import execute
@@ -118,6 +118,33 @@ def test_what_an_encoder_cannot_be_is_refused_before_a_folder_is_made(tmp_path: 
     with pytest.raises(ValueError, match="sharded training knows the objective next-token only"):
         replace(config, sharded=True)
     assert not config.runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("objective", "window"),
+    [("next-token", r"n_ctx \+ 1 = 84"), ("masked-language", r"n_ctx - 2 = 81")],
+)
+@pytest.mark.parametrize("n_tokens", [70, 790])
+def test_a_text_too_short_says_of_which_part_and_how_long_the_whole_is(
+    objective: ObjectiveName, window: str, n_tokens: int, tmp_path: Path
+) -> None:
+    config = config_of(objective, tmp_path, text=tmp_path / "words.txt")
+    (tmp_path / "words.txt").write_text("the cat " * (n_tokens // 2))
+    WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat"]).save(
+        tmp_path / "tokenizer.json"
+    )
+    config = replace(
+        config,
+        tokenizer=str(tmp_path / "tokenizer.json"),
+        tokenizer_size=None,
+        model=replace(config.model, n_ctx=83),
+    )
+    part, has = ("train", 63) if n_tokens == 70 else ("validate", 79)
+    with pytest.raises(
+        ValueError,
+        match=f"{window} tokens and of the {n_tokens} .* part to {part} on has {has}: give",
+    ):
+        find_task(config)
 
 
 def test_no_text_is_both_trained_and_validated_on(tmp_path: Path) -> None:

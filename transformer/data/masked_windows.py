@@ -50,7 +50,8 @@ class MaskedWindows(IndexedData[Int[Tensor, " pos"]]):
 
     Row i begins with token i; one round is in steps of `stride`, so that each token is read
     once. Rows come unmasked from `at`, and masked from `in_order` (always alike, to evaluate
-    on) and from `MaskedBatches` (each time anew). Raises ValueError for a text too short.
+    on) and from `MaskedBatches` (each time anew). Raises ValueError for a text too short, which is
+    called what `part` says.
     """
 
     def __init__(
@@ -60,12 +61,13 @@ class MaskedWindows(IndexedData[Int[Tensor, " pos"]]):
         n_ctx: int,
         special: EncoderTokens,
         d_vocab: int,
+        part: str = "the text",
     ) -> None:
         special.require_room(n_ctx)
         if len(tokens) < n_ctx - 2:
             raise ValueError(
-                f"a row takes n_ctx - 2 = {n_ctx - 2} tokens and the text has {len(tokens)}: give "
-                "a longer text or a smaller n_ctx"
+                f"a row takes n_ctx - 2 = {n_ctx - 2} tokens and {part} has {len(tokens)}: "
+                "give a longer text or a smaller n_ctx"
             )
         self.tokens, self.n_ctx, self.stride = tokens, n_ctx, n_ctx - 2
         self.special, self.d_vocab = special, d_vocab

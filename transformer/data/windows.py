@@ -22,17 +22,23 @@ class TokenWindows(IndexedData[Int[Tensor, " window"]]):
 
     The tokens may be of any integer type, and may lie in a file (`tokens_in`): windows come
     out as int64. Every id is below `d_vocab`; where it is not given it is found by reading
-    all of them. Raises ValueError for a text shorter than one window or an id below 0.
+    all of them. Raises ValueError for a text shorter than one window, which is called what
+    `part` says, or an id below 0.
     """
 
     def __init__(
-        self, tokens: Integer[Tensor, " n_tokens"], *, n_ctx: int, d_vocab: int | None = None
+        self,
+        tokens: Integer[Tensor, " n_tokens"],
+        *,
+        n_ctx: int,
+        d_vocab: int | None = None,
+        part: str = "the text",
     ) -> None:
         if n_ctx < 1:
             raise ValueError(f"a window takes at least n_ctx = 1 token to read, got {n_ctx}")
         if len(tokens) < n_ctx + 1:
             raise ValueError(
-                f"a window takes n_ctx + 1 = {n_ctx + 1} tokens and the text has {len(tokens)}: "
+                f"a window takes n_ctx + 1 = {n_ctx + 1} tokens and {part} has {len(tokens)}: "
                 "give a longer text or a smaller n_ctx"
             )
         self.tokens = tokens

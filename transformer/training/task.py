@@ -60,9 +60,16 @@ def find_task(config: TrainConfig) -> Task:
     if config.objective == "classification":
         return _labelled(config)
     corpus = _corpus(config, usual="wordpiece" if config.objective == "masked-language" else None)
+    n_tokens = len(corpus.train) + len(corpus.validation)
     train, validation = (
-        _windows(config.objective, tokens, corpus.tokenizer, n_ctx=n_ctx)
-        for tokens in (corpus.train, corpus.validation)
+        _windows(
+            config.objective,
+            tokens,
+            corpus.tokenizer,
+            n_ctx=n_ctx,
+            part=f"of the {n_tokens:,} there are the part to {what} on",
+        )
+        for what, tokens in (("train", corpus.train), ("validate", corpus.validation))
     )
     return Task(
         tokenizer=corpus.tokenizer, train=train, validation=validation, tokens_per_row=n_ctx
@@ -110,11 +117,13 @@ def _windows(
     tokenizer: Tokenizer,
     *,
     n_ctx: int,
+    part: str = "the text",
 ) -> Rows:
     if objective == "next-token":
-        return TokenWindows(tokens, n_ctx=n_ctx)
+        return TokenWindows(tokens, n_ctx=n_ctx, part=part)
     special = EncoderTokens.of(tokenizer)
-    return MaskedWindows(tokens, n_ctx=n_ctx, special=special, d_vocab=tokenizer.d_vocab)
+    d_vocab = tokenizer.d_vocab
+    return MaskedWindows(tokens, n_ctx=n_ctx, special=special, d_vocab=d_vocab, part=part)
 
 
 def _corpus(config: TrainConfig, *, usual: str | None) -> Corpus:
