@@ -11,6 +11,7 @@ from datasets import Dataset
 
 from transformer.cli import main
 from transformer.config import TransformerConfig
+from transformer.data.labelled_rows import LabelledRows
 from transformer.data.masked_windows import EncoderTokens, MaskedWindows
 from transformer.data.rows import Rows
 from transformer.data.windows import TokenWindows
@@ -133,3 +134,31 @@ def test_a_class_that_the_model_does_not_know_is_named(
     error = capsys.readouterr().err
     assert "has the class maybe, and the model tells apart no, yes" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("label", ["no", "yes"])
+def test_data_of_one_of_the_models_classes_alone_are_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], label: str
+) -> None:
+    rows = {"no": [t for t in REVIEWS if len(t) < 12], "yes": [t for t in REVIEWS if len(t) >= 12]}
+    for name, classes in (("both", ["no", "yes"]), ("one", [label])):
+        lines = [f"{text},{one}" for one in classes for text in rows[one]]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    job = prepare(config_of("classification", str(tmp_path / "both.csv"), tmp_path / "runs"))
+    run = execute(job, lambda _: None)
+    main(["evaluate", str(run), "--data", str(tmp_path / "one.csv"), "--device", "cpu"])
+    expected = LabelledRows.of(
+        job.tokenizer.encode_batch(rows[label]),
+        [["no", "yes"].index(label)] * len(rows[label]),
+        n_ctx=7,
+        special=EncoderTokens.of(job.tokenizer),
+        d_vocab=job.tokenizer.d_vocab,
+    )
+    loss = evaluate(
+        job.model,
+        expected,
+        batch_size=7,
+        device=torch.device("cpu"),
+        objective=OBJECTIVES["classification"],
+    )
+    assert f"loss {loss:.4f} nats per text" in capsys.readouterr().out

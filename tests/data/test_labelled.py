@@ -97,6 +97,25 @@ def test_the_name_imdb_is_the_reviews_of_the_hub(
     assert [tuple(review) for review in found] == [("a dull film", 0), ("fine", 1)]
 
 
+def test_a_split_of_imdb_without_labels_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"text": ["a dull film", "fine"], "label": [-1, -1]}
+    Dataset.from_dict(columns).to_parquet(str(tmp_path / "imdb" / "unsupervised-0.parquet"))
+    monkeypatch.setattr(pooch, "os_cache", lambda _: tmp_path)
+    with pytest.raises(ValueError, match="imdb's split 'unsupervised' has reviews without a label"):
+        find_labelled("imdb", split="unsupervised", known=["negative", "positive"])
+
+
+def test_of_known_classes_the_order_stays_and_another_is_named() -> None:
+    found = LabelledTexts(["a", "b"], ["x", "x"], known=["z", "x", "y"])
+    assert (found.classes, found.labels) == (("z", "x", "y"), [1, 1])
+    with pytest.raises(ValueError, match=r"cats has the class v, w, and the model tells apart x:"):
+        LabelledTexts(["a", "b", "c"], ["w", "x", "v"], where="cats", known=["x"])
+    with pytest.raises(ValueError, match=r"cats has 0 class \(no text\)"):
+        LabelledTexts([], [], where="cats", known=["x", "y"])
+
+
 def test_classes_that_are_numbers_are_in_the_order_of_numbers() -> None:
     assert LabelledTexts(["a"] * 4, ["10", "9", "-1", "x"]).classes == ("-1", "9", "10", "x")
 

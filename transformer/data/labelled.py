@@ -19,15 +19,29 @@ from transformer.data.text import read_text
 class LabelledTexts(IndexedData[LabelledText]):
     """Labelled texts in memory; `classes` are the names of the labels 0, 1, 2 ...
 
-    ValueError for fewer than two classes, or a text that is empty.
+    They are those that come, of which there must be two, or the `known` ones, of which there
+    may be texts. ValueError for a label that is none of these, or a text that is empty.
     """
 
-    def __init__(self, texts: Sequence[str], labels: Sequence[str], *, where: str = "data") -> None:
-        self.classes = tuple(sorted(set(labels), key=_numbers_first))
-        if len(self.classes) < 2:
+    def __init__(
+        self,
+        texts: Sequence[str],
+        labels: Sequence[str],
+        *,
+        where: str = "data",
+        known: Sequence[str] | None = None,
+    ) -> None:
+        found = sorted(set(labels), key=_numbers_first)
+        if not texts or (known is None and len(found) < 2):
             raise ValueError(
-                f"{where} has {len(self.classes)} class ({', '.join(self.classes) or 'no text'}): "
+                f"{where} has {len(found)} class ({', '.join(found) or 'no text'}): "
                 "there is something to tell apart from two on"
+            )
+        self.classes = tuple(found if known is None else known)
+        if unknown := [label for label in found if label not in self.classes]:
+            raise ValueError(
+                f"{where} has the class {', '.join(unknown)}, and the model tells apart "
+                f"{', '.join(self.classes)}: it was trained for other labels"
             )
         if not all(text.strip() for text in texts):
             number = next(i for i, text in enumerate(texts) if not text.strip())
@@ -42,22 +56,30 @@ class LabelledTexts(IndexedData[LabelledText]):
         return LabelledText(self.texts[index], self.labels[index])
 
 
-def find_labelled(source: str | Path, *, split: str = "train") -> LabelledTexts:
+def find_labelled(
+    source: str | Path, *, split: str = "train", known: Sequence[str] | None = None
+) -> LabelledTexts:
     """Return the labelled texts of a folder, of a .csv or .jsonl file, or of the name `imdb`.
 
-    `split` is that of a data set of the hub, as imdb; a file or folder of texts has none. Raises
-    FileNotFoundError for what is none of these, ValueError for a file that is no table of text
-    and label, and what `huggingface.load` raises.
+    `split` is that of a data set of the hub, as imdb; a file or folder of texts has none. `known`
+    are the classes of a model that is to name those of the texts. Raises FileNotFoundError for
+    what is none of these, ValueError for a file that is no table of text and label, and what
+    `huggingface.load` and LabelledTexts raise.
     """
+    return LabelledTexts(*_texts_and_labels(source, split), where=str(source), known=known)
+
+
+def _texts_and_labels(source: str | Path, split: str) -> tuple[list[str], list[str]]:
     from transformer.data.huggingface import IMDB, holds_dataset, labelled_columns
 
     path = Path(source)
     if str(source) == "imdb":
         reviews = list(IMDB(split=split))
-        labels = [IMDB.LABELS[review.label] for review in reviews]
-        return LabelledTexts([review.text for review in reviews], labels, where="imdb")
+        if any(review.label < 0 for review in reviews):  # LABELS[-1] would be the last one
+            raise ValueError(f"imdb's split {split!r} has reviews without a label")
+        return [review.text for review in reviews], [IMDB.LABELS[one.label] for one in reviews]
     if holds_dataset(path):
-        return LabelledTexts(*labelled_columns(str(path), split=split), where=str(path))
+        return labelled_columns(str(path), split=split)
     if path.is_dir():
         return _from_folders(path)
     if path.suffix in (".csv", ".jsonl") and path.is_file():
@@ -68,22 +90,20 @@ def find_labelled(source: str | Path, *, split: str = "train") -> LabelledTexts:
                     f"{path}: row {number} has no text or no label; it has "
                     f"{', '.join(map(str, row)) or 'nothing'}"
                 )
-        texts = [str(row["text"]) for row in rows]
-        return LabelledTexts(texts, [str(row["label"]) for row in rows], where=str(path))
+        return [str(row["text"]) for row in rows], [str(row["label"]) for row in rows]
     raise FileNotFoundError(
         f"there are no labelled texts at {source}: expected a folder with a folder of .txt files "
         "for each class, a .csv or .jsonl file with text and label, or the name imdb"
     )
 
 
-def _from_folders(folder: Path) -> LabelledTexts:
+def _from_folders(folder: Path) -> tuple[list[str], list[str]]:
     files = [
         file
         for file in sorted(folder.glob("*/*.txt"))
         if not file.name.startswith(".") and not file.parent.name.startswith(".")
     ]
-    texts = [read_text(file) for file in files]
-    return LabelledTexts(texts, [file.parent.name for file in files], where=str(folder))
+    return [read_text(file) for file in files], [file.parent.name for file in files]
 
 
 def _csv_rows(file: Path) -> list[dict[str, Any]]:

@@ -88,14 +88,8 @@ def find_rows(
     if not isinstance(model, ClassifierBERT):
         tokens = _tokens_of(source, tokenizer)
         return _windows(objective_of(model), tokens, tokenizer, n_ctx=n_ctx)
-    found = find_labelled(source, split=split)
-    if unknown := set(found.classes) - set(model.classes):
-        raise ValueError(
-            f"{source} has the class {', '.join(sorted(unknown))}, and the model tells apart "
-            f"{', '.join(model.classes)}: it was trained for other labels"
-        )
-    labels = [model.classes.index(found.classes[label]) for label in found.labels]
-    return _labelled_rows(found.texts, labels, tokenizer, n_ctx=n_ctx)
+    found = find_labelled(source, split=split, known=model.classes)
+    return _labelled_rows(found.texts, found.labels, tokenizer, n_ctx=n_ctx)
 
 
 def _tokens_of(source: str | Path, tokenizer: Tokenizer) -> Integer[Tensor, " n_tokens"]:
