@@ -1,5 +1,6 @@
 """Corpora: found by name, file or folder; a prepared folder is whole or is refused."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_a_folder_that_lacks_a_file_is_refused(prepared: Path, name: str) -> Non
     (prepared / name).unlink()
     with pytest.raises(FileNotFoundError, match=f"is no whole corpus, it lacks {name}"):
         find_corpus(prepared)
+
+
+def test_a_folder_of_texts_whose_names_end_as_ours_do_is_none_of_ours(tmp_path: Path) -> None:
+    for part in ("test", "train", "valid"):  # as WikiText-2 has them
+        (tmp_path / f"wiki.{part}.tokens").write_text(" = Homarus gammarus = \n" * 20)
+    named = re.escape(str(tmp_path / "wiki.test.tokens"))
+    with pytest.raises(ValueError, match=rf"\.md; .* such as {named}: name a text itself, or"):
+        find_corpus(tmp_path)
+    assert len(find_corpus(tmp_path / "wiki.train.tokens").train) == 9 * 23 * 20 // 10
 
 
 def test_tokens_of_another_vocabulary_than_the_tokenizers_are_refused(prepared: Path) -> None:

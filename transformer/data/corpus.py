@@ -41,7 +41,7 @@ class Corpus:
 
 def is_prepared(source: str | Path) -> bool:
     """Return whether this is a folder that `prepare_corpus` made, whole or not."""
-    return any(Path(source).glob("*.tokens*"))
+    return any(Path(source, name).is_file() for name in (TRAIN, VALIDATION))
 
 
 def find_corpus(

@@ -66,7 +66,13 @@ class TextFiles(Documents):
         if root.is_dir():
             self.files = sorted(_visible_files(root, tuple(suffixes)))
             if not self.files:
-                raise ValueError(f"{root} has no file that ends with {' or '.join(suffixes)}")
+                complaint = f"{root} has no file that ends with {' or '.join(suffixes)}"
+                if others := sorted(_visible_files(root, ("",))):
+                    complaint += (
+                        f"; it has others, such as {others[0]}: name a text itself, or give texts "
+                        "one of these endings"
+                    )
+                raise ValueError(complaint)
         elif root.is_file():
             self.files = [root]
         else:
