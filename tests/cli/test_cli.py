@@ -13,6 +13,7 @@ import pytest
 
 from transformer.__main__ import run as run_it
 from transformer.cli import main
+from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.load import find_checkpoint
 
@@ -145,6 +146,20 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
 ) -> None:
     main(["config", str(find_checkpoint(run) / "model.yaml")])
     assert "1 x 3 x 10" in capsys.readouterr().out
+
+
+def test_the_cost_of_a_trained_encoder_is_read_from_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = BERTConfig(d_vocab=23, n_ctx=7, d_model=10, n_layers=1, n_heads=5, d_head=2, d_mlp=13)
+    config.to_yaml(tmp_path / "model.yaml")
+    main(["config", str(tmp_path / "model.yaml")])
+    n_parameters = sum(p.numel() for p in MaskedLanguageBERT(config).parameters())
+    assert f"{n_parameters:,}" in capsys.readouterr().out
+    (tmp_path / "model.yaml").write_text("n_segments: 2\nd_modle: 10\n")
+    with pytest.raises(SystemExit):
+        main(["config", str(tmp_path / "model.yaml")])
+    assert "has fields that no config has: d_modle. Known are" in capsys.readouterr().err
 
 
 class Impatient(MetaPathFinder):

@@ -7,7 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from transformer.components.loss import next_token_loss
-from transformer.config import PRESETS, TransformerConfig
+from transformer.config import PRESETS, AttentionPath, TransformerConfig
+from transformer.models.bert import BERTConfig
 from transformer.models.cost import flops_per_token, model_cost
 from transformer.models.gpt import GPT
 from transformer.training.optimizer import is_decayed
@@ -56,6 +57,39 @@ def test_activations_grow_with_layers_in_equal_steps_and_faster_with_the_context
     # A layer's patterns alone are n_heads * n_ctx^2 floats.
     assert three - two > 4 * 3 * 7 * 7
     assert activation_bytes(2, 70) > 10 * two
+
+
+@pytest.mark.parametrize("path", ["explicit", "fused"])
+def test_activations_are_those_that_a_real_model_keeps_or_more_where_a_kernel_holds_no_pattern(
+    path: AttentionPath,
+) -> None:
+    config = dataclasses.replace(TINY, n_ctx=67, attention_path=path)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    model, tokens = GPT(config), torch.randint(13, (1, 67))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = next_token_loss(model(tokens), tokens)
+    for parameter in model.parameters():
+        kept.pop(parameter.untyped_storage().data_ptr(), None)
+    counted, patterns = model_cost(config).activation_bytes, 4 * 2 * 3 * 67 * 67
+    del loss
+    if path == "explicit":
+        assert counted == sum(kept.values())
+    else:
+        assert counted > sum(kept.values()) + patterns / 2
+
+
+def test_an_encoder_has_logits_at_every_position() -> None:
+    config = BERTConfig(d_vocab=13, n_ctx=7, d_model=10, n_layers=2, n_heads=3, d_head=2, d_mlp=11)
+    larger = dataclasses.replace(config, d_vocab=113)
+    of_100_tokens = 16 * 100 * (10 + 1)  # a row of W_E, which W_U is, and an entry of b_U
+    assert model_cost(larger).state_bytes - model_cost(config).state_bytes == of_100_tokens
+    more = model_cost(larger).activation_bytes - model_cost(config).activation_bytes
+    assert more >= 4 * 100 * 7
 
 
 @pytest.mark.parametrize(("n_layers", "n_ctx"), [(2, 7), (3, 5)])

@@ -24,7 +24,7 @@ def run(options: Namespace) -> None:
     from transformer.models.cost import model_cost
 
     is_file = options.name.endswith((".yaml", ".yml"))
-    config = TransformerConfig.from_yaml(options.name) if is_file else preset(options.name)
+    config = _read(Path(options.name)) if is_file else preset(options.name)
     cost = model_cost(config)
 
     table = Table(title=Path(options.name).name, title_justify="left", show_header=False, box=None)
@@ -41,6 +41,16 @@ def run(options: Namespace) -> None:
     table.add_row("  activations of one sequence", _bytes(cost.activation_bytes))
     table.add_row("FLOPs to train on a token", f"{cost.flops_per_token:,}")
     Console(highlight=False).print(table)
+
+
+def _read(file: Path) -> TransformerConfig:
+    """Return the config in a file, which may be BERT's: that has fields of its own."""
+    from transformer.models.bert import BERTConfig
+
+    try:
+        return TransformerConfig.from_yaml(file)
+    except ValueError:
+        return BERTConfig.from_yaml(file)
 
 
 def _bytes(n: float) -> str:

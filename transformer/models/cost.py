@@ -11,9 +11,9 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from transformer.components.loss import next_token_loss
+from transformer.components.loss import cross_entropy, next_token_loss
 from transformer.config import TransformerConfig
-from transformer.models.bert import ClassifierBERT, MaskedLanguageBERT
+from transformer.models.bert import BERTConfig, ClassifierBERT, MaskedLanguageBERT
 from transformer.models.gpt import GPT
 
 EMBEDDINGS = ("W_E", "W_pos", "W_U")
@@ -29,7 +29,8 @@ class Cost:
             (Kaplan et al. 2020, section 2.1).
         state_bytes: weights, gradients and AdamW's two moments in float32.
         activation_bytes: what the backward pass of one sequence of n_ctx tokens keeps, in
-            float32 with the explicit attention.
+            float32 and uncompiled. Of the fused attention it is what torch keeps where it has
+            no kernel: the most, for its kernels hold no pattern. Compiled models keep less.
         flops_per_token: multiplications and additions to train on one token at full
             context: 6 N + 12 n_layers (n_heads d_head) n_ctx, N without the looked-up
             embeddings (Chowdhery et al. 2022, PaLM, appendix B). A third is the forward pass.
@@ -43,9 +44,12 @@ class Cost:
 
 
 def model_cost(config: TransformerConfig) -> Cost:
-    """Return what GPT with this config costs; no weight is ever allocated."""
+    """Return what GPT with this config costs; no weight is ever allocated.
+
+    With BERT's config it is the masked language model, which has logits at every position.
+    """
     with torch.device("meta"):
-        model = GPT(config)
+        model = MaskedLanguageBERT(config) if isinstance(config, BERTConfig) else GPT(config)
         tokens = torch.zeros(1, config.n_ctx, dtype=torch.long)
     sizes = {name.rpartition(".")[2]: 0 for name in EMBEDDINGS}
     total = 0
@@ -76,7 +80,7 @@ def flops_per_token(model: GPT | MaskedLanguageBERT | ClassifierBERT) -> int:
     return 6 * multiplied + 12 * attended
 
 
-def _saved_bytes(model: GPT, tokens: Int[Tensor, "batch pos"]) -> int:
+def _saved_bytes(model: GPT | MaskedLanguageBERT, tokens: Int[Tensor, "batch pos"]) -> int:
     """Return the bytes autograd keeps for the backward pass, the parameters left out."""
     saved: dict[int, int] = {}
 
@@ -86,7 +90,9 @@ def _saved_bytes(model: GPT, tokens: Int[Tensor, "batch pos"]) -> int:
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = next_token_loss(model(tokens), tokens)
+        logits = model(tokens)
+        to_loss = next_token_loss if isinstance(model, GPT) else cross_entropy
+        loss = to_loss(logits, tokens)
     for parameter in model.parameters():
         saved.pop(parameter.untyped_storage()._cdata, None)
     del loss
