@@ -61,6 +61,21 @@ def test_a_table_as_excel_saves_it_and_with_a_long_text_is_read(tmp_path: Path) 
     assert find_labelled(file).texts == ["fine", long]
 
 
+@pytest.mark.parametrize("name", ["reviews.csv", "reviews.jsonl"])
+def test_a_table_in_another_encoding_is_named_and_a_mark_of_this_one_is_read_over(
+    tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    content = "text,label\ntr\xe8s bien,1\nmauvais,0\n"
+    if name == "reviews.jsonl":
+        content = '{"text": "tr\xe8s bien", "label": 1}\n{"text": "mauvais", "label": 0}\n'
+    file.write_text(content, encoding="utf-8-sig")
+    assert find_labelled(file).texts == ["tr\xe8s bien", "mauvais"]
+    file.write_text(content, encoding="cp1252")  # as Excel saves a .csv unless told otherwise
+    with pytest.raises(ValueError, match=f"{name} is not UTF-8 text .*: save it as UTF-8 first"):
+        find_labelled(file)
+
+
 def test_lines_of_json_end_at_line_feeds_alone_and_may_be_blank(tmp_path: Path) -> None:
     texts = ["a\x85b\u2028c", "d"]
     lines = [json.dumps({"text": t, "label": t[0]}, ensure_ascii=False) for t in texts]

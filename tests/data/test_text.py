@@ -3,12 +3,22 @@ from pathlib import Path
 import pytest
 
 from transformer.data.text import read_text
+from transformer.tokenizers.stream import read_chunks
 
 
 def test_line_ends_and_accents_stay_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_bytes("à\r\nb\n".encode())
     assert read_text(file) == "à\r\nb\n"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text_whichever_way_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "text.txt"
+    file.write_bytes(b"\xef\xbb\xbf" + "à b\r\n\ufeffc".encode())
+    assert read_text(file) == "".join(read_chunks(file, size=3)) == "à b\r\n\ufeffc"
+    file.write_bytes(b"\xef\xbb\xbf")
+    with pytest.raises(ValueError, match="is empty"):
+        read_text(file)
 
 
 def test_a_path_that_is_no_file_is_named(tmp_path: Path) -> None:

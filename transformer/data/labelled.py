@@ -9,6 +9,7 @@ imdb                                              see `huggingface.IMDB`
 import csv
 import json
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,10 @@ def _from_folders(folder: Path) -> tuple[list[str], list[str]]:
 
 def _csv_rows(file: Path) -> list[dict[str, Any]]:
     csv.field_size_limit(2**31 - 1)  # else 131,072 characters, which a text may well have
-    with file.open(encoding="utf-8-sig", newline="") as lines:  # Excel writes a byte order mark
-        try:
-            return list(csv.DictReader(lines))
-        except csv.Error as error:
-            raise ValueError(f"{file} is no table of comma-separated values: {error}") from error
+    try:
+        return list(csv.DictReader(StringIO(read_text(file), newline="")))
+    except csv.Error as error:
+        raise ValueError(f"{file} is no table of comma-separated values: {error}") from error
 
 
 def _json_rows(file: Path) -> list[dict[str, Any]]:

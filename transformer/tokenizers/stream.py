@@ -19,9 +19,9 @@ _LAST_CUT = regex.compile(r"(?r)(?<=\S)(?=[ \t\n\r])")
 def read_chunks(path: str | Path, *, size: int = CHUNK) -> Iterator[str]:
     """Yield the text of a UTF-8 file, `size` characters at a time, line ends as they are.
 
-    ValueError where the file is no UTF-8.
+    A byte order mark at its beginning is no part of it. ValueError where the file is no UTF-8.
     """
-    with Path(path).open(encoding="utf-8", newline="") as file:
+    with Path(path).open(encoding="utf-8-sig", newline="") as file:
         try:
             while chunk := file.read(size):
                 yield chunk
