@@ -196,6 +196,11 @@ def test_steps_of_any_length_are_in_order(tmp_path: Path) -> None:
     assert checkpoints(tmp_path)[-1] == checkpoint_path(tmp_path, 600_000)
 
 
+def test_a_file_among_them_is_no_checkpoint(run: Path) -> None:
+    (run / "checkpoints" / "step-00000009").write_text("notes")
+    assert checkpoints(run) == [checkpoint_path(run, step) for step in (1, 2, 3)]
+
+
 def test_what_a_crash_left_is_cleared_away(run: Path) -> None:
     part = run / "checkpoints" / ".step-00000007.part"
     part.mkdir()

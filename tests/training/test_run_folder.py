@@ -71,7 +71,16 @@ def test_metrics_are_one_json_object_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "tail", ["", '{"step": 0, "loss": 1}', '{"step": 4, "lo', '{"step": 4, "loss": 1}', "\n"]
+    "tail",
+    [
+        "",
+        "7\n",
+        "[1, 2]\n",
+        '{"step": 0, "loss": 1}',
+        '{"step": 4, "lo',
+        '{"step": 4, "loss": 1}',
+        "\n",
+    ],
 )
 @pytest.mark.parametrize("after", [0, 1, 2, 3])
 def test_metrics_of_updates_that_will_be_done_again_are_cut_off(

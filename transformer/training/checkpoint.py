@@ -60,7 +60,7 @@ MEASURED = ("measured_on", "earlier_bests")  # older checkpoints lack them
 
 def checkpoints(run: Path) -> list[Path]:
     """Return the checkpoints of a run, the oldest first."""
-    return sorted((run / FOLDER).glob(f"{PREFIX}*[0-9]"))
+    return sorted(path for path in (run / FOLDER).glob(f"{PREFIX}*[0-9]") if path.is_dir())
 
 
 def checkpoint_path(run: Path, step: int) -> Path:

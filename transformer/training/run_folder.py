@@ -147,7 +147,7 @@ def _lines(file: Path) -> list[tuple[dict[str, Any], int]]:
             record = json.loads(line)
         except ValueError:
             break
-        if not line.endswith(b"\n"):
+        if not (isinstance(record, dict) and line.endswith(b"\n")):
             break
         found.append((record, end))
     return found
