@@ -22,6 +22,8 @@ from transformer.training.config import OptimizerConfig, ScheduleConfig, TrainCo
         (TrainConfig, "log_every", 0),
         (TrainConfig, "threads", 0),
         (TrainConfig, "pad_vocab_multiple", 0),
+        (TrainConfig, "seed", 2**63),
+        (TrainConfig, "seed", -(2**63) - 1),
         (ScheduleConfig, "warmup_steps", -1),
         (ScheduleConfig, "min_factor", 1.5),
         (OptimizerConfig, "lr", 0.0),

@@ -210,6 +210,8 @@ class TrainConfig:
             "pad_vocab_multiple",
         )
         require(self, at_least_1(self, *runs, *reports, "threads"))
+        fits = -(2**63) <= self.seed < 2**63
+        require(self, {"seed": (fits, "from -2^63 to 2^63 - 1")})
 
     @property
     def rows_per_step(self) -> int:
