@@ -85,6 +85,31 @@ def test_results_are_sorted_differ_and_know_their_log_probability(model: GPT) ->
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"repetition_penalty": 1.7},
+        {"presence_penalty": -0.9, "frequency_penalty": 0.4},
+        {"no_repeat_ngram": 1},
+        {"n_tokens": 3},
+    ],
+    ids=lambda changes: ", ".join(changes),
+)
+def test_log_p_is_the_models_own_and_the_score_that_of_the_search(
+    model: GPT, changes: dict[str, Any]
+) -> None:
+    prompts, sampling = [[1, 2], [0]], Sampling(stop_tokens=frozenset({0}), **changes)
+    free = Sampling(stop_tokens=frozenset({0}))
+    searched = beam_search(model, prompts, n_new=3, n_beams=4, sampling=sampling)
+    for prompt, found in zip(prompts, searched, strict=True):
+        for one in found:
+            [expected] = log_probs_of(model, prompt, [one.tokens])
+            assert one.log_prob == pytest.approx(expected, abs=1e-5)
+    scored = {tuple(one.tokens): one.score for found in searched for one in found}
+    unpenalised = beam_search(model, prompts, n_new=3, n_beams=4, sampling=free)
+    assert scored != {tuple(one.tokens): one.score for found in unpenalised for one in found}
+
+
+@pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"n_beams": 0}, "n_new and n_beams must be at least 1, got 3 and 0"),

@@ -5,11 +5,15 @@
 |y| counts the new tokens, the stop token included; alpha is the length penalty: at 0 the short
 win, each token making a text less likely; at 1 it is the mean. This is Hugging Face's form.
 Wu et al. 2016, equation 14, divide by ((5 + |y|) / 6)^alpha, which falls off more gently.
+
+With filters of the past the search goes by log P', the sum of the log-probabilities that they
+leave, which need not be those of a distribution.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -22,12 +26,15 @@ from transformer.sampling.texts import Growing, GrowingTexts
 
 MOST_ALPHA = 30.0  # a billion to this power is 1e270, which a float still holds
 
-Extension = tuple[int, int, float]  # of which beam, by which token, and log P of the whole
+Extension = tuple[int, int, float]  # of which beam, by which token, and log P' of the whole
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A continuation that beam search found: its new tokens, log P in nats, and its score."""
+    """A continuation that beam search found: its new tokens, log P in nats, and its score.
+
+    `log_prob` is what the model itself gives the text; the score is of what the filters left.
+    """
 
     tokens: list[int]
     log_prob: float
@@ -75,23 +82,28 @@ class Search:
         self.results: list[Hypothesis] = []
 
     def extend(
-        self, log_probs: Float[Tensor, "beam d_vocab"], begun: Int[Tensor, "beam length"]
+        self,
+        filtered: Float[Tensor, "beam d_vocab"],
+        log_probs: Float[Tensor, "beam d_vocab"],
+        begun: Int[Tensor, "beam length"],
     ) -> list[Extension]:
         """Return those that go on by a token, none where the search is over.
 
-        `log_probs` are of the beginnings `begun` with each token behind them. Of the `n_beams`
-        likeliest those that end in a stop token, or are n_new tokens long, are results.
+        `filtered` are log P' of the beginnings `begun` with each token behind them, `log_probs`
+        what the model gives them. Of the `n_beams` best those that end in a stop token, or are
+        n_new tokens long, are results.
         """
         length = begun.shape[1] + 1
         # So many that n_beams go on even where the likeliest extensions are all stops.
         n_best = max(2, 1 + len(self.stop_tokens)) * self.n_beams
         going: list[Extension] = []
-        for rank, extension in enumerate(best_extensions(log_probs, n_best)):
-            beam, token, log_prob = extension
+        for rank, extension in enumerate(best_extensions(filtered, n_best)):
+            beam, token, value = extension
             if length < self.n_new and token not in self.stop_tokens:
                 going.append(extension)
             elif rank < self.n_beams:
-                score = length_penalised(log_prob, length, self.length_penalty)
+                score = length_penalised(value, length, self.length_penalty)
+                log_prob = log_probs[beam, token].item()
                 self.results.append(Hypothesis([*begun[beam].tolist(), token], log_prob, score))
         self.results = sorted(self.results, key=lambda one: -one.score)[: self.n_beams]
         if not going:
@@ -161,21 +173,23 @@ def beam_search_each(
         for _ in range(n_prompts)
     ]
     device = texts.tokens.device
-    so_far = torch.zeros(n_prompts, device=device)
+    filtered_so_far = own_so_far = torch.zeros(n_prompts, 1, device=device)
     rows_of = {prompt: [prompt] for prompt in range(n_prompts)}  # those that still go on
     while rows_of:
-        log_probs = log_softmax(at_least_float32(texts.forecast()))
-        log_probs = so_far[:, None] + penalise(log_probs, texts.tokens, sampling, texts.real)
+        next_token = log_softmax(at_least_float32(texts.forecast()))
+        own = own_so_far + next_token
+        filtered = filtered_so_far + penalise(next_token, texts.tokens, sampling, texts.real)
         going: list[Extension] = []
         for prompt, rows in list(rows_of.items()):
-            found = searches[prompt].extend(log_probs[rows], texts.tokens[rows, n_known:])
+            begun = texts.tokens[rows, n_known:]
+            found = searches[prompt].extend(filtered[rows], own[rows], begun)
             rows_of[prompt] = [len(going) + place for place in range(len(found))]
-            going += [(rows[beam], token, log_prob) for beam, token, log_prob in found]
+            going += [(rows[beam], token, value) for beam, token, value in found]
             if not found:
                 del rows_of[prompt]
         if going:
-            beams, tokens, values = zip(*going, strict=True)
-            texts.select(torch.tensor(beams, device=device))
-            texts.append(torch.tensor(tokens, device=device))
-            so_far = torch.tensor(values, device=device, dtype=log_probs.dtype)
+            beams, tokens, _ = map(partial(torch.tensor, device=device), zip(*going, strict=True))
+            filtered_so_far, own_so_far = (of[beams, tokens][:, None] for of in (filtered, own))
+            texts.select(beams)
+            texts.append(tokens)
     return [search.results for search in searches]
