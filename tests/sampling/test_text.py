@@ -200,16 +200,42 @@ def test_a_token_that_is_cut_in_two_is_shown_and_what_comes_after_a_stop_string_
     assert "".join(parts[:-1]) < cut.text < "".join(parts)
 
 
-def test_a_stop_token_ends_the_text_and_has_no_part_in_it() -> None:
-    tokenizer = CharacterTokenizer(LETTERS)
+def writes_in_turn(follows: dict[int, int], d_vocab: int) -> GPT:
+    """A model in which each of these tokens is followed by the other."""
     bigram = TransformerConfig(
-        d_vocab=3, n_ctx=13, d_model=3, n_layers=0, n_heads=1, d_head=1, d_mlp=1,
+        d_vocab=d_vocab, n_ctx=13, d_model=d_vocab, n_layers=0, n_heads=1, d_head=1, d_mlp=1,
         position="none", norm="rms", tied=False,
     )  # fmt: skip
-    model = GPT(bigram)
-    with torch.no_grad():  # b follows a, c follows b, a follows c
-        model.get_parameter("embedding.W_E").copy_(torch.eye(3))
-        model.get_parameter("unembedding.W_U").copy_(100 * torch.eye(3).roll(1, dims=1))
+    model, W_U = GPT(bigram), torch.zeros(d_vocab, d_vocab)
+    for token, following in follows.items():
+        W_U[token, following] = 100
+    with torch.no_grad():
+        model.get_parameter("embedding.W_E").copy_(torch.eye(d_vocab))
+        model.get_parameter("unembedding.W_U").copy_(W_U)
+    return model
+
+
+@pytest.mark.parametrize(("n_new", "expected"), [(6, "éaéa"), (7, "éaéa"), (8, "éaéaé")])
+def test_half_a_character_is_no_stop_string_before_the_text_is_over(
+    n_new: int, expected: str
+) -> None:
+    first, second = "é".encode()
+    model = writes_in_turn({ord("a"): first, first: second, second: ord("a")}, 256)
+    how: dict[str, Any] = {"n_new": n_new, "sampling": Sampling(temperature=0.0)}
+    how["stops"] = ["\ufffd"]
+    [one] = complete(model, ByteTokenizer(), ["a"], **how)
+    assert one.text == expected
+    assert len(one.tokens) == n_new
+    assert "".join(continue_text(model, ByteTokenizer(), "a", **how)) == expected
+    model = writes_in_turn({ord("a"): first, first: ord("b")}, 256)  # no character ever
+    [one] = complete(model, ByteTokenizer(), ["a"], **how)
+    assert (one.text, one.tokens) == ("", [first, ord("b")])
+    assert "".join(continue_text(model, ByteTokenizer(), "a", **how)) == ""
+
+
+def test_a_stop_token_ends_the_text_and_has_no_part_in_it() -> None:
+    tokenizer = CharacterTokenizer(LETTERS)
+    model = writes_in_turn({0: 1, 1: 2, 2: 0}, 3)
     greedy = Sampling(temperature=0.0)
     [free] = complete(model, tokenizer, ["a"], n_new=5, sampling=greedy)
     assert free.text == "bcabc"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling
@@ -98,6 +99,19 @@ def require_stops(stops: Sequence[str]) -> None:
         raise ValueError("a stop string must have a character: every text holds the empty one")
 
 
+def settled_text(tokenizer: Tokenizer, tokens: Sequence[int], after: Sequence[int]) -> str:
+    """Return the text of the tokens behind `after`, less half a character at its end."""
+    all_read = False
+
+    def counted() -> Iterator[int]:
+        nonlocal all_read
+        yield from tokens
+        all_read = True
+
+    pieces = tokenizer.decode_stream(counted(), after=after)
+    return "".join(takewhile(lambda _: not all_read, pieces))
+
+
 def count_shown(
     tokenizer: Tokenizer, tokens: Sequence[int], after: Sequence[int], text: str
 ) -> int:
@@ -160,12 +174,12 @@ def complete(
     known = encode_prompts(tokenizer, prompts, special=special)
     drawn: list[list[Drawn]] = [[] for _ in prompts]
 
-    def text_of(row: int) -> str:
-        tokens = [one.token for one in drawn[row] if one.token not in sampling.stop_tokens]
-        return "".join(tokenizer.decode_stream(tokens, after=known[row]))
+    def shown(row: int) -> list[int]:
+        return [one.token for one in drawn[row] if one.token not in sampling.stop_tokens]
 
     def completion(row: int) -> Completion:
-        whole, tokens = text_of(row), [one.token for one in drawn[row]]
+        tokens = [one.token for one in drawn[row]]
+        whole = "".join(tokenizer.decode_stream(shown(row), after=known[row]))
         text = "".join(until([whole], stops))
         cut = len(text) < len(whole)
         return Completion(
@@ -178,7 +192,10 @@ def complete(
 
     def ends(one: Drawn) -> bool:
         drawn[one.row].append(one)
-        return bool(stops) and first_stop(text_of(one.row), stops) >= 0
+        if not stops:
+            return False
+        # Half a character is no U+FFFD yet: the next token may bring the rest of it.
+        return first_stop(settled_text(tokenizer, shown(one.row), known[one.row]), stops) >= 0
 
     of_tokenizer = of_vocabulary(sampling, tokenizer)
     steps = sample(model, known, n_new=n_new, sampling=of_tokenizer, log_probs=log_probs, ends=ends)
