@@ -256,7 +256,20 @@ def test_tied_matrices_are_one_and_parameters_have_the_dtype_asked_for(
         (gpt2, {"architectures": ["GPT2ForX"]}, "holds a GPT2ForX"),
         (gpt2, {"activation_function": "mish"}, "no activation 'mish'; known: gelu_new"),
         (gpt2, {"scale_attn_by_inverse_layer_idx": True}, "what can be read is False"),
-        (gpt2, {"n_embd": "35"}, r"config\.json is damaged"),
+        (
+            gpt2,
+            {"n_embd": "35"},
+            r"config\.json: n_embd must be an integer .* got '35'",
+        ),
+        (gpt2, {"n_head": 0}, r"config\.json: n_head must be an integer of at least 1, got 0"),
+        (gpt2, {"n_head": 6}, r"config\.json: n_embd = 35 is no multiple of n_head = 6"),
+        (gpt2, {"n_layer": -1}, r"config\.json: n_layers must be an integer of at least 0; got -1"),
+        (gpt2, {"model_type": ["gpt2"]}, r"a model of type \['gpt2'\]; known: gpt2, llama"),
+        (gpt2, {"architectures": "GPT2Model"}, "architectures = 'GPT2Model'; expected a list of"),
+        (gpt2, {"architectures": [{}]}, r"architectures = \[{}\]; expected a list of names"),
+        (llama, {"rope_scaling": ["linear"]}, r"config\.json is damaged: 'list' object has no"),
+        (llama, {"head_dim": None, "num_attention_heads": 0}, "num_attention_heads must be an int"),
+        (bert, {"num_attention_heads": None}, "num_attention_heads must be an integer .* got None"),
         (llama, {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_type = 'llama3'"),
         (llama, {"mlp_bias": True}, "mlp_bias = True; what can be read is False"),
         (bert, {"position_embedding_type": "relative_key"}, "can be read is 'absolute'"),
@@ -341,11 +354,20 @@ def test_a_model_without_what_its_family_has_is_refused_and_not_filled_up(folder
     assert not folder.exists()
 
 
-def test_classes_without_names_are_two(folder: Path) -> None:
-    saved(folder, ClassifierBERT(bert().config, n_classes=2), id2label=None)
+@pytest.mark.parametrize("wrong", [["bad", "good"], {"bad": 0, "good": 1}])
+def test_classes_whose_names_have_no_numbers_are_refused(wrong: Any, folder: Path) -> None:
+    saved(folder, ClassifierBERT(bert().config, n_classes=2), id2label=wrong)
+    with pytest.raises(ValueError, match=r"config\.json: id2label must be names by numbers"):
+        load_pretrained(folder)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_classes_without_names_are_numbered(n: int, folder: Path) -> None:
+    said = {} if n == 2 else {"num_labels": n}
+    saved(folder, ClassifierBERT(bert().config, n_classes=n), id2label=None, **said)
     back = load_pretrained(folder)
     assert isinstance(back, ClassifierBERT)
-    assert back.classes == ("LABEL_0", "LABEL_1")
+    assert back.classes == tuple(f"LABEL_{i}" for i in range(n))
 
 
 def test_nothing_is_overwritten_and_nothing_half_written_stays(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from transformer.pretrained.family import (
     Settings,
     activation_name,
     config_of,
+    head_size,
     require,
     require_ours,
 )
@@ -155,7 +156,7 @@ def read_config(settings: Settings) -> BERTConfig:
         d_model=d_model,
         n_layers=settings["num_hidden_layers"],
         n_heads=n_heads,
-        d_head=d_model // n_heads,
+        d_head=head_size(settings, "hidden_size", "num_attention_heads"),
         d_mlp=settings["intermediate_size"],
         activation=activation_name(settings.get("hidden_act", "gelu")),
         norm_eps=settings.get("layer_norm_eps", 1e-12),
@@ -217,7 +218,10 @@ def _settings(model: Module) -> dict[str, Any]:
 
 
 def _classifier(config: BERTConfig, settings: Settings) -> ClassifierBERT:
-    names = settings.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    n_classes = settings.get("num_labels", 2)
+    names = settings.get("id2label") or {str(i): f"LABEL_{i}" for i in range(n_classes)}
+    if not (isinstance(names, dict) and all(number.isdecimal() for number in names)):
+        raise ValueError(f"id2label must be names by numbers from 0, got {names!r:.60}")
     classes = [str(names[number]) for number in sorted(names, key=int)]
     return ClassifierBERT(config, n_classes=len(classes), classes=classes)
 

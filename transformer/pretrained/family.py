@@ -118,9 +118,20 @@ def require(settings: Settings, *, allowed: Mapping[str, tuple[Any, ...]]) -> No
     for name, values in allowed.items():
         if name in settings and settings[name] not in values:
             raise ValueError(
-                f"config.json has {name} = {settings[name]!r}; what can be read is "
-                f"{' or '.join(map(repr, values))}"
+                f"{name} = {settings[name]!r}; what can be read is {' or '.join(map(repr, values))}"
             )
+
+
+def head_size(settings: Settings, width: str, heads: str) -> int:
+    """Return the width of a head; ValueError where the heads do not share the model's evenly."""
+    for name in (width, heads):
+        if type(settings[name]) is not int or settings[name] < 1:
+            raise ValueError(f"{name} must be an integer of at least 1, got {settings[name]!r:.60}")
+    d_model: int = settings[width]
+    n_heads: int = settings[heads]
+    if d_model % n_heads:
+        raise ValueError(f"{width} = {d_model} is no multiple of {heads} = {n_heads}")
+    return d_model // n_heads
 
 
 def activation_name(theirs: str) -> ActivationName:

@@ -16,6 +16,7 @@ from transformer.pretrained.family import (
     Settings,
     activation_name,
     config_of,
+    head_size,
     require,
     require_ours,
 )
@@ -72,7 +73,7 @@ def read_config(settings: Settings) -> TransformerConfig:
         d_model=d_model,
         n_layers=settings["n_layer"],
         n_heads=n_heads,
-        d_head=d_model // n_heads,
+        d_head=head_size(settings, "n_embd", "n_head"),
         d_mlp=settings.get("n_inner") or 4 * d_model,
         activation=activation_name(settings.get("activation_function", "gelu_new")),
         norm_eps=settings.get("layer_norm_epsilon", 1e-5),

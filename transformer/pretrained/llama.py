@@ -17,6 +17,7 @@ from transformer.pretrained.family import (
     Settings,
     activation_name,
     config_of,
+    head_size,
     require,
     require_ours,
 )
@@ -72,16 +73,17 @@ def read_config(settings: Settings) -> TransformerConfig:
     )
     bias = settings.get("attention_bias", False)
     require({"mlp_bias": settings.get("mlp_bias", False)}, allowed={"mlp_bias": (bias,)})
-    d_model, n_heads = settings["hidden_size"], settings["num_attention_heads"]
+    n_heads = settings["num_attention_heads"]
+    d_head = settings.get("head_dim") or head_size(settings, "hidden_size", "num_attention_heads")
     n_kv_heads = settings.get("num_key_value_heads") or n_heads
     return TransformerConfig(
         d_vocab=settings["vocab_size"],
         n_ctx=settings.get("max_position_embeddings", 2048),
-        d_model=d_model,
+        d_model=settings["hidden_size"],
         n_layers=settings["num_hidden_layers"],
         n_heads=n_heads,
         n_kv_heads=None if n_kv_heads == n_heads else n_kv_heads,
-        d_head=settings.get("head_dim") or d_model // n_heads,
+        d_head=d_head,
         d_mlp=settings["intermediate_size"],
         activation=activation_name(settings.get("hidden_act", "silu")),
         mlp="gated",

@@ -51,22 +51,24 @@ def load_pretrained(
         raise FileNotFoundError(f"{folder} is no model in Hugging Face's layout: no config.json")
     settings = read_json(folder / "config.json")
     kind = settings.get("model_type")
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise ValueError(f"{folder} holds a model of type {kind}; known: {', '.join(FAMILIES)}")
     family = FAMILIES[kind]
     if architecture is None:
-        architecture = (settings.get("architectures") or [*family.modules])[0]
+        architecture = _architecture(folder, settings, family)
     if architecture not in family.modules:
         known = ", ".join(family.modules)
         raise ValueError(f"{folder} holds a {architecture}; of type {kind} are known: {known}")
     try:
         config = family.read_config(settings)
+        with torch.device("meta"):
+            model = family.modules[architecture](config, settings)
     except KeyError as error:
         raise ValueError(f"{folder / 'config.json'} lacks {error}") from error
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise ValueError(f"{folder / 'config.json'} is damaged: {error}") from error
-    with torch.device("meta"):
-        model = family.modules[architecture](config, settings)
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'}: {error}") from error
     allocate(model, dtype)
     tensors = family.of_model(open_tensors(folder), model)
     try:
@@ -74,6 +76,16 @@ def load_pretrained(
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
     return model.eval()
+
+
+def _architecture(folder: Path, settings: Mapping[str, Any], family: Family) -> str:
+    """Return the first that config.json names, or the family's usual one where it names none."""
+    given = settings.get("architectures") or [*family.modules]
+    if not (isinstance(given, list) and isinstance(given[0], str)):
+        raise ValueError(
+            f"{folder / 'config.json'} has architectures = {given!r:.60}; expected a list of names"
+        )
+    return given[0]
 
 
 def load_model(where: str | Path) -> tuple[Module, Tokenizer]:
