@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Module, Parameter
-from transformers import AutoModelForMaskedLM
+from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from tests.pretrained.support import TEXT, TOKENIZERS, assert_same, bert, gpt2, llama
 from transformer.components.activations import gelu
@@ -430,6 +430,26 @@ def test_the_tokens_that_a_folder_says_are_kept_whatever_their_names(folder: Pat
     }
     save_pretrained(gpt2(), alone, special=special_of(folder))
     assert special_of(alone) == {"eos_token_id": [262, 7]}
+
+
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "chat_template.jinja"])
+def test_a_chat_template_is_kept(file: str, folder: Path) -> None:
+    tokenizer = TOKENIZERS[0]
+    save_pretrained(gpt2(d_vocab=tokenizer.d_vocab), folder, tokenizer)
+    template = "{% for one in messages %}<|{{ one['role'] }}|>{{ one['content'] }}{% endfor %}"
+    if file == "chat_template.jinja":
+        (folder / file).write_text(template)
+    settings = read(folder, "tokenizer_config.json")
+    settings["chat_template"] = "another" if file == "chat_template.jinja" else template
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    again, alone = folder.with_name("again"), folder.with_name("alone")
+    model, same = load_model(folder)
+    save_pretrained(model, again, same, special=special_of(folder))
+    chat = [{"role": "user", "content": "the cat"}]
+    found = AutoTokenizer.from_pretrained(again).apply_chat_template(chat, tokenize=False)
+    assert found == "<|user|>the cat"
+    save_pretrained(model, alone, special=special_of(folder))
+    assert not (alone / "tokenizer_config.json").exists()
 
 
 def test_a_roberta_whose_tokenizer_pads_with_another_token_is_refused(folder: Path) -> None:

@@ -12,6 +12,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,14 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a mapping, got {content!r:.60}")
     return content
+
+
+@contextmanager
+def complaints_of(path: Path) -> Iterator[None]:
+    """Make what is wrong with the content of a file a ValueError that names it."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{path} is damaged: {error!r:.200}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error

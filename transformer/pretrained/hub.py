@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-_READ = ["*.json", "*.txt"]
+_READ = ["*.json", "*.txt", "*.jinja"]
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 

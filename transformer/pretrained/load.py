@@ -25,7 +25,14 @@ from transformer.pretrained.gpt2 import GPT2
 from transformer.pretrained.hub import model_folder
 from transformer.pretrained.llama import LLAMA
 from transformer.pretrained.mapping import fill, to_theirs
-from transformer.pretrained.special import Ids, Special, ids_of, names_of, special_of_folder
+from transformer.pretrained.special import (
+    CHAT_TEMPLATE,
+    Ids,
+    Special,
+    ids_of,
+    names_of,
+    special_of_folder,
+)
 from transformer.pretrained.tokenizer import read_tokenizer, tokenizer_files
 from transformer.tokenizers import Tokenizer
 from transformer.training.load import is_run, load_trained
@@ -184,6 +191,8 @@ def _files_of(
         n_segments = config.n_segments if isinstance(config, BERTConfig) else 0
         names = names_of(said, special, tokenizer)
         files = tokenizer_files(tokenizer, names=names, n_ctx=config.n_ctx, n_segments=n_segments)
+        if CHAT_TEMPLATE in said:
+            files["tokenizer_config.json"][CHAT_TEMPLATE] = said[CHAT_TEMPLATE]
     if isinstance(config, BERTConfig):
         special = {name: ids for name, ids in special.items() if name == "pad_token_id"}
         _require_padding(special, settings)

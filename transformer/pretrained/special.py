@@ -2,13 +2,14 @@
 
 Both answers are in the files' words: `bos_token_id`, `eos_token_id` and `pad_token_id` of
 config.json, each an id or a list of ids, and `bos_token`, `cls_token` and so on of
-tokenizer_config.json, each a name; what is not said is absent.
+tokenizer_config.json, each a name; what is not said is absent. So is `chat_template`, the form in
+which a conversation is put to the model, which is kept and not read.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from transformer.pretrained.files import read_json
+from transformer.pretrained.files import complaints_of, read_json
 from transformer.tokenizers import Tokenizer
 from transformer.tokenizers.byte import to_bytes
 
@@ -23,6 +24,7 @@ OTHERS = {
     "mask_token": ("[MASK]", "<mask>"),
 }
 IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+CHAT_TEMPLATE = "chat_template"
 ROLES = ("bos_token", "eos_token", "pad_token", *OTHERS)
 Special = Mapping[str, int | list[int] | str]
 Ids = dict[str, int | list[int]]
@@ -51,6 +53,13 @@ def special_of_folder(folder: Path) -> Special:
         name = name.get("content") if isinstance(name, Mapping) else name
         if isinstance(name, str):
             found[role] = name
+    template = content.get(CHAT_TEMPLATE)
+    file_of_its_own = folder / f"{CHAT_TEMPLATE}.jinja"
+    if file_of_its_own.is_file():  # it goes before that of tokenizer_config.json
+        with complaints_of(file_of_its_own):
+            template = file_of_its_own.read_text(encoding="utf-8")
+    if isinstance(template, str):
+        found[CHAT_TEMPLATE] = template
     return found
 
 
