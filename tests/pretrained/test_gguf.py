@@ -14,13 +14,15 @@ from transformer.cli import main
 from transformer.models.gpt import GPT
 from transformer.pretrained.gguf import load_gguf
 from transformer.pretrained.load import load_model, special_of
+from transformer.sampling.text import encode_prompts
 from transformer.tokenizers import FastByteBPETokenizer, save_hugging_face
+from transformer.tokenizers.byte_alphabet import all_printable
 
 gguf: Any = pytest.importorskip("gguf")
 
 TOKENIZER = FastByteBPETokenizer.train(TEXT, d_vocab=263, special_tokens=["<|endoftext|>"])
 Tensors = dict[str, Tensor]
-NORMAL, SPECIAL = 1, 3  # of tokenizer.ggml.token_type
+NORMAL, SPECIAL, USER_DEFINED = 1, 3, 4  # of tokenizer.ggml.token_type
 
 
 def make(**changes: Any) -> GPT:
@@ -154,6 +156,37 @@ def test_the_tokens_that_a_file_says_are_written_on_export(file: Path) -> None:
     assert special_of(new) == {**special_of(file), "bos_token_id": 262, **names}
 
 
+def test_a_prompt_begins_as_the_file_says(file: Path) -> None:
+    def say(writer: Any) -> None:
+        writer.add_bos_token_id(TOKENIZER.special_tokens["<|endoftext|>"])
+        writer.add_add_bos_token(True)
+
+    _, tokenizer = load_model(write(file, make(), change=say))
+    assert encode_prompts(tokenizer, ["the cat"]) == [[262, *TOKENIZER.encode("the cat")]]
+    said = r"model\.gguf lacks 'tokenizer\.ggml\.bos_token_id'"
+    with pytest.raises(ValueError, match=said):
+        load_gguf(write(file, make(), change=lambda writer: writer.add_add_bos_token(True)))
+
+
+def test_a_users_own_token_is_found_in_every_text(file: Path) -> None:
+    names = [*all_printable(TOKENIZER.vocabulary[:262]), "<|x|>"]
+
+    def add(writer: Any) -> None:
+        writer.add_token_list(names)
+        writer.add_token_types([NORMAL] * 262 + [USER_DEFINED])
+
+    _, tokenizer = load_gguf(write(file, make(), change=add))
+    assert tokenizer.special_tokens == {}
+    assert tokenizer.encode("a<|x|>") == [*TOKENIZER.encode("a"), 262]
+
+
+def test_a_chat_template_is_kept_on_export(file: Path) -> None:
+    write(file, make(), change=lambda writer: writer.add_chat_template("{{ messages }}"))
+    new = file.with_name("new")
+    main(["export", str(file), str(new)])
+    assert special_of(new)["chat_template"] == "{{ messages }}"
+
+
 def test_a_quantised_matrix_is_read_at_full_width_and_is_off_by_half_a_step(file: Path) -> None:
     model = make(d_model=64, d_mlp=96)
     names = ("blk.1.ffn_gate.weight", "blk.0.attn_v.weight")
@@ -231,6 +264,11 @@ def test_a_quantisation_that_there_is_not_is_refused(file: Path) -> None:
         ({"change": lambda w: w.add_rope_scaling_type(gguf.RopeScalingType.YARN)}, "by 'yarn'"),
         ({"change": lambda w: w.add_tokenizer_pre("llama-bpe")}, "split as 'llama-bpe'"),
         ({"change": lambda w: w.add_tokenizer_model("llama")}, "a tokenizer of kind 'llama'"),
+        (
+            {"change": lambda w: w.add_head_count(0), "without": "llama.attention.key_length"},
+            "head_count must be an integer of at least 1, got 0",
+        ),
+        ({"change": lambda w: w.add_token_merges(["a b c"])}, "merge is two tokens .* got 'a b c'"),
         ({"without": "llama.block_count"}, r"model\.gguf lacks 'llama\.block_count'"),
         ({"without": "tokenizer.ggml.tokens"}, r"lacks 'tokenizer\.ggml\.tokens'"),
         ({"without": "tokenizer.ggml.merges"}, r"lacks 'tokenizer\.ggml\.merges'"),

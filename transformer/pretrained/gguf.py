@@ -18,14 +18,16 @@ from torch import Tensor
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.pretrained.allocate import allocate
-from transformer.pretrained.family import sizes_of
+from transformer.pretrained.family import head_size, sizes_of
 from transformer.pretrained.files import TensorFiles
 from transformer.pretrained.mapping import Row, applying, fill
-from transformer.pretrained.special import Special
-from transformer.pretrained.tokenizer import byte_bpe
+from transformer.pretrained.special import CHAT_TEMPLATE, Special
+from transformer.pretrained.vocabulary import byte_bpe, pairs_of
 from transformer.tokenizers import Tokenizer
+from transformer.tokenizers.added_tokens import AddedToken
 
-SPECIAL = 3  # tokenizer.ggml.token_type of a token that stands for no text
+# tokenizer.ggml.token_type of a token that stands for no text, and of one found in every text
+SPECIAL, USER_DEFINED = 3, 4
 SPLITS_DIGITS = {"smollm": True, "gpt-2": False, "default": False}  # tokenizer.ggml.pre
 
 _BLOCK, _OURS = "blk.{layer}", "blocks.{layer}"
@@ -82,13 +84,18 @@ def load_gguf(path: str | Path, *, dtype: torch.dtype = torch.float32) -> tuple[
 
 
 def read_special(path: str | Path) -> Special:
-    """Return the ids that a GGUF file says for `special.py`; raises as `load_gguf` for its file."""
+    """Return what a GGUF file says for `special.py`; raises as `load_gguf` for its file."""
     values, _ = _open(Path(path))
     settings = {"bos": "bos_token_id", "eos": "eos_token_id", "padding": "pad_token_id"}
     ids = {
         setting: values.get(f"tokenizer.ggml.{name}_token_id") for name, setting in settings.items()
     }
-    return {setting: int(i) for setting, i in ids.items() if i is not None}
+    found: dict[str, int | list[int] | str] = {
+        setting: int(i) for setting, i in ids.items() if i is not None
+    }
+    if isinstance(template := values.get("tokenizer.chat_template"), str):
+        found[CHAT_TEMPLATE] = template
+    return found
 
 
 def _open(path: Path) -> tuple[dict[str, Any], Sequence[Any]]:
@@ -136,16 +143,18 @@ def read_config(values: Mapping[str, Any], *, tied: bool) -> TransformerConfig:
         raise ValueError(f"a GGUF file of architecture {architecture!r}; what can be read is llama")
     if (scaling := values.get("llama.rope.scaling.type", "none")) != "none":
         raise ValueError(f"rotary positions scaled by {scaling!r} are not known here")
-    d_model, n_heads = values["llama.embedding_length"], values["llama.attention.head_count"]
+    width, heads = "llama.embedding_length", "llama.attention.head_count"
+    d_head = values.get("llama.attention.key_length") or head_size(values, width, heads)
+    n_heads = values[heads]
     n_kv_heads = values.get("llama.attention.head_count_kv", n_heads)
     return TransformerConfig(
         d_vocab=len(values["tokenizer.ggml.tokens"]),
         n_ctx=values["llama.context_length"],
-        d_model=d_model,
+        d_model=values[width],
         n_layers=values["llama.block_count"],
         n_heads=n_heads,
         n_kv_heads=None if n_kv_heads == n_heads else n_kv_heads,
-        d_head=values.get("llama.attention.key_length", d_model // n_heads),
+        d_head=d_head,
         d_mlp=values["llama.feed_forward_length"],
         activation="silu",
         mlp="gated",
@@ -170,6 +179,17 @@ def read_tokenizer(values: Mapping[str, Any]) -> Tokenizer:
             + ", ".join(SPLITS_DIGITS)
         )
     names, types = values["tokenizer.ggml.tokens"], values["tokenizer.ggml.token_type"]
-    special = [name for name, kind in zip(names, types, strict=True) if kind == SPECIAL]
-    pairs = [pair.split(" ") for pair in values["tokenizer.ggml.merges"]]
-    return byte_bpe(names, pairs, special, split_digits=SPLITS_DIGITS[pre])
+    added = {
+        AddedToken(name, special=kind == SPECIAL): i
+        for i, (name, kind) in enumerate(zip(names, types, strict=True))
+        if kind in (SPECIAL, USER_DEFINED)
+    }
+    begins = bool(values.get("tokenizer.ggml.add_bos_token", False))
+    bos = [names[int(values["tokenizer.ggml.bos_token_id"])]] if begins else []
+    return byte_bpe(
+        {name: i for i, name in enumerate(names)},
+        pairs_of(values["tokenizer.ggml.merges"]),
+        added,
+        split_digits=SPLITS_DIGITS[pre],
+        bos=bos,
+    )

@@ -69,7 +69,7 @@ def takes_special(tokenizer: Tokenizer) -> bool:
 def encode_prompts(
     tokenizer: Tokenizer, prompts: Iterable[str], *, special: bool = False
 ) -> list[list[int]]:
-    """Return the tokens of each prompt; one without any is a ValueError.
+    """Return the tokens of each prompt, the tokenizer's `bos` first; without any a ValueError.
 
     With `special` the name of a special token in a prompt is that token; without, it is text like
     any other. A tokenizer that has none to be named so is a ValueError.
@@ -82,7 +82,7 @@ def encode_prompts(
         encode = partial(tokenizer.encode, allowed_special="all")
     encoded = []
     for prompt in prompts:
-        encoded.append(encode(prompt))
+        encoded.append([*tokenizer.bos, *encode(prompt)])
         if not encoded[-1]:
             raise ValueError(f"the prompt {prompt!r} has no token: give one with a word in it")
     return encoded

@@ -21,12 +21,14 @@ from transformer.whole import write_whole
 class Tokenizer(ABC):
     """Base of all tokenizers; `FORMAT` marks the files of a class.
 
-    `special_tokens` gives the ids of tokens that stand for no text, such as `<|endoftext|>`.
+    `special_tokens` gives the ids of tokens that stand for no text, such as `<|endoftext|>`;
+    `bos` those with which a published model's texts begin, which `encode` does not put there.
     """
 
     FORMAT: ClassVar[str]
     vocabulary: tuple[str, ...] | tuple[bytes, ...]
     special_tokens: Mapping[str, int] = MappingProxyType({})
+    bos: tuple[int, ...] = ()
 
     @classmethod
     @abstractmethod

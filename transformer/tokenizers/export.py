@@ -3,9 +3,11 @@
 import base64
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from transformer.tokenizers.added_tokens import AddedToken
 from transformer.tokenizers.base import Tokenizer
 from transformer.tokenizers.byte import ByteTokenizer
 from transformer.tokenizers.byte_alphabet import all_printable
@@ -63,17 +65,25 @@ def hugging_face(tokenizer: Tokenizer, *, n_segments: int = 0) -> dict[str, Any]
 
     With `n_segments`, those of an encoder, texts come with the ends that it was trained with:
     `[CLS] A [SEP] B [SEP]`, B being of segment 1 if there is one, or RoBERTa's
-    `<s> A </s></s> B </s>`.
+    `<s> A </s></s> B </s>`; without, they begin with the tokenizer's `bos`.
     """
     ends = n_segments > 0
-    added = [_added(name, i, mask=ends) for name, i in tokenizer.special_tokens.items()]
+    if isinstance(tokenizer, NumberedBPETokenizer):
+        added = [_added(one, i) for one, i in tokenizer.added.items()]
+    else:
+        # RoBERTa's hidden word takes the space before it, which is part of the word.
+        special = tokenizer.special_tokens.items()
+        added = [
+            _added(AddedToken(name, lstrip=ends and name == "<mask>"), i) for name, i in special
+        ]
+    template = _template(tokenizer.special_tokens, n_segments) if ends else _beginning(tokenizer)
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
         "added_tokens": added,
         **_steps(tokenizer),
-        "post_processor": _template(tokenizer.special_tokens, n_segments) if ends else None,
+        "post_processor": template,
     }
 
 
@@ -172,27 +182,42 @@ def _template(special: Mapping[str, int], n_segments: int) -> dict[str, Any] | N
     # RoBERTa tells two texts by the ends alone.
     second = min(1, n_segments - 1) if start == START else 0
 
-    def token(name: str, segment: int = 0) -> dict[str, Any]:
-        return {"SpecialToken": {"id": name, "type_id": segment}}
+    single = [_token(start), _text("A"), _token(end)]
+    between = [] if start == START else [_token(end)]
+    pair = [*single, *between, _text("B", second), _token(end, second)]
+    return _processing(single, pair, {name: special[name] for name in (start, end)})
 
-    def text(name: str, segment: int = 0) -> dict[str, Any]:
-        return {"Sequence": {"id": name, "type_id": segment}}
 
-    single = [token(start), text("A"), token(end)]
-    between = [] if start == START else [token(end)]
+def _beginning(tokenizer: Tokenizer) -> dict[str, Any] | None:
+    """Return what puts a tokenizer's `bos` before a text, and before the second of two."""
+    if not (isinstance(tokenizer, NumberedBPETokenizer) and tokenizer.bos):
+        return None
+    names = {tokenizer.names[i]: i for i in tokenizer.bos}
+    single = [*(_token(tokenizer.names[i]) for i in tokenizer.bos), _text("A")]
+    second = [*(_token(tokenizer.names[i], 1) for i in tokenizer.bos), _text("B", 1)]
+    return _processing(single, [*single, *second], names)
+
+
+def _processing(single: list[Any], pair: list[Any], ids: Mapping[str, int]) -> dict[str, Any]:
     return {
         "type": "TemplateProcessing",
         "single": single,
-        "pair": [*single, *between, text("B", second), token(end, second)],
+        "pair": pair,
         "special_tokens": {
-            name: {"id": name, "ids": [special[name]], "tokens": [name]} for name in (start, end)
+            name: {"id": name, "ids": [i], "tokens": [name]} for name, i in ids.items()
         },
     }
 
 
-def _added(name: str, i: int, *, mask: bool) -> dict[str, Any]:
-    """Return a special token as tokenizer.json has it."""
-    exact = {"single_word": False, "rstrip": False, "normalized": False}
-    # RoBERTa's hidden word takes the space before it, which is part of the word.
-    before = mask and name == "<mask>"
-    return {"id": i, "content": name, **exact, "lstrip": before, "special": True}
+def _token(name: str, segment: int = 0) -> dict[str, Any]:
+    return {"SpecialToken": {"id": name, "type_id": segment}}
+
+
+def _text(name: str, segment: int = 0) -> dict[str, Any]:
+    return {"Sequence": {"id": name, "type_id": segment}}
+
+
+def _added(token: AddedToken, i: int) -> dict[str, Any]:
+    """Return an added token as tokenizer.json has it."""
+    how = {name: value for name, value in asdict(token).items() if name != "name"}
+    return {"id": i, "content": token.name, "single_word": False, **how}

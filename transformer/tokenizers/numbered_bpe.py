@@ -2,14 +2,17 @@
 
 The algorithm is GPT-2's (`byte_bpe.py`). What differs is the numbering, which the file gives,
 and in SmolLM2 that every digit is a piece by itself, so that numbers are read digit by digit.
-A vocabulary may lack bytes that no text in its language has.
+A vocabulary may lack bytes that no text in its language has. It may have added tokens that are
+found in any text, and say what a prompt begins with.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal, Self
 
 import regex
 
+from transformer.tokenizers.added_tokens import AddedToken, cut
 from transformer.tokenizers.base import Tokenizer
 from transformer.tokenizers.byte import text_of_stream, to_bytes, to_text
 from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable, from_printable
@@ -17,13 +20,16 @@ from transformer.tokenizers.byte_bpe import N_BYTES
 from transformer.tokenizers.fast_byte_bpe import FastByteBPETokenizer
 
 _DIGIT = regex.compile(r"(\p{N})")
+_CUT = regex.compile(r"\S[ \t\n\r]")  # where `stream.py` cuts
 
 
 class NumberedBPETokenizer(Tokenizer):
     """A token's id is its place in `names`, written in GPT-2's byte alphabet.
 
     `merges` are pairs of names, the first merged first; `special_tokens` are those names that
-    stand for no text. ValueError for a merge whose parts or result have no number.
+    stand for no text, each an `AddedToken` where it takes the white space around it or is no
+    special token but found in every text; `bos` are those that a prompt begins with. ValueError
+    for a merge whose parts or result have no number.
     """
 
     FORMAT = "transformer.numbered_bpe"
@@ -33,18 +39,22 @@ class NumberedBPETokenizer(Tokenizer):
         self,
         names: Sequence[str],
         merges: Sequence[tuple[str, str]],
-        special_tokens: Iterable[str] = (),
+        special_tokens: Iterable[str | AddedToken] = (),
         *,
         split_digits: bool = False,
+        bos: Sequence[str] = (),
     ) -> None:
         numbers = {name: i for i, name in enumerate(names)}
         if len(numbers) != len(names):
             raise ValueError("tokens must be distinct")
         self.names, self.merges, self.split_digits = tuple(names), tuple(merges), split_digits
-        self.special_tokens = {name: numbers[name] for name in special_tokens}
+        given = [AddedToken(one) if isinstance(one, str) else one for one in special_tokens]
+        self.added = {one: numbers[one.name] for one in given}
+        self.special_tokens = {one.name: i for one, i in self.added.items() if one.special}
+        self.bos = tuple(numbers[name] for name in bos)
+        added = {one.name for one in given}
         self.vocabulary = tuple(
-            to_bytes(name) if name in self.special_tokens else from_printable(name)
-            for name in names
+            to_bytes(name) if name in added else from_printable(name) for name in names
         )
         # GPT-2's numbers: the bytes, then the merges in their order.
         spelled = [*all_printable([bytes([byte]) for byte in BYTE_ORDER])]
@@ -70,18 +80,24 @@ class NumberedBPETokenizer(Tokenizer):
     ) -> list[int]:
         """Return the ids of `text`; special tokens as in `ByteBPETokenizer.encode`.
 
-        ValueError for a byte that the vocabulary lacks.
+        Added tokens that are not special are found wherever their names stand. ValueError for a
+        byte that the vocabulary lacks.
         """
         allowed = self.special_tokens if allowed_special == "all" else allowed_special
         if unknown := set(allowed) - self.special_tokens.keys():
             raise ValueError(f"no special tokens: {sorted(unknown)}; {[*self.special_tokens]} are")
-        if not allowed:
-            return self._encode_plain(text)
-        names = "|".join(regex.escape(name) for name in sorted(allowed, key=len, reverse=True))
+        wanted = [one for one in self.added if not one.special or one.name in allowed]
         ids = []
-        for i, part in enumerate(regex.split(f"({names})", text)):
-            ids += [self.special_tokens[part]] if i % 2 else self._encode_plain(part)
+        for part in cut(text, wanted):
+            ids += self._encode_plain(part) if isinstance(part, str) else [self.added[part]]
         return ids
+
+    def encode_stream(self, chunks: Iterable[str], *, processes: int = 1) -> Iterator[list[int]]:
+        """Yield the ids of a long text; of all at once if an added token may lie across a cut."""
+        found = [one for one in self.added if not one.special]
+        if any(one.rstrip or _CUT.search(one.name) for one in found):
+            return iter([self.encode("".join(chunks))])
+        return super().encode_stream(chunks, processes=processes)
 
     def _encode_plain(self, text: str) -> list[int]:
         parts = _DIGIT.split(text) if self.split_digits else [text]
@@ -106,14 +122,17 @@ class NumberedBPETokenizer(Tokenizer):
         return b"".join([self.vocabulary[token] for token in self.known(tokens)])
 
     def state(self) -> dict[str, Any]:
-        return {
+        state = {
             "names": list(self.names),
             "merges": [list(pair) for pair in self.merges],
-            "special": [*self.special_tokens],
+            "special": [one.name if one.plain else asdict(one) for one in self.added],
             "split_digits": self.split_digits,
         }
+        return state | ({"bos": [self.names[i] for i in self.bos]} if self.bos else {})
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         merges = [(str(left), str(right)) for left, right in state["merges"]]
-        return cls(state["names"], merges, state["special"], split_digits=state["split_digits"])
+        special = [one if isinstance(one, str) else AddedToken(**one) for one in state["special"]]
+        digits, bos = state["split_digits"], state.get("bos", [])
+        return cls(state["names"], merges, special, split_digits=digits, bos=bos)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from transformer.tokenizers.added_tokens import read_added
 from transformer.tokenizers.byte_alphabet import (
     BYTE_ORDER,
     all_printable,
@@ -29,9 +30,14 @@ def read_gpt2(folder: str | Path) -> FastByteBPETokenizer:
     """Read `encoder.json` and `vocab.bpe`, or `vocab.json` and `merges.txt`, from a folder.
 
     These are the names of OpenAI's files and of Hugging Face's copies of them. A missing file
-    is a FileNotFoundError, a damaged one a ValueError.
+    is a FileNotFoundError, a damaged one a ValueError, and so are tokens added beside them.
     """
     place = Path(folder)
+    if (place / "added_tokens.json").is_file():
+        raise ValueError(
+            f"{place / 'added_tokens.json'} adds tokens, which this tokenizer does not do: "
+            "load_model reads them, with their model"
+        )
     for vocabulary, merges in (("encoder.json", "vocab.bpe"), ("vocab.json", "merges.txt")):
         if (place / vocabulary).is_file() and (place / merges).is_file():
             return read_gpt2_files(place / vocabulary, place / merges)
@@ -81,7 +87,10 @@ def read_gpt2_from_hub(repository: str = HUB_REPOSITORY) -> FastByteBPETokenizer
 
 
 def read_hugging_face(path: str | Path) -> FastByteBPETokenizer:
-    """Read a byte-level BPE from a `tokenizer.json`, as `save_hugging_face` writes it."""
+    """Read a byte-level BPE from a `tokenizer.json`, as `save_hugging_face` writes it.
+
+    What it puts before and behind a text (`post_processor`) is not read.
+    """
     content = read_json(path)
     model, split = content.get("model"), content.get("pre_tokenizer")
     if not (isinstance(model, dict) and model.get("type") == "BPE"):
@@ -93,12 +102,20 @@ def read_hugging_face(path: str | Path) -> FastByteBPETokenizer:
     if content.get("normalizer") is not None:
         raise ValueError(f"{path} changes the text first, which GPT-2's tokenizer does not do")
     try:
-        special = {added["content"]: added["id"] for added in content.get("added_tokens", [])}
+        entries = content.get("added_tokens") or []
+        added = dict(zip(read_added(entries), [entry["id"] for entry in entries], strict=True))
+        special = {one.name: i for one, i in added.items()}
         vocabulary = model["vocab"] | special
         pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error!r}") from error
-    return _from_printable(vocabulary, pairs, special, str(path))
+    tokenizer = _from_printable(vocabulary, pairs, special, str(path))
+    if other := [one.name for one in added if not one.plain]:
+        raise ValueError(
+            f"{path}: the added token {other[0]!r} is found in every text, or takes white space "
+            "beside it, which this tokenizer does not do: load_model reads it, with its model"
+        )
+    return tokenizer
 
 
 def read_tiktoken(path: str | Path, special_tokens: Sequence[str] = ()) -> FastByteBPETokenizer:

@@ -34,21 +34,24 @@ _SPACES = re.compile("[ \t\n\r]+")
 class WordPieceTokenizer(Tokenizer):
     """A token's id is its place in the vocabulary, a line in BERT's vocab.txt.
 
-    ValueError for a vocabulary in which a token is empty or stands twice, or one of the five
-    special tokens is missing.
+    `special_tokens` are those beside BERT's five. ValueError for a vocabulary in which a token is
+    empty or stands twice, or a special token is missing.
     """
 
     FORMAT = "transformer.wordpiece"
     vocabulary: tuple[str, ...]
 
-    def __init__(self, vocabulary: Sequence[str]) -> None:
+    def __init__(self, vocabulary: Sequence[str], special_tokens: Sequence[str] = ()) -> None:
         self.vocabulary = tuple(vocabulary)
         self._ids = {token: i for i, token in enumerate(self.vocabulary)}
         if len(self._ids) != len(self.vocabulary) or "" in self._ids:
             raise ValueError("tokens must be distinct and not empty")
-        if missing := [name for name in SPECIAL if name not in self._ids]:
+        names = dict.fromkeys([*SPECIAL, *special_tokens])
+        if missing := [name for name in names if name not in self._ids]:
             raise ValueError(f"the vocabulary has no {', '.join(missing)}")
-        self.special_tokens = {name: self._ids[name] for name in SPECIAL}
+        self.special_tokens = {name: self._ids[name] for name in names}
+        for name in names.keys() - set(SPECIAL):
+            del self._ids[name]  # no part of a word, however it is spelled
         self._cache = PieceCache(self._encode_chunk)
 
     @classmethod
@@ -134,8 +137,9 @@ class WordPieceTokenizer(Tokenizer):
         return ids
 
     def state(self) -> dict[str, Any]:
-        return {"vocabulary": list(self.vocabulary)}
+        others = [name for name in self.special_tokens if name not in SPECIAL]
+        return {"vocabulary": list(self.vocabulary)} | ({"special": others} if others else {})
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        return cls(state["vocabulary"])
+        return cls(state["vocabulary"], state.get("special", ()))

@@ -1,0 +1,99 @@
+"""Added tokens: names that are looked for in a text before it is split, as Hugging Face has them.
+
+>>> tokens = [AddedToken("<cat>", special=False), AddedToken("<mask>", lstrip=True)]
+>>> [getattr(part, "name", part) for part in cut("a <mask> is <cat>s", tokens)]
+['a', '<mask>', ' is ', '<cat>', 's']
+
+What is looked for, and what an added token takes of the white space around it, is the file's to
+say (`added_tokens` of tokenizer.json).
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import regex
+
+_BEFORE, _BEHIND = regex.compile(r"(?r)\s+"), regex.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A name that is one token wherever it stands.
+
+    Attributes:
+        name: what is looked for.
+        special: it stands for no text, and is read from a text only where that is asked for.
+        lstrip: the white space before it is part of it.
+        rstrip: the white space behind it is part of it.
+        normalized: it is looked for after those that are not.
+    """
+
+    name: str
+    special: bool = True
+    lstrip: bool = False
+    rstrip: bool = False
+    normalized: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a special token and takes nothing of the text around it."""
+        return self.special and not self.lstrip and not self.rstrip
+
+
+def read_added(entries: Iterable[Mapping[str, Any]]) -> list[AddedToken]:
+    """Return the tokens of entries such as `added_tokens` of tokenizer.json has.
+
+    What one does not say is false. KeyError without a content, ValueError for an empty one, and
+    for one that is found only between words.
+    """
+    added = []
+    for entry in entries:
+        if not entry["content"]:
+            raise ValueError("one of its added tokens has no name")
+        if entry.get("single_word"):
+            raise ValueError(
+                f"its added token {entry['content']!r} has single_word = true; what can be read is "
+                "false, a token that is found inside of words too"
+            )
+        how = {
+            name: bool(entry.get(name)) for name in ("special", "lstrip", "rstrip", "normalized")
+        }
+        added.append(AddedToken(str(entry["content"]), **how))
+    return added
+
+
+def cut(text: str, tokens: Collection[AddedToken]) -> Iterator[str | AddedToken]:
+    """Yield the tokens found in `text`, and the text between them.
+
+    Of two that begin at one place the longer is found.
+    """
+    parts: list[str | AddedToken] = [text]
+    for normalized in (False, True):
+        wanted = {one.name: one for one in tokens if one.normalized is normalized}
+        if wanted:
+            parts = [
+                new
+                for part in parts
+                for new in ([part] if isinstance(part, AddedToken) else _cut(part, wanted))
+            ]
+    yield from parts
+
+
+def _cut(text: str, tokens: Mapping[str, AddedToken]) -> Iterator[str | AddedToken]:
+    names = "|".join(regex.escape(name) for name in sorted(tokens, key=len, reverse=True))
+    done = 0
+    for found in regex.finditer(names, text):
+        token, (start, stop) = tokens[found[0]], found.span()
+        if token.lstrip:
+            before = _BEFORE.match(text, 0, start)
+            start = max(done, before.start() if before else start)
+        if token.rstrip:
+            behind = _BEHIND.match(text, stop)
+            stop = behind.end() if behind else stop
+        if done < start:
+            yield text[done:start]
+        yield token
+        done = stop
+    if done < len(text):
+        yield text[done:]
