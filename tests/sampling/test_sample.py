@@ -1,5 +1,6 @@
 """Sampling in full: rows that end, that depend on no other, and what the model gave each token."""
 
+import math
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.sampling.support import collected, tokens_of
 from tests.support import randomise
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
+from transformer.sampling.beam import beam_search
 from transformer.sampling.generate import generate
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import Drawn, draw_rows, generators_of, sample
@@ -43,6 +45,25 @@ def test_a_text_ends_with_its_stop_token_and_the_others_go_on(model: GPT) -> Non
         assert cut == whole[: first + 1]
     assert len({len(row) for row in ended}) > 1, "all texts ended together"
     assert max(map(len, ended)) == 9, "no text went on"
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_model_that_forecasts_no_numbers_is_refused(temperature: float, value: float) -> None:
+    model = GPT(CONFIG).eval()
+    with torch.no_grad():
+        model.get_parameter("embedding.W_E")[PROMPTS[1][-1]] = value
+    sampling = Sampling(temperature=temperature)
+    with pytest.raises(ValueError, match=r"logits are no finite numbers, .* NaN or are too large"):
+        next(sample(model, PROMPTS, n_new=3, sampling=sampling))
+    with pytest.raises(ValueError, match="logits are no finite numbers"):
+        beam_search(model, PROMPTS, n_new=3, n_beams=2)
+
+
+def test_fewer_tokens_than_none_are_refused(model: GPT) -> None:
+    assert [*sample(model, PROMPTS, n_new=0)] == []
+    with pytest.raises(ValueError, match="n_new must be at least 0, got -3"):
+        next(sample(model, PROMPTS, n_new=-3))
 
 
 def test_rows_that_have_ended_are_computed_no_more(model: GPT) -> None:

@@ -101,6 +101,19 @@ def test_an_empty_stop_string_and_a_prompt_without_a_token_are_refused() -> None
 # Contract: special tokens in a prompt
 
 
+def test_a_text_where_a_list_of_texts_belongs_is_refused() -> None:
+    """Its characters would be taken one by one."""
+    tokenizer = CharacterTokenizer(LETTERS)
+    model = model_of(tokenizer)
+    with pytest.raises(ValueError, match="prompts are a list of texts, got the text 'abc' alone"):
+        complete(model, tokenizer, "abc", n_new=3)
+    said = "stops are a list of strings, got the string 'ab' alone"
+    with pytest.raises(ValueError, match=said):
+        complete(model, tokenizer, ["a"], n_new=3, stops="ab")
+    with pytest.raises(ValueError, match=said):
+        continue_text(model, tokenizer, "a", n_new=3, stops="ab")
+
+
 def test_the_name_of_a_special_token_in_a_prompt_is_text_unless_it_is_asked_for() -> None:
     tokenizer = FastByteBPETokenizer.train(TEXT, d_vocab=262, special_tokens=["<|end|>", "<|a|>"])
     prompt = "the<|a|>cat"

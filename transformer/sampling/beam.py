@@ -22,7 +22,7 @@ from torch import Tensor
 from transformer.components.softmax import at_least_float32, log_softmax
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling, penalise
-from transformer.sampling.texts import Growing, GrowingTexts
+from transformer.sampling.texts import Growing, GrowingTexts, require_numbers
 
 MOST_ALPHA = 30.0  # a billion to this power is 1e270, which a float still holds
 
@@ -132,7 +132,7 @@ def beam_search(
     Of `sampling` the filters of the past and the stop tokens count, the filters on
     log-probabilities as Hugging Face has it; nothing is drawn, so that the others are refused.
     Raises ValueError for them, for n_new or n_beams below 1, for a length penalty beyond
-    MOST_ALPHA, and for an empty prompt.
+    MOST_ALPHA, for an empty prompt, and for logits that are NaN or infinite.
     """
     return beam_search_each(
         GrowingTexts(model, prompts, n_new=n_new),
@@ -176,7 +176,7 @@ def beam_search_each(
     filtered_so_far = own_so_far = torch.zeros(n_prompts, 1, device=device)
     rows_of = {prompt: [prompt] for prompt in range(n_prompts)}  # those that still go on
     while rows_of:
-        next_token = log_softmax(at_least_float32(texts.forecast()))
+        next_token = log_softmax(at_least_float32(require_numbers(texts.forecast())))
         own = own_so_far + next_token
         filtered = filtered_so_far + penalise(next_token, texts.tokens, sampling, texts.real)
         going: list[Extension] = []

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformer.components.softmax import at_least_float32, log_softmax, softmax
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling, filter_for_drawing
-from transformer.sampling.texts import Growing, GrowingTexts
+from transformer.sampling.texts import Growing, GrowingTexts, require_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ def sample(
     n_ctx the window slides: see `GrowingTexts`. `compiled` compiles the steps after the first,
     on CUDA to one graph; that takes a minute, and again whenever a text leaves the batch. The
     model is used in the mode it is in: call `model.eval()` first. Raises ValueError for a
-    prompt without a token, when the first tokens are asked for.
+    prompt without a token, for an n_new below 0 and for logits that are NaN or infinite, when
+    tokens are asked for.
     """
     texts = GrowingTexts(model, prompts, n_new=n_new, compiled=compiled)
     yield from sample_each(texts, n_new=n_new, sampling=sampling, log_probs=log_probs, ends=ends)
@@ -92,7 +93,7 @@ def sample_each(
     rows = list(range(len(texts.tokens)))
     generators = generators_of(sampling.seed, len(rows), texts.tokens.device)
     for _ in range(n_new):
-        logits = texts.forecast()
+        logits = require_numbers(texts.forecast())
         filtered = filter_for_drawing(logits, texts.tokens, sampling, texts.real)
         greedy = sampling.temperature == 0.0
         new = filtered.argmax(dim=-1) if greedy else draw_rows(filtered, generators)

@@ -72,8 +72,11 @@ def encode_prompts(
     """Return the tokens of each prompt, the tokenizer's `bos` first; without any a ValueError.
 
     With `special` the name of a special token in a prompt is that token; without, it is text like
-    any other. A tokenizer that has none to be named so is a ValueError.
+    any other. A tokenizer that has none to be named so is a ValueError, and so is a single text,
+    each of whose characters would be a prompt.
     """
+    if isinstance(prompts, str):
+        raise ValueError(f"prompts are a list of texts, got the text {prompts!r:.60} alone")
     encode = tokenizer.encode
     if special:
         if not takes_special(tokenizer):
@@ -94,7 +97,9 @@ def of_vocabulary(sampling: Sampling, tokenizer: Tokenizer) -> Sampling:
 
 
 def require_stops(stops: Sequence[str]) -> None:
-    """Raise ValueError for an empty stop string."""
+    """Raise ValueError for an empty stop string, and for one that is not in a list."""
+    if isinstance(stops, str):
+        raise ValueError(f"stops are a list of strings, got the string {stops!r:.60} alone")
     if "" in stops:
         raise ValueError("a stop string must have a character: every text holds the empty one")
 

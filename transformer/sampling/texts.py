@@ -41,6 +41,16 @@ def count_positions(real: Bool[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]
     return (real.cumsum(dim=1) - 1).clamp_min(0)
 
 
+def require_numbers(logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, "batch d_vocab"]:
+    """Return the logits; ValueError where the largest of a row is NaN or infinite."""
+    if not bool(logits.amax(dim=-1).isfinite().all()):
+        raise ValueError(
+            "the model's logits are no finite numbers, so that no token can be chosen: its weights "
+            "hold NaN or are too large, as after a training that diverged"
+        )
+    return logits
+
+
 class Growing(Protocol):
     """What sampling and beam search need of a batch of texts, whatever model forecasts them.
 
@@ -82,6 +92,8 @@ class GrowingTexts:
         n_new: int,
         compiled: bool = False,
     ) -> None:
+        if n_new < 0:
+            raise ValueError(f"n_new must be at least 0, got {n_new}")
         self.model = model
         self.tokens: Int[Tensor, "batch pos"]
         self.tokens, self._real = pad_left(prompts, next(model.parameters()).device)
