@@ -43,6 +43,7 @@ def test_a_name_is_asked_for_on_the_hub_safetensors_first(
 
     def snapshot_download(name: str, *, allow_patterns: list[str]) -> str:
         asked.append((name, allow_patterns[-1]))
+        assert {"*.json", "*.txt", "*.jinja"} <= {*allow_patterns}
         return str(tmp_path / "copy")
 
     use_hub(monkeypatch, SimpleNamespace(snapshot_download=snapshot_download))

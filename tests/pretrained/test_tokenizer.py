@@ -9,7 +9,8 @@ import tokenizers
 from transformers import AutoTokenizer
 
 from tests.pretrained.support import TOKENIZERS, gpt2, llama
-from transformer.pretrained.load import load_model, save_pretrained
+from transformer.pretrained.load import load_model, save_pretrained, special_of
+from transformer.pretrained.special import ends_of
 from transformer.pretrained.tokenizer import read_tokenizer
 from transformer.sampling.options import Sampling
 from transformer.sampling.text import complete, continue_text, encode_prompts
@@ -96,6 +97,20 @@ def test_tokens_added_beside_two_files_are_found_as_hugging_face_finds_them(
     }
     for text in ("the <new>  cat  <|new|> sat  <|endoftext|>", "<new><|new|><|endoftext|>new"):
         assert ours.encode(text, allowed_special="all") == theirs.encode(text)
+
+
+def test_an_end_that_is_no_special_token_is_exported_all_the_same(tmp_path: Path) -> None:
+    folder, again = tmp_path / "theirs", tmp_path / "again"
+    save_pretrained(gpt2(d_vocab=264), folder)
+    end = {"id": 263, **entry("<end>")}
+    whole(folder, BYTE_BPE, added_tokens=[{"id": 262, **entry("<|endoftext|>")}, end])
+    write(folder, "tokenizer_config.json", {"eos_token": "<end>"})
+    model, tokenizer = load_model(folder)
+    assert tokenizer.special_tokens == {}
+    save_pretrained(model, again, tokenizer, special=special_of(folder))
+    assert special_of(again) == {"eos_token_id": 263, "eos_token": "<end>"}
+    assert ends_of(special_of(again), tokenizer) == {263}
+    assert AutoTokenizer.from_pretrained(again).eos_token_id == 263
 
 
 def test_two_files_alone_are_gpt2s(tmp_path: Path) -> None:

@@ -88,26 +88,32 @@ def ids_of(said: Special, tokenizer: Tokenizer | None) -> Ids:
     found: Ids = {}
     there = {} if tokenizer is None else tokenizer.special_tokens
     for setting, usual in zip(IDS, (STARTS, ENDS, PADDING), strict=True):
-        name = said.get(setting.removesuffix("_id"))
+        named = _token_said(said, setting.removesuffix("_id"), tokenizer)
         ids = [there[name] for name in usual if name in there]
         if setting in said:
             found[setting] = said[setting]  # type: ignore[assignment]
-        elif name in there:
-            found[setting] = there[str(name)]
+        elif named is not None:
+            found[setting] = named
         elif ids:
             found[setting] = ids if usual is ENDS and len(ids) > 1 else ids[0]
     return found
 
 
+def _token_said(said: Special, role: str, tokenizer: Tokenizer | None) -> int | None:
+    """Return the token whose name was said for the role, special or not; None where none is."""
+    name = said.get(role)
+    return None if tokenizer is None or not isinstance(name, str) else token_named(tokenizer, name)
+
+
 def names_of(said: Special, ids: Ids, tokenizer: Tokenizer) -> dict[str, str]:
-    """Return the names said of this tokenizer's special tokens, else those of `ids`, or usual."""
+    """Return the names said of its tokens, else those of its special ones by `ids`, or usual."""
     there, found = tokenizer.special_tokens, {}
     of_id = {i: name for name, i in there.items()}
     for role in ROLES:
         usual = [name for name in OTHERS.get(role, ()) if name in there]
         setting = ids.get(f"{role}_id")
         first = setting[0] if isinstance(setting, list) else setting
-        if said.get(role) in there:
+        if _token_said(said, role, tokenizer) is not None:
             found[role] = str(said[role])
         elif first in of_id:
             found[role] = of_id[first]
