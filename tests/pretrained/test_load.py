@@ -159,7 +159,7 @@ def test_an_old_file_with_constants_and_copies_and_without_the_prefix_is_the_sam
     assert_same(load_pretrained(folder), model)
     old["lm_head.weight"][7, 3] += 1
     write(folder, old)
-    with pytest.raises(ValueError, match=r"lm_head\.weight differs from transformer\.wte\.weight"):
+    with pytest.raises(ValueError, match=r"model: lm_head\.weight differs from transformer\.wte"):
         load_pretrained(folder)
     del old["wte.weight"]
     write(folder, old)
@@ -263,6 +263,11 @@ def test_tied_matrices_are_one_and_parameters_have_the_dtype_asked_for(
         ),
         (gpt2, {"n_head": 0}, r"config\.json: n_head must be an integer of at least 1, got 0"),
         (gpt2, {"n_head": 6}, r"config\.json: n_embd = 35 is no multiple of n_head = 6"),
+        (
+            gpt2,
+            {"vocab_size": 10**13},
+            "its config is of a model of .* for which there is no memory",
+        ),
         (gpt2, {"n_layer": -1}, r"config\.json: n_layers must be an integer of at least 0; got -1"),
         (gpt2, {"model_type": ["gpt2"]}, r"a model of type \['gpt2'\]; known: gpt2, llama"),
         (gpt2, {"architectures": "GPT2Model"}, "architectures = 'GPT2Model'; expected a list of"),
@@ -284,6 +289,21 @@ def test_what_we_do_not_have_is_refused_by_name(
     saved(folder, make(), **changes)
     with pytest.raises(ValueError, match=said):
         load_pretrained(folder)
+
+
+def test_json_too_deep_to_be_read_is_no_json(folder: Path) -> None:
+    saved(folder, gpt2())
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"config\.json is no JSON file: maximum recursion depth"):
+        load_pretrained(folder)
+
+
+def test_no_end_at_all_is_kept_as_none(folder: Path) -> None:
+    tokenizer = TOKENIZERS[1]
+    save_pretrained(
+        gpt2(d_vocab=tokenizer.d_vocab), folder, tokenizer, special={"eos_token_id": []}
+    )
+    assert special_of(folder) == {"eos_token_id": []}
 
 
 def test_a_setting_that_lacks_is_named(folder: Path) -> None:

@@ -76,9 +76,10 @@ def load_pretrained(
         raise ValueError(f"{folder / 'config.json'} is damaged: {error}") from error
     except ValueError as error:
         raise ValueError(f"{folder / 'config.json'}: {error}") from error
-    allocate(model, dtype)
-    tensors = family.of_model(open_tensors(folder), model)
+    tensors = open_tensors(folder)
     try:
+        allocate(model, dtype)
+        tensors = family.of_model(tensors, model)
         fill(model, family.rows_of(model), tensors, sizes_of(model))
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error

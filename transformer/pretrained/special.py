@@ -112,7 +112,7 @@ def names_of(said: Special, ids: Ids, tokenizer: Tokenizer) -> dict[str, str]:
     for role in ROLES:
         usual = [name for name in OTHERS.get(role, ()) if name in there]
         setting = ids.get(f"{role}_id")
-        first = setting[0] if isinstance(setting, list) else setting
+        first = next(iter(setting), None) if isinstance(setting, list) else setting
         if _token_said(said, role, tokenizer) is not None:
             found[role] = str(said[role])
         elif first in of_id:
