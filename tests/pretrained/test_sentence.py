@@ -1,9 +1,10 @@
 """One vector a sentence: the mean over what is real; sentence-transformers' in test_real.py."""
 
+import pytest
 import torch
 
 from tests.support import randomise
-from transformer.models.bert import BERT, BERTConfig
+from transformer.models.bert import BERT, BERTConfig, MaskedLanguageBERT
 from transformer.pretrained.sentence import mean_pool, sentence_embedding
 from transformer.tokenizers import WordPieceTokenizer
 
@@ -16,19 +17,37 @@ def test_the_mean_is_over_real_positions_and_has_the_length_1() -> None:
     torch.testing.assert_close(mean_pool(resid, real), torch.tensor([[0.6, 0.8]]))
 
 
-def test_a_sentence_has_one_vector_whoever_it_is_with_and_is_cut_where_it_is_too_long() -> None:
-    tokenizer = WordPieceTokenizer.train(TEXT, d_vocab=61)
-    model = BERT(
-        BERTConfig(
-            d_vocab=tokenizer.d_vocab, n_ctx=17, d_model=6, n_layers=1, n_heads=2, d_head=3, d_mlp=7
-        )
-    ).eval()
+TOKENIZER = WordPieceTokenizer.train(TEXT, d_vocab=61)
+CONFIG = BERTConfig(
+    d_vocab=TOKENIZER.d_vocab, n_ctx=17, d_model=6, n_layers=1, n_heads=2, d_head=3, d_mlp=7
+)
+
+
+def encoder() -> BERT:
+    model = BERT(CONFIG).eval()
     randomise(model)
+    return model
+
+
+def test_a_sentence_has_one_vector_whoever_it_is_with_and_is_cut_where_it_is_too_long() -> None:
+    model = encoder()
     sentences = ["the cat", TEXT, f"{TEXT} {TEXT}", f"{TEXT} {TEXT} the mat"]
-    together = sentence_embedding(model, tokenizer, sentences, n_ctx=17)
+    together = sentence_embedding(model, TOKENIZER, sentences, n_ctx=17)
     torch.testing.assert_close(together.norm(dim=1), torch.ones(4))
     for i, sentence in enumerate(sentences):
-        alone = sentence_embedding(model, tokenizer, [sentence], n_ctx=17)
+        alone = sentence_embedding(model, TOKENIZER, [sentence], n_ctx=17)
         torch.testing.assert_close(alone[0], together[i])
     assert torch.equal(together[2], together[3])
     assert not torch.allclose(together[1], together[2])
+    # The usual n_ctx is more than this model has.
+    torch.testing.assert_close(sentence_embedding(model, TOKENIZER, sentences), together)
+    assert not torch.allclose(sentence_embedding(model, TOKENIZER, sentences, n_ctx=5), together)
+
+
+def test_what_has_no_vector_is_refused() -> None:
+    with pytest.raises(ValueError, match="sentences are a list of texts, got the text 'the cat' a"):
+        sentence_embedding(encoder(), TOKENIZER, "the cat")
+    with pytest.raises(ValueError, match=r"n_ctx must be at least 3: .* got 2"):
+        sentence_embedding(encoder(), TOKENIZER, ["the cat"], n_ctx=2)
+    with pytest.raises(ValueError, match=r'a MaskedLanguageBERT: load it .*architecture="BertMod'):
+        sentence_embedding(MaskedLanguageBERT(CONFIG), TOKENIZER, ["the"])

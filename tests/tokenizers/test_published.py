@@ -150,6 +150,8 @@ def test_damaged_files_of_gpt2_are_refused(tmp_path: Path) -> None:
         ({"pre_tokenizer": {"type": "ByteLevel", "use_regex": False}}, "pattern alone"),
         ({"normalizer": {"type": "NFC"}}, "changes the text first"),
         ({"model": {"type": "BPE", "vocab": {}}}, "is damaged"),
+        ({"model": {"type": "BPE", "dropout": 0.1}}, r"merges otherwise .*: {'dropout': 0\.1}"),
+        ({"model": {"type": "BPE", "ignore_merges": True}}, "otherwise .*'ignore_merges': True"),
         ({"model": {"type": "BPE", "vocab": {}, "merges": ["a b"]}}, "is damaged"),
         ({"added_tokens": [{"id": 999, "content": "<|x|>"}]}, "not numbered as GPT-2's"),
     ],

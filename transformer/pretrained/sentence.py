@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import Module
 
 from transformer.data.padding import pad
 from transformer.models.bert import BERT
@@ -29,13 +30,24 @@ def mean_pool(
 
 @torch.no_grad()
 def sentence_embedding(
-    model: BERT, tokenizer: WordPieceTokenizer, sentences: Sequence[str], *, n_ctx: int = 256
+    model: Module, tokenizer: WordPieceTokenizer, sentences: Sequence[str], *, n_ctx: int = 256
 ) -> Float[Tensor, "batch d_model"]:
     """Return a vector of length 1 for each sentence; those alike in meaning are near each other.
 
-    A sentence is cut to `n_ctx` tokens, `[CLS]` and `[SEP]` included: 256 is MiniLM's. No
-    sentence is a ValueError.
+    A sentence is cut to `n_ctx` tokens, or to the model's own n_ctx if that is less, `[CLS]` and
+    `[SEP]` included: 256 is MiniLM's. ValueError for no sentence, for one that is not in a list,
+    for an n_ctx without room for a word, and for a model with a head.
     """
+    if not isinstance(model, BERT):
+        raise ValueError(
+            f"a sentence's vector is of an encoder alone, got a {type(model).__name__}: load it "
+            'with load_pretrained(where, architecture="BertModel")'
+        )
+    if isinstance(sentences, str):
+        raise ValueError(f"sentences are a list of texts, got the text {sentences!r:.60} alone")
+    if n_ctx < 3:
+        raise ValueError(f"n_ctx must be at least 3: [CLS], a token and [SEP]; got {n_ctx}")
+    n_ctx = min(n_ctx, model.config.n_ctx)
     end = tokenizer.special_tokens["[SEP]"]
     rows = [tokenizer.with_ends(sentence) for sentence in sentences]
     rows = [row if len(row) <= n_ctx else [*row[: n_ctx - 1], end] for row in rows]

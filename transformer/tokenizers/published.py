@@ -101,6 +101,9 @@ def read_hugging_face(path: str | Path) -> FastByteBPETokenizer:
         raise ValueError(f"{path} is not split by GPT-2's pattern alone: {split}")
     if content.get("normalizer") is not None:
         raise ValueError(f"{path} changes the text first, which GPT-2's tokenizer does not do")
+    odd = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges")
+    if other := {name: model[name] for name in odd if model.get(name)}:
+        raise ValueError(f"{path} merges otherwise than GPT-2's tokenizer: {other}")
     try:
         entries = content.get("added_tokens") or []
         added = dict(zip(read_added(entries), [entry["id"] for entry in entries], strict=True))
@@ -110,9 +113,9 @@ def read_hugging_face(path: str | Path) -> FastByteBPETokenizer:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error!r}") from error
     tokenizer = _from_printable(vocabulary, pairs, special, str(path))
-    if other := [one.name for one in added if not one.plain]:
+    if found := [one.name for one in added if not one.plain]:
         raise ValueError(
-            f"{path}: the added token {other[0]!r} is found in every text, or takes white space "
+            f"{path}: the added token {found[0]!r} is found in every text, or takes white space "
             "beside it, which this tokenizer does not do: load_model reads it, with its model"
         )
     return tokenizer
