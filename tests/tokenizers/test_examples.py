@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 MODULES = (
-    *("byte", "byte_alphabet", "byte_bpe", "character", "gpt2_split"),
+    *("added_tokens", "byte", "byte_alphabet", "byte_bpe", "character", "gpt2_split"),
     *("bert_words", "sennrich_bpe", "sennrich_tokenizer", "wordpiece"),
 )
 CHAPTER = Path(__file__).parents[2] / "docs" / "tokenizers.md"
