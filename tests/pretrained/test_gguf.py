@@ -167,6 +167,13 @@ def test_a_prompt_begins_as_the_file_says(file: Path) -> None:
     with pytest.raises(ValueError, match=said):
         load_gguf(write(file, make(), change=lambda writer: writer.add_add_bos_token(True)))
 
+    def say_too_much(writer: Any) -> None:
+        writer.add_bos_token_id(263)
+        writer.add_add_bos_token(True)
+
+    with pytest.raises(ValueError, match=r"model\.gguf: a text is to begin with token 263, and th"):
+        load_gguf(write(file, make(), change=say_too_much))
+
 
 def test_a_users_own_token_is_found_in_every_text(file: Path) -> None:
     names = [*all_printable(TOKENIZER.vocabulary[:262]), "<|x|>"]

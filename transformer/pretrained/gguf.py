@@ -184,8 +184,12 @@ def read_tokenizer(values: Mapping[str, Any]) -> Tokenizer:
         for i, (name, kind) in enumerate(zip(names, types, strict=True))
         if kind in (SPECIAL, USER_DEFINED)
     }
-    begins = bool(values.get("tokenizer.ggml.add_bos_token", False))
-    bos = [names[int(values["tokenizer.ggml.bos_token_id"])]] if begins else []
+    bos = []
+    if values.get("tokenizer.ggml.add_bos_token", False):
+        token = int(values["tokenizer.ggml.bos_token_id"])
+        if not 0 <= token < len(names):
+            raise ValueError(f"a text is to begin with token {token}, and there are {len(names)}")
+        bos = [names[token]]
     return byte_bpe(
         {name: i for i, name in enumerate(names)},
         pairs_of(values["tokenizer.ggml.merges"]),
