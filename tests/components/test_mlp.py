@@ -35,7 +35,7 @@ def test_one_hidden_unit_worked_by_hand() -> None:
     with torch.no_grad():
         for name, value in (("W_in", 2.0), ("b_in", 1.0), ("W_out", 5.0), ("b_out", 4.0)):
             mlp.get_parameter(name).fill_(value)
-    assert mlp(torch.tensor([[3.0], [-3.0]])).flatten().tolist() == [39.0, 4.0]
+    assert mlp(torch.tensor([[[3.0], [-3.0]]])).flatten().tolist() == [39.0, 4.0]
 
 
 def test_the_gate_is_activated_and_the_value_is_not() -> None:
@@ -45,7 +45,7 @@ def test_the_gate_is_activated_and_the_value_is_not() -> None:
         mlp.W_gate.copy_(torch.tensor([[1.0], [0.0]]))
         mlp.W_in.copy_(torch.tensor([[0.0], [1.0]]))
         mlp.W_out.copy_(torch.tensor([[1.0, 10.0]]))
-    out = mlp(torch.tensor([[-1.0, 3.0], [2.0, 3.0], [2.0, -3.0]]))
+    [out] = mlp(torch.tensor([[[-1.0, 3.0], [2.0, 3.0], [2.0, -3.0]]]))
     assert out.tolist() == [[0.0, 0.0], [6.0, 60.0], [-6.0, -60.0]]
 
 
@@ -56,7 +56,29 @@ def test_every_position_is_computed_from_itself_alone(part: type[Module]) -> Non
     together = mlp(x)
     for batch in range(BATCH):
         for pos in range(POS):
-            torch.testing.assert_close(together[batch, pos], mlp(x[batch, pos]))
+            alone = mlp(x[batch, pos][None, None])[0, 0]
+            torch.testing.assert_close(together[batch, pos], alone)
+
+
+@pytest.mark.house  # who writes for a residual stream may ask for [batch, pos, d_model]
+@pytest.mark.parametrize("part", [MLP, GatedMLP])
+def test_a_vector_and_a_row_of_them_are_welcome_too(part: type[Module]) -> None:
+    mlp, x = part(d_model=D_MODEL, d_mlp=D_MLP).double(), some_stream()
+    randomise(mlp)
+    torch.testing.assert_close(mlp(x[1]), mlp(x)[1])
+    torch.testing.assert_close(mlp(x[1, 2]), mlp(x)[1, 2])
+
+
+@pytest.mark.parametrize(("part", "activation"), [(MLP, gelu_tanh), (GatedMLP, silu)])
+def test_told_no_activation_it_takes_gpt_2s_or_swiglus(
+    part: type[Module], activation: Callable[[Tensor], Tensor]
+) -> None:
+    mlp = part(d_model=D_MODEL, d_mlp=D_MLP).double()
+    told = part(d_model=D_MODEL, d_mlp=D_MLP, activation=activation).double()
+    randomise(mlp)
+    told.load_state_dict(mlp.state_dict())
+    x = some_stream()
+    torch.testing.assert_close(mlp(x), told(x))
 
 
 def test_the_parameters_are_those_of_the_equation_with_biases_or_without() -> None:
@@ -123,7 +145,7 @@ def test_the_gated_form_equals_a_slow_sum_over_hidden_units(bias: bool) -> None:
         gate = nn.functional.silu(x @ mlp.W_gate[:, unit] + b_gate[unit])
         value = x @ mlp.W_in[:, unit] + b_in[unit]
         expected = expected + gate * value * mlp.W_out[unit]
-    torch.testing.assert_close(mlp(x), expected)
+    torch.testing.assert_close(mlp(x[None, None])[0, 0], expected)
 
 
 # Learning: XOR of two coordinates, which no affine map can tell
@@ -138,8 +160,8 @@ def learn_xor(mlp: Module) -> float:
     read_out = Linear(d_in=D_MODEL, d_out=2, init_std=0.3)
 
     def loss_of_step(_: int) -> Tensor:
-        x = torch.randint(2, (128, D_MODEL)) * 2.0 - 1.0
-        return cross_entropy(read_out(mlp(x)), (x[:, 1] != x[:, 3]).long())
+        x = torch.randint(2, (1, 128, D_MODEL)) * 2.0 - 1.0
+        return cross_entropy(read_out(mlp(x)), (x[..., 1] != x[..., 3]).long())
 
     parts = ModuleList([mlp, read_out])
     return minimise(loss_of_step, parts.parameters(), steps=400, lr=0.02)

@@ -101,7 +101,7 @@ for _name in ("MLP", "GatedMLP"):
 
     @probe("mlp", f"the gradients of {_name}", _name)
     def _mlp_gradients(n: Namespace, name: str = _name) -> Any:
-        part, x = filled(getattr(n, name)(d_model=5, d_mlp=7, bias=True)), normal(3, 5)
+        part, x = filled(getattr(n, name)(d_model=5, d_mlp=7, bias=True)), normal(1, 3, 5)
         x.requires_grad_()
         gates = {"W_gate": part.W_gate, "b_gate": part.b_gate} if name == "GatedMLP" else {}
         leaves = {"W_in": part.W_in, "b_in": part.b_in, "W_out": part.W_out, "b_out": part.b_out}
