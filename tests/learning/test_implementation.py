@@ -20,6 +20,7 @@ from transformer.learning.implementation import (
     Namespace,
     for_exercise,
     load,
+    load_or_say,
 )
 from transformer.learning.layout import LayoutError
 from transformer.learning.score import exercise_of, right_implementations
@@ -64,6 +65,18 @@ def test_a_module_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "my_parts.py").write_text("def silu(x): return x\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert load("my_parts").keys() == {"silu"}
+
+
+def test_a_file_that_stops_or_is_no_text_is_said_with_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    for source, said in (
+        (b"def relu(x:\n", r"mine\.py stops with SyntaxError: .* \(mine\.py, line 1\)"),
+        (b"\nrelu = no_such\n", r"mine\.py stops with NameError: .*\(mine\.py, line 2: relu = no"),
+        (b"# \xe9\n", r"mine\.py is not UTF-8 text \(byte 2 is 0xe9\): save it as UTF-8"),
+    ):
+        file.write_bytes(source)
+        with pytest.raises(ValueError, match=said):
+            load_or_say(str(file))
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:

@@ -68,11 +68,11 @@ def run(options: Namespace) -> None:
     given: dict[str, Any] = {}
     ran: set[str] = set()
     if options.implementation is not None:
-        from transformer.learning.implementation import LAYOUT, load
+        from transformer.learning.implementation import LAYOUT, load_or_say
         from transformer.learning.ran import watched
         from transformer.learning.substitution import substitute
 
-        given = watched(load(options.implementation), ran)
+        given = watched(load_or_say(options.implementation), ran)
         substitute(given)
         given.pop(LAYOUT, None)
         ran.clear()  # a class may have been made to see what parameters it has
@@ -80,6 +80,7 @@ def run(options: Namespace) -> None:
     import torch
 
     from transformer.learning.doctor import doctor
+    from transformer.learning.own_line import in_a_line
     from transformer.training.config import TrainConfig
     from transformer.visualisation.doctor import plot_doctor
     from transformer.whole import require_folder, write_whole
@@ -109,7 +110,8 @@ def run(options: Namespace) -> None:
     except (TypeError, AttributeError, RuntimeError, LookupError, AssertionError) as error:
         if options.implementation is None:
             raise
-        raise ValueError(f"with {options.implementation} it stops with {_told(error)}") from error
+        said = in_a_line(error)
+        raise ValueError(f"with {options.implementation} it stops with {said}") from error
     console = Console(highlight=False)
     if options.implementation is not None:
         console.print(_of_theirs(options.implementation, [*given], ran), soft_wrap=True)
@@ -126,15 +128,6 @@ def run(options: Namespace) -> None:
     console.print(f"{counts}. The picture is in {options.picture}", soft_wrap=True)
     if report.worst == "problem":
         raise SystemExit(1)
-
-
-def _told(error: Exception) -> str:
-    """Return an error of the caller's own code in a line."""
-    from transformer.learning.probes.base import raised_at
-
-    at = raised_at(error)
-    said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    return f"{said} ({at})" if at else said
 
 
 def _of_theirs(implementation: str, given: Sequence[str], ran: Collection[str]) -> str:

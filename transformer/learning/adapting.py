@@ -120,7 +120,8 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
                 raise LayoutError(
                     f"{theirs.__name__} is made by name, with "
                     f"{', '.join(f'{one}=...' for one in keywords)}; yours takes "
-                    f"{', '.join(parameters) or 'nothing'}: call them what ours are called"
+                    f"{', '.join(parameters) or 'nothing'}: call them what ours are called, or "
+                    "give a class that makes yours of them (docs/diagnosis.md, Code of your own)"
                 )
             what = f"{name}=False" if value is False else name
             raise NotWrittenError(f"{theirs.__name__} with {what}: not written yet")

@@ -17,6 +17,7 @@ from transformer.learning.arrangement import Layout
 from transformer.learning.biases import LackingNames, biases_lacking
 from transformer.learning.calling import NotWrittenError
 from transformer.learning.exercises import EXERCISES, Exercise
+from transformer.learning.own_line import in_a_line
 
 LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
 
@@ -65,8 +66,8 @@ def reference(exercise: Exercise) -> Namespace:
 def load(place: str) -> dict[str, Any]:
     """Return the public names that a module, a file or a folder of files defines itself.
 
-    Raises FileNotFoundError or ValueError when there is nothing to load, and whatever the
-    learner's own code raises while it is imported.
+    Raises FileNotFoundError or ValueError when there is nothing to load or it is no text, and
+    whatever the learner's own code raises while it is imported.
     """
     path = Path(place)
     if path.is_dir():
@@ -91,6 +92,16 @@ def load(place: str) -> dict[str, Any]:
         raise
 
 
+def load_or_say(place: str) -> dict[str, Any]:
+    """Return what `load` does; an error of the learner's code is a ValueError with its line."""
+    try:
+        return load(place)
+    except (FileNotFoundError, ValueError):
+        raise
+    except Exception as error:
+        raise ValueError(f"{place} stops with {in_a_line(error)}") from error
+
+
 def defined_names(place: str, exercise: Exercise) -> list[str]:
     """Return the classes and functions, of any name, that stand where an exercise should.
 
@@ -106,7 +117,7 @@ def defined_names(place: str, exercise: Exercise) -> list[str]:
     return [
         node.name
         for file in files
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        for node in ast.parse(_text_of(file)).body
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
     ]
 
@@ -130,8 +141,16 @@ def _import_file(file: Path) -> types.ModuleType:
     folder = str(file.resolve().parent)
     if folder not in sys.path:  # a learner's files may import each other
         sys.path.append(folder)
-    exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), module.__dict__)
+    exec(compile(_text_of(file), str(file), "exec"), module.__dict__)
     return module
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        byte = f"byte {error.start} is {error.object[error.start]:#04x}"
+        raise ValueError(f"{file} is not UTF-8 text ({byte}): save it as UTF-8") from None
 
 
 def _defined_by(module: types.ModuleType) -> dict[str, Any]:

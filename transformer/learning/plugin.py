@@ -42,12 +42,12 @@ def configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if (place := config.getoption(OPTION)) is None:
         return
-    from transformer.learning.implementation import load
+    from transformer.learning.implementation import load_or_say
     from transformer.learning.substitution import forget, substitute
 
     forget()
     try:
-        names = load(place)
+        names = load_or_say(place)
     except (FileNotFoundError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
     substitute(names)

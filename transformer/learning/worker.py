@@ -21,7 +21,7 @@ from transformer.learning.evidence import confirmed
 from transformer.learning.exercises import Exercise, exercise
 from transformer.learning.implementation import defined_names, for_exercise, load
 from transformer.learning.layout import LayoutError
-from transformer.learning.probes.base import raised_at
+from transformer.learning.own_line import in_a_line, raised_at
 from transformer.learning.properties import broken_properties
 from transformer.learning.relayout import laid_out_otherwise
 from transformer.learning.suite import run_tests_apart
@@ -99,14 +99,7 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
 
 def broken(wanted: Exercise, error: BaseException) -> Verdict:
     """Return the verdict on code that cannot be imported or stops outside any experiment."""
-    text = str(error).strip().splitlines()
-    at = raised_at(error)
-    where = f" ({at})" if at else ""
-    return Verdict(
-        wanted.name,
-        "broken",
-        f"it stops with {type(error).__name__}: {text[0] if text else ''}".rstrip(": ") + where,
-    )
+    return Verdict(wanted.name, "broken", f"it stops with {in_a_line(error)}")
 
 
 def limit_memory(more_bytes: int) -> None:

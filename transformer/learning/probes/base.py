@@ -1,9 +1,7 @@
 """The register of probes, and what they are made with."""
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +12,7 @@ from transformer.learning.calling import NotWrittenError
 from transformer.learning.implementation import Namespace
 from transformer.learning.layout import LayoutError
 from transformer.learning.outcome import Raised
-from transformer.learning.source import PACKAGE
+from transformer.learning.own_line import raised_at
 
 Run = Callable[[Namespace], Any]
 
@@ -54,18 +52,6 @@ class Probe:
             text = str(error).strip()
             first_line = text.splitlines()[0][:200] if text else ""
             return Raised(type(error).__name__, first_line, raised_at(error))
-
-
-def raised_at(error: BaseException) -> str:
-    """Return the last line of the learner's own that an exception passed, or nothing."""
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not Path(frame.filename).is_relative_to(PACKAGE)
-        and "site-packages" not in frame.filename
-        and not frame.filename.startswith("<")
-    ]
-    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else ""
 
 
 PROBES: dict[str, list[Probe]] = {}
