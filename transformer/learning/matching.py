@@ -67,8 +67,8 @@ def find_match(
 def _single(exercise: Exercise, view: View) -> Match | None:
     """Return the one mistake that explains a view.
 
-    Of several the one that explains most of what the view leaves out; of the first function,
-    which other probes than its own might part, only where there is but one.
+    Of several the one that explains most of what the view leaves out. Of the first function,
+    which other probes than its own might part, the one that changes least, if there is but one.
     """
     for style in styles(exercise):
         fitting = [entry for entry in misconceptions(exercise) if _explains(style, view, entry)]
@@ -77,7 +77,10 @@ def _single(exercise: Exercise, view: View) -> Match | None:
         explained = [_explained_beside(style, view, entry) for entry in fitting]
         best = [entry for entry, n in zip(fitting, explained, strict=True) if n == max(explained)]
         if view.first and len(best) > 1:
-            continue
+            fewest = min(len(entry.edits) for entry in best)
+            best = [entry for entry in best if len(entry.edits) == fewest]
+            if len(best) > 1:
+                continue
         return Match(view, style, (best[0],), tuple(best[1:]))
     return None
 
