@@ -27,9 +27,11 @@ import torch
 
 from tests.benchmarks.data_rows import Row, report, row
 from tests.sampling.support import hugging_face_gpt2
+from transformer.components.static_cache import StaticKeyValueCache
 from transformer.config import TransformerConfig, preset
 from transformer.models.gpt import GPT
 from transformer.models.packed import pack_weights
+from transformer.sampling.fixed_step import FixedStep
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import Drawn, sample
 
@@ -52,6 +54,34 @@ def cpu_seconds(work: Work) -> float:
 def ours(model: GPT) -> Work:
     prompt = list(range(PROMPT))
     return lambda: list(sample(model, [prompt], n_new=N_NEW, sampling=GREEDY))
+
+
+def in_one_shape(model: GPT, *, compiled: bool) -> Callable[[], list[int]]:
+    """Return the text written by a `FixedStep`, all of the memory read at every step.
+
+    So gpt-fast has it. The step is made, and compiled, before anything is timed.
+    """
+    prompt = torch.arange(PROMPT)[None]
+    cache = [StaticKeyValueCache(n_pos=PROMPT + N_NEW) for _ in model.blocks]
+    with torch.inference_mode():
+        model(prompt, cache=cache)
+        step = FixedStep(model, cache, torch.ones_like(prompt, dtype=torch.bool))
+    if not compiled:
+        step.compiled = step.logits
+
+    @torch.inference_mode()
+    def write() -> list[int]:
+        step.at.fill_(PROMPT)
+        step.real[:, PROMPT:] = False
+        written = [model(prompt)[:, -1].argmax(-1)]
+        while len(written) < N_NEW:
+            written.append(step.forecast(written[-1][:, None]).argmax(-1))
+        for of_layer in cache:
+            of_layer.advance(1 - N_NEW)
+        return torch.cat(written).tolist()
+
+    write()
+    return write
 
 
 def hugging_face(config: TransformerConfig, dtype: torch.dtype) -> Work:
@@ -83,11 +113,15 @@ def nanogpt(config: TransformerConfig, checkout: Path) -> Work:
 def works_of(config: TransformerConfig, checkout: Path | None) -> dict[str, Work]:
     """Return what is measured, by its name."""
     model = GPT(config).eval()
+    packed, int8 = pack_weights(model), pack_weights(model, weights="int8")
     works = {
         "ours, as trained": ours(model),
-        "ours, packed": ours(pack_weights(model)),
+        "ours, packed": ours(packed),
+        "ours, packed, in one shape": in_one_shape(packed, compiled=False),
+        "ours, packed, compiled": in_one_shape(packed, compiled=True),
+        "ours, packed, int8, compiled": in_one_shape(int8, compiled=True),
         "ours, packed, bfloat16": ours(pack_weights(model, weights="bfloat16")),
-        "ours, packed, int8": ours(pack_weights(model, weights="int8")),
+        "ours, packed, int8": ours(int8),
         "Hugging Face": hugging_face(config, torch.float32),
         "Hugging Face, bfloat16": hugging_face(config, torch.bfloat16),
     }
