@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.learning.by_hand import changed, diagnosed, said, verdict_on
+from transformer.learning import relayout
 from transformer.learning.verdict import OTHER_LAYOUT
 
 FUSED = """
@@ -95,3 +96,23 @@ def test_what_is_wrong_in_every_order_is_told_no_other(tmp_path: Path) -> None:
     verdict = verdict_on("attention", wrong, tmp_path)
     assert verdict.status == "wrong"
     assert OTHER_LAYOUT not in said(verdict)
+
+
+def test_a_class_that_is_slow_to_make_costs_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = changed(FUSED, [("q, k, v = self.c_attn(x)", "v, k, q = self.c_attn(x)")])
+    monkeypatch.setattr(relayout, "SECONDS", -1.0)
+    verdict = verdict_on("attention", wrong, tmp_path)
+    assert verdict.status == "wrong"
+    assert OTHER_LAYOUT not in said(verdict)
+
+
+def test_each_layout_is_tried_once() -> None:
+    layout = {
+        "c_attn.weight": "W_Q W_K W_V: (qkv n_heads d_head) d_model",
+        "c_proj.bias": "b_O: d_model",
+    }
+    others = [*relayout.others(layout)]
+    assert len({str(one) for one in others}) == len(others) == 6 * 6 - 1
+    assert layout not in others

@@ -6,6 +6,7 @@ or column after column. Where the code is right for another order of the same sh
 
 import itertools
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from transformer.learning.outcome import same
 
 ALIKE = (("Q", "K", "V"), ("gate", "in"))  # of one shape, so that one may be taken for another
 GROUP = re.compile(r"\(([^)]*)\)")
+SECONDS = 1.5  # of processor time: a class may be slow to make, and each layout makes it anew
 SAME = (
     "Shapes do not tell these apart. Declare it so, or order the axes as declared: what is trained "
     "from the start learns alike, and weights that are loaded fit one of them."
@@ -29,11 +31,14 @@ def laid_out_otherwise(
 ) -> list[str]:
     """Return what to say of a class whose experiments all come out right in another layout.
 
-    Nothing where none does, or where no layout is declared.
+    Nothing where none does, where none is found in time, or where no layout is declared.
     """
+    enough = time.process_time() + SECONDS
     layouts: Mapping[str, Layout] = names.get(LAYOUT, {})
     for name in exercise.writes:
-        for other in _others(layouts.get(name, {})):
+        for other in others(layouts.get(name, {})):
+            if time.process_time() > enough:
+                return []
             instead = {**layouts, name: other}
             theirs = for_exercise(exercise, {**names, LAYOUT: instead})
             if _all_right(exercise, theirs, experiments):
@@ -41,8 +46,12 @@ def laid_out_otherwise(
     return []
 
 
-def _others(layout: Layout) -> Iterator[Layout]:
-    """Yield the layouts of the same shapes: every order in parentheses and of what is alike."""
+def others(layout: Layout) -> Iterator[Layout]:
+    """Yield the layouts of the same shapes: every order in parentheses and of what is alike.
+
+    Each once: of Q, K and V there is none in an MLP, and nothing changes when they change places.
+    """
+    seen = [layout]
     groups = sorted({group for target in layout.values() for group in GROUP.findall(target)})
     orders = [[" ".join(one) for one in itertools.permutations(group.split())] for group in groups]
     exchanges: list[dict[str, str]] = [
@@ -54,7 +63,8 @@ def _others(layout: Layout) -> Iterator[Layout]:
         for chosen in itertools.product(*orders):
             order_of = dict(zip(groups, chosen, strict=True))
             other = {name: _exchanged(one, exchange, order_of) for name, one in layout.items()}
-            if other != layout:
+            if other not in seen:
+                seen.append(other)
                 yield other
 
 
