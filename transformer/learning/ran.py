@@ -11,7 +11,8 @@ from torch.nn import Module
 def watched(names: Mapping[str, Any], ran: set[str]) -> dict[str, Any]:
     """Return the same names; each is added to `ran` when it runs.
 
-    A Module runs in its forward, another class when it is made, a function when it is called.
+    A Module runs in its forward, another class when it is made, a function when it is called,
+    one of torch's and a partial too.
     """
     return {name: _watched(name, value, ran) for name, value in names.items()}
 
@@ -22,6 +23,11 @@ def _watched(name: str, value: Any, ran: set[str]) -> Any:
     if inspect.isclass(value):
         method = "forward" if issubclass(value, Module) else "__init__"
         setattr(value, method, _telling(getattr(value, method), name, ran))
+        return value
+    if callable(value):
+        telling = _telling(value, name, ran)
+        del telling.__dict__["__wrapped__"]  # a builtin's signature cannot be asked for
+        return telling
     return value
 
 
