@@ -538,6 +538,37 @@ class RMSNorm(nn.Module):
     assert not found.wrong
 
 
+@pytest.mark.parametrize(
+    ("layout", "told"),
+    [
+        ('[("Linear", "W: d_out d_in")]', "LAYOUT must be"),
+        ('{"Linear": "W: d_out d_in"}', "got 'W: d_out d_in' for Linear"),
+        ('{"Linear": {"weight": ["W", "d_out d_in"]}}', "'weight': ['W', 'd_out d_in'] for Linear"),
+        ('{"Linear": {"weight": "X: d_out d_in"}}', "makes weight of X"),
+        ('{"Linear": {"weight": "W: d_out d_model"}}', "those of W are d_in d_out"),
+        ('{"Linear": {"bias": "b: d_out"}}', "says nothing of weight"),
+    ],
+)
+def test_a_declaration_that_is_none_is_told_what_is_wrong_with_it(
+    layout: str, told: str, tmp_path: Path
+) -> None:
+    source = f"""
+class Linear(nn.Module):
+    def __init__(self, d_in, d_out, bias=True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out)) if bias else None
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias)
+
+LAYOUT = {layout}
+"""
+    verdict = verdict_on("linear", source, tmp_path)
+    assert verdict.status == "layout"
+    assert told in verdict.headline
+
+
 def test_a_layout_is_declared_for_our_name_of_a_class_that_has_two(tmp_path: Path) -> None:
     source = TORCHS_ATTENTION.replace("class Attention", "class MultiHeadAttention")
     source = pasted("attention", source + "\nAttention = MultiHeadAttention\n", tmp_path)

@@ -17,6 +17,7 @@ from transformer.learning.arrangement import Layout
 from transformer.learning.biases import LackingNames, biases_lacking
 from transformer.learning.calling import NotWrittenError
 from transformer.learning.exercises import EXERCISES, Exercise
+from transformer.learning.layout import require_declaration
 from transformer.learning.own_line import in_a_line
 
 LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
@@ -164,8 +165,12 @@ def _defined_by(module: types.ModuleType) -> dict[str, Any]:
 
 
 def for_exercise(exercise: Exercise, names: Mapping[str, Any]) -> Namespace:
-    """Return the learner's names of one exercise, with Modules led to our layout."""
+    """Return the learner's names of one exercise, with Modules led to our layout.
+
+    LayoutError for a declaration of layouts that is none.
+    """
     layouts: Mapping[str, Layout] = names.get(LAYOUT, {})
+    require_declaration(layouts)
     ours = reference(exercise)
     pairs = {name: (getattr(ours, name), names[name]) for name in exercise.writes if name in names}
     return Namespace(

@@ -38,6 +38,37 @@ class UndeclaredError(LayoutError):
     """They have other names or shapes, and no layout is declared."""
 
 
+def require_declaration(layouts: object) -> None:
+    """Raise LayoutError for a LAYOUT that is none, with the entry that is not understood."""
+    form = '{"Class": {"their.parameter": "OURS: axes"}}'
+    if not isinstance(layouts, Mapping):
+        raise LayoutError(f"LAYOUT must be {form}, got {layouts!r}")
+    for name, layout in layouts.items():
+        if not isinstance(layout, Mapping):
+            raise LayoutError(f"LAYOUT must be {form}, got {layout!r} for {name}")
+        for theirs, declared in layout.items():
+            if not (isinstance(theirs, str) and isinstance(declared, str) and ":" in declared):
+                raise LayoutError(f"LAYOUT must be {form}, got {theirs!r}: {declared!r} for {name}")
+            _require_known(name, theirs, declared)
+
+
+def _require_known(name: str, theirs: str, declared: str) -> None:
+    """Raise LayoutError where an entry has parameters or axes that ours do not have."""
+    ours, _, target = declared.partition(":")
+    named = ours.split()
+    if strange := [one for one in named or ["nothing"] if one not in AXES]:
+        raise LayoutError(
+            f"LAYOUT of {name} makes {theirs} of {listed(strange)}; ours are {', '.join(AXES)}"
+        )
+    axes = set(AXES[named[0]].split())
+    declared_axes = {*re.findall(r"\w+", target), *re.findall(r"\{(\w+)\}", theirs)}
+    if len(named) == 1 and declared_axes != axes:
+        raise LayoutError(
+            f"LAYOUT of {name} gives {theirs} the axes {target.strip() or 'none'}; "
+            f"those of {named[0]} are {AXES[named[0]]}"
+        )
+
+
 def in_our_layout(
     theirs: Module, ours: Module, layouts: Mapping[str, Layout], *, sizes: Mapping[str, Any]
 ) -> Module:
@@ -101,10 +132,12 @@ class _Translated(Module):
         found = {name: tuple(p.shape) for name, p in theirs.named_parameters()}
         declined = [name for name in found if name not in made and _declares(layout, name)]
         _refuse_biases(declined, type(ours).__name__)
+        if unsaid := [name for name in found if name not in made]:
+            raise LayoutError(f"the layout that is declared says nothing of {listed(unsaid)}")
         for name, shape in found.items():
-            if made.get(name) != shape:
+            if made[name] != shape:
                 raise LayoutError(
-                    f"the declared layout gives {name} the shape {made.get(name)}, it has {shape}"
+                    f"the declared layout gives {name} the shape {made[name]}, it has {shape}"
                 )
 
     def _theirs_from_ours(self) -> Iterator[tuple[str, Tensor]]:

@@ -14,6 +14,7 @@ from typing import Any
 from transformer.learning.adapting import adapted
 from transformer.learning.exercises import EXERCISES
 from transformer.learning.implementation import LAYOUT
+from transformer.learning.layout import require_declaration
 
 
 def forget() -> None:
@@ -38,6 +39,7 @@ def substitute(names: Mapping[str, Any]) -> None:
     That is: names of modules, entries of tables, defaults of arguments and of fields. In the
     learner's own modules these defaults alone: what they import of ours stays what they chose.
     """
+    require_declaration(names.get(LAYOUT, {}))
     homes = {getattr(value, "__module__", None) for value in names.values()}
     own = [module for dotted, module in sys.modules.items() if dotted in homes]
     for exercise in EXERCISES.values():
