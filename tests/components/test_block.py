@@ -38,19 +38,23 @@ def make_block(
     dropout: float = 0.0,
 ) -> Block:
     """Return a float64 block of real components, no two of their parameters alike."""
-    block = kind(
-        attention=Attention(
-            d_model=d_model,
-            n_heads=n_heads,
-            d_head=d_head,
-            causal=causal,
-            rotary=Rotary(d_head=d_head) if rotary else None,
-        ),
-        mlp=MLP(d_model=d_model, d_mlp=D_MLP, activation=ACTIVATIONS[activation]),
-        norm_attention=LayerNorm(d_model=d_model),
-        norm_mlp=LayerNorm(d_model=d_model),
-        dropout=Dropout(p=dropout),
-    ).double()
+    parts = ModuleDict(
+        {
+            "attention": Attention(
+                d_model=d_model,
+                n_heads=n_heads,
+                d_head=d_head,
+                causal=causal,
+                rotary=Rotary(d_head=d_head) if rotary else None,
+            ),
+            "mlp": MLP(d_model=d_model, d_mlp=D_MLP, activation=ACTIVATIONS[activation]),
+            "norm_attention": LayerNorm(d_model=d_model),
+            "norm_mlp": LayerNorm(d_model=d_model),
+            "dropout": Dropout(p=dropout),
+        }
+    )
+    block = kind(**parts).double()
+    vars(block)["given"] = parts  # theirs may keep others under these names
     randomise(block)
     return block
 
@@ -81,7 +85,7 @@ def assert_is(actual: Tensor, expected: Tensor, mistakes: dict[str, Tensor]) -> 
 
 # Contract
 
-Layer = Callable[[Tensor], Tensor]
+Layer = Callable[..., Tensor]
 
 
 def pre_norm(x: Tensor, attention: Layer, mlp: Layer, norm_1: Layer, norm_2: Layer) -> Tensor:
@@ -95,7 +99,8 @@ def post_norm(x: Tensor, attention: Layer, mlp: Layer, norm_1: Layer, norm_2: La
 
 
 def layers_of(block: Block) -> tuple[Layer, Layer, Layer, Layer]:
-    return block.attention, block.mlp, block.norm_attention, block.norm_mlp
+    given = vars(block)["given"]
+    return given["attention"], given["mlp"], given["norm_attention"], given["norm_mlp"]
 
 
 def test_pre_norm_adds_what_each_layer_makes_of_a_normalised_copy() -> None:
@@ -145,13 +150,13 @@ def test_the_mask_and_the_positions_reach_the_attention(
     kind: type[Block], equation: Callable[..., Tensor]
 ) -> None:
     block, x = make_block(kind, rotary=True, causal=False), random_stream()
-    _, *others = layers_of(block)
+    attention, *others = layers_of(block)
     mask = torch.rand(BATCH, N_HEADS, POS, POS) < 0.5
     positions = torch.randint(100, (BATCH, POS))
     counted = torch.arange(POS).expand(BATCH, POS)
 
     def with_attention(mask: Tensor | None, positions: Tensor) -> Tensor:
-        return equation(x, lambda read: block.attention(read, mask, positions), *others)
+        return equation(x, lambda read: attention(read, mask, positions), *others)
 
     assert_is(
         block(x, mask, positions),
@@ -178,7 +183,8 @@ def test_layers_that_add_nothing_leave_the_stream_alone_but_for_post_norms_norms
     block = make_block(kind)
     silence(block, "W_O", "b_O", "W_out", "b_out")
     x = random_stream()
-    expected = x if kind is PreNormBlock else block.norm_mlp(block.norm_attention(x))
+    _, _, norm_1, norm_2 = layers_of(block)
+    expected = x if kind is PreNormBlock else norm_2(norm_1(x))
     assert torch.equal(block(x), expected)
 
 
@@ -187,7 +193,8 @@ def test_dropout_falls_on_what_a_layer_adds_and_not_on_the_stream(kind: type[Blo
     # One entry in a million is kept: every layer's addition is gone, the stream is whole.
     block = make_block(kind, dropout=1 - 1e-6)
     x = random_stream()
-    untouched = x if kind is PreNormBlock else block.norm_mlp(block.norm_attention(x))
+    _, _, norm_1, norm_2 = layers_of(block)
+    untouched = x if kind is PreNormBlock else norm_2(norm_1(x))
     assert torch.equal(block(x), untouched)
     assert torch.equal(block.eval()(x), make_block(kind).eval()(x)), "dropout acts in eval mode"
 
@@ -196,7 +203,8 @@ def test_each_entry_that_a_layer_adds_is_dropped_or_scaled_up_by_itself() -> Non
     block = make_block(PreNormBlock, dropout=0.5)
     silence(block, "W_out", "b_out")
     x = random_stream()
-    added = (block(x) - x) / block.attention(block.norm_attention(x))
+    attention, _, norm_1, _ = layers_of(block)
+    added = (block(x) - x) / attention(norm_1(x))
     dropped, doubled = added == 0.0, torch.isclose(added, torch.tensor(2.0).double())
     assert (dropped | doubled).all(), "an entry is neither 0 nor 1/(1 - p) = 2 times itself"
     assert (dropped != dropped[..., :1]).any(), "whole vectors are dropped, not single entries"
@@ -255,7 +263,7 @@ def test_values_and_gradients_are_those_of_torchs_encoder_layer(
     )
     randomise(theirs, seed=1)
     ours = make_block(kind, d_model=d_model, n_heads=n_heads, d_head=d_head, activation=activation)
-    parts = ModuleDict({name: getattr(ours, name) for name in PARTS})
+    parts = ModuleDict({name: vars(ours)["given"][name] for name in PARTS})
     parts.load_state_dict(in_our_layout(theirs, Tensor.detach))
 
     x = random_stream(d_model).requires_grad_()
