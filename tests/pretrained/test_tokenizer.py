@@ -118,6 +118,16 @@ def test_two_files_alone_are_gpt2s(tmp_path: Path) -> None:
     assert read_tokenizer(tmp_path).fingerprint() == BYTE_BPE.fingerprint()
 
 
+def test_that_a_beginning_is_to_be_added_is_no_token_of_that_name(tmp_path: Path) -> None:
+    assert isinstance(BYTE_BPE, FastByteBPETokenizer)
+    names = [*all_printable(BYTE_BPE.vocabulary[:256]), "Tr", "Tru", "True", "<|endoftext|>"]
+    write(tmp_path, "vocab.json", {name: i for i, name in enumerate(names)})
+    (tmp_path / "merges.txt").write_text("T r\nTr u\nTru e\n")
+    write(tmp_path, "tokenizer_config.json", {"add_bos_token": True})
+    ours = read_tokenizer(tmp_path)
+    assert (ours.special_tokens, ours.bos) == ({"<|endoftext|>": 259}, (259,))
+
+
 def test_special_tokens_added_to_wordpiece_are_kept_and_others_refused(tmp_path: Path) -> None:
     n = WORDPIECE.d_vocab
     five = [entry(name, special=True) | {"id": i} for name, i in WORDPIECE.special_tokens.items()]

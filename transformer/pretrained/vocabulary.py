@@ -57,7 +57,9 @@ def _added(folder: Path, said: Mapping[str, Any], numbers: Mapping[str, int]) ->
     said = {**said, **(read_json(roles) if roles.is_file() else {})}
     given = [one for role, one in said.items() if role.endswith("_token")]
     given += said.get("additional_special_tokens") or []
-    entries = [one if isinstance(one, Mapping) else {"content": one} for one in given if one]
+    # Neither null nor true, which add_bos_token may be: it ends as the roles do.
+    given = [one for one in given if isinstance(one, str | Mapping) and one]
+    entries = [one if isinstance(one, Mapping) else {"content": one} for one in given]
     special = read_added({**entry, "special": True} for entry in entries)
     added = {one: numbers[one.name] for one in special if one.name in numbers}
     if older.is_file():
