@@ -13,6 +13,8 @@ from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.models.gpt import GPT
 from transformer.pretrained.load import save_pretrained
 from transformer.tokenizers import CharacterTokenizer, WordPieceTokenizer
+from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable
+from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 from transformer.tokenizers.wordpiece import SPECIAL
 from transformer.training.model_files import save_model_files
 
@@ -209,3 +211,21 @@ def test_a_bert_in_hugging_faces_layout_is_drawn_with_the_ends_that_it_reads(
     with pytest.raises(SystemExit):
         main(["plot", picture, str(tmp_path / "bert"), "--prompt", "un " * 12])
     assert "the prompt must have 1 to 11 tokens, it has 12" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # draws
+def test_a_prompt_is_drawn_with_the_token_that_it_would_be_continued_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["<s>", *all_printable(bytes([byte]) for byte in BYTE_ORDER)]
+    tokenizer = NumberedBPETokenizer(names, [], ["<s>"], bos=["<s>"])
+    config = TransformerConfig(
+        d_vocab=257, n_ctx=5, d_model=10, n_layers=1, n_heads=2, d_head=4, d_mlp=7
+    )
+    save_model_files(tmp_path, GPT(config), tokenizer)
+    out = tmp_path / "a.svg"
+    main(["plot", "residual-norms", str(tmp_path), "--prompt", "abcd", "--out", str(out)])
+    assert "&lt;s&gt;" in out.read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["plot", "residual-norms", str(tmp_path), "--prompt", "abcde", "--out", str(out)])
+    assert "the prompt must have 1 to 4 tokens, it has 5" in capsys.readouterr().err

@@ -216,7 +216,8 @@ def plot_positions(options: Namespace) -> Path:
 def _read(options: Namespace) -> "tuple[Any, Int[Tensor, '1 pos'], list[str], Tokenizer]":
     """Return the model, the prompt's tokens, their labels, and the tokenizer.
 
-    An encoder's prompt stands between the ends that its texts have always had.
+    It begins as a prompt to be continued does; an encoder's stands between the ends that its
+    texts have always had.
     """
     import torch
 
@@ -227,14 +228,14 @@ def _read(options: Namespace) -> "tuple[Any, Int[Tensor, '1 pos'], list[str], To
 
     loaded, tokenizer = load_model(options.run)
     model: Any = loaded.requires_grad_(False)
-    known = tokenizer.encode(options.prompt)
+    known, before, behind = tokenizer.encode(options.prompt), [*tokenizer.bos], list[int]()
     ends = None if isinstance(model, GPT) else encoder_ends(tokenizer.special_tokens)
-    room = model.config.n_ctx - len(ends or ())
+    if ends is not None:
+        before, behind = ([tokenizer.special_tokens[name]] for name in ends)
+    room = model.config.n_ctx - len(before) - len(behind)
     if not 1 <= len(known) <= room:
         raise ValueError(f"the prompt must have 1 to {room} tokens, it has {len(known)}")
-    if ends is not None:
-        start, end = (tokenizer.special_tokens[name] for name in ends)
-        known = [start, *known, end]
+    known = [*before, *known, *behind]
     return model, torch.tensor([known]), token_names(tokenizer, known), tokenizer
 
 
