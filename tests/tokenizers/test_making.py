@@ -16,7 +16,9 @@ from transformer.tokenizers import (
     make_tokenizer,
     open_tokenizer,
 )
+from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable
 from transformer.tokenizers.loading import KINDS
+from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 
 TEXT = "the cat sat on the mat, the cat ate the rat"
 CHUNKS = [TEXT[start : start + 7] for start in range(0, len(TEXT), 7)]
@@ -96,3 +98,12 @@ def test_gpt2_is_a_name_for_the_hub_unless_something_here_is_called_so(
 def test_a_name_that_is_none_is_answered_with_those_that_are() -> None:
     with pytest.raises(FileNotFoundError, match=r"at nowhere, and .*: character, .*, gpt2$"):
         find_tokenizer("nowhere", CHUNKS)
+
+
+def test_what_a_published_models_texts_begin_with_is_not_that_of_a_run(tmp_path: Path) -> None:
+    """Its documents have no token in front; a prompt with one would be new to it."""
+    names = [*all_printable([bytes([byte]) for byte in BYTE_ORDER]), "<s>"]
+    file = tmp_path / "tokenizer.json"
+    NumberedBPETokenizer(names, [], ["<s>"], bos=["<s>"]).save(file)
+    assert open_tokenizer(file).bos == (256,)
+    assert find_tokenizer(str(file), []).bos == ()

@@ -48,9 +48,9 @@ def configure(config: pytest.Config) -> None:
     forget()
     try:
         names = load_or_say(place)
+        substitute(names)
     except (FileNotFoundError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
-    substitute(names)
     config.stash[WRITTEN] = frozenset(names)
     torch.testing.assert_close = assert_close  # type: ignore[assignment]
     # That bad input is refused is of the exercise; in which words, and as which error, is not.

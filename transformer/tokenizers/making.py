@@ -19,15 +19,18 @@ def find_tokenizer(name: str, texts: Iterable[str], *, size: int | None = None) 
     """Return the tokenizer of a kind in `KINDS`, learned from `texts`, or that of `name`.
 
     No word goes over from one text to the next: they are documents, or pieces that may be
-    tokenised one by one. They are not read where nothing is learned. Raises what
-    `make_tokenizer` and `open_tokenizer` raise, and ValueError for a size with a tokenizer that
-    has its own.
+    tokenised one by one. They are not read where nothing is learned. A published tokenizer is
+    without its `bos`: a run's documents have no token in front, nor have then its prompts.
+    Raises what `make_tokenizer` and `open_tokenizer` raise, and ValueError for a size with a
+    tokenizer that has its own.
     """
     if name in KINDS:
         return make_tokenizer(name, texts if name == "character" else _apart(texts), size=size)
     if size is not None:
         raise ValueError(f"the tokenizer {name} is there already: it has no size to choose")
-    return open_tokenizer(name)
+    found = open_tokenizer(name)
+    found.bos = ()
+    return found
 
 
 def _apart(texts: Iterable[str]) -> Iterator[str]:
