@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,12 @@ from transformer.training.config import OptimizerConfig, ScheduleConfig, TrainCo
         (ScheduleConfig, "warmup_steps", -1),
         (ScheduleConfig, "min_factor", 1.5),
         (OptimizerConfig, "lr", 0.0),
+        (OptimizerConfig, "lr", math.inf),
+        (OptimizerConfig, "lr", math.nan),
         (OptimizerConfig, "weight_decay", -0.1),
+        (OptimizerConfig, "weight_decay", math.inf),
+        (OptimizerConfig, "weight_decay", math.nan),
+        (OptimizerConfig, "clip_norm", math.nan),
         (OptimizerConfig, "beta1", 1.0),
         (OptimizerConfig, "beta2", -0.1),
         (OptimizerConfig, "clip_norm", 0.0),

@@ -3,6 +3,7 @@
 transformer train --config gpt2-openwebtext --optimizer.lr 3e-4 --print_config
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ class OptimizerConfig:
         weight_decay: decoupled decay of the weight matrices, per unit of learning rate.
         beta1: decay of the mean of gradients.
         beta2: decay of the mean of squared gradients.
-        clip_norm: largest global norm of the gradient.
+        clip_norm: largest global norm of the gradient; infinity for no limit.
     """
 
     lr: float = 1.5e-3
@@ -53,8 +54,8 @@ class OptimizerConfig:
         require(
             self,
             {
-                "lr": (self.lr > 0, "above 0"),
-                "weight_decay": (self.weight_decay >= 0, "at least 0"),
+                "lr": (0 < self.lr < math.inf, "above 0 and finite"),
+                "weight_decay": (0 <= self.weight_decay < math.inf, "at least 0 and finite"),
                 "beta1": (0 <= self.beta1 < 1, "at least 0 and below 1"),
                 "beta2": (0 <= self.beta2 < 1, "at least 0 and below 1"),
                 "clip_norm": (self.clip_norm > 0, "above 0"),
