@@ -40,6 +40,11 @@ def run(options: Namespace) -> None:
     folder = options.into
     if options.name is None and options.action in ("start", "hint", "solution"):
         raise ValueError(f"which one? transformer exercise {options.action} NAME")
+    if options.name is not None and options.action in ("list", "status"):
+        raise ValueError(
+            f"{options.action} is of all the exercises, and takes no name; got {options.name}: "
+            f"transformer exercise {options.action}, or transformer check {options.name}"
+        )
     if options.action == "list":
         rows = [
             (one.name, f"chapter {one.chapter:>2}, {CHAPTERS[one.chapter]}", one.required)

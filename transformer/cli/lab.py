@@ -37,6 +37,11 @@ def make_parser() -> Parser:
 def run(options: Namespace) -> None:
     """Do what the action says; exit code 1 for a checked lab that is not done."""
     if options.action == "list":
+        if options.name is not None:
+            raise ValueError(
+                f"list is of all the labs, and takes no name; got {options.name}: transformer lab "
+                f"list, or transformer lab start {options.name}"
+            )
         list_labs()
     elif options.name is None:
         raise ValueError(f"which lab? transformer lab {options.action} lab-1, for example")
