@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,22 @@ def test_the_folder_holds_the_trained_model_and_every_record(config: TrainConfig
     assert torch.equal(
         model.get_parameter("embedding.W_E"), job.model.get_parameter("embedding.W_E")
     )
+
+
+def test_threads_far_beyond_the_machines_are_refused_before_torch_is_asked(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    prepare(replace(config, threads=48))
+    assert asked == [48]
+    with pytest.raises(
+        ValueError, match=r"threads must be at most 48 here, 16 for each of 3 .* 49"
+    ):
+        prepare(replace(config, threads=49))
+    assert asked == [48]
+    assert not config.runs.exists()
 
 
 def test_a_text_too_short_for_the_context_is_refused_before_a_folder_is_made(

@@ -1,6 +1,7 @@
 """From a TrainConfig to all that a run needs, before its first update."""
 
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ BATCHES: dict[str, type[Batches]] = {
     "shuffled": ShuffledBatches,
     "sequential": SequentialBatches,
 }
+THREADS_PER_PROCESSOR = 16  # more than help, for runs of a larger machine; far more hang torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +82,17 @@ def prepare(config: TrainConfig) -> Job:
     """Find the data and their tokenizer, make the model, pick device and precision.
 
     Raises what finding the data and picking the device raise, ValueError for a text too short
-    for the model's context or a schedule that does not fit into the run, ImportError for a log
+    for the model's context, a schedule that does not fit into the run or threads far beyond the
+    machine's, ImportError for a log
     that is not installed, and MemoryError for a model that is too large by itself.
     """
     require_installed(config.log)
+    processors = os.cpu_count() or 1
+    if config.threads > (most := THREADS_PER_PROCESSOR * processors):
+        raise ValueError(
+            f"threads must be at most {most} here, {THREADS_PER_PROCESSOR} for each of "
+            f"{processors} processors; got {config.threads}: give --threads {processors} or fewer"
+        )
     rank = ranks()
     device = pick_device(config.device)
     if device.type == "cuda":
