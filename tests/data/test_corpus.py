@@ -77,6 +77,12 @@ def test_a_folder_of_texts_whose_names_end_as_ours_do_is_none_of_ours(tmp_path: 
     assert len(find_corpus(tmp_path / "wiki.train.tokens").train) == 9 * 23 * 20 // 10
 
 
+def test_one_file_of_a_prepared_folder_is_told_to_name_the_folder(prepared: Path) -> None:
+    with pytest.raises(ValueError, match=r"train\.tokens holds tokens, not text.*--data ") as wrong:
+        find_corpus(prepared / "train.tokens")
+    assert str(wrong.value).endswith(f"--data {prepared}")
+
+
 def test_tokens_of_another_vocabulary_than_the_tokenizers_are_refused(prepared: Path) -> None:
     CharacterTokenizer.train("other").save(prepared / "tokenizer.json")
     with pytest.raises(ValueError, match=r"train\.tokens has the tokens of another vocabulary"):
@@ -99,6 +105,13 @@ def test_a_first_preparation_that_fails_leaves_nothing(tmp_path: Path) -> None:
         prepare_corpus(ListOfTexts(TEXTS), TOKENIZER, tmp_path / "corpus", num_processes=0)
     with pytest.raises(ValueError, match="there are no tokens"):
         prepare_corpus(ListOfTexts(TEXTS), TOKENIZER, tmp_path / "corpus", validation_fraction=0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_without_tokens_is_named_and_not_where_it_was_written_aside(tmp_path: Path) -> None:
+    texts = ListOfTexts([TEXTS[0], ""])
+    with pytest.raises(ValueError, match=r"^there are no tokens to write to (train|validation)\.t"):
+        prepare_corpus(texts, TOKENIZER, tmp_path / "corpus", validation_fraction=0.5)
     assert list(tmp_path.iterdir()) == []
 
 

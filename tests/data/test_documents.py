@@ -64,6 +64,16 @@ def test_a_file_that_is_no_utf8_is_named_when_it_is_read(folder: Path) -> None:
         list(documents.pieces(1))
 
 
+def test_a_file_that_is_empty_is_named_whichever_way_it_is_read(folder: Path) -> None:
+    (folder / "b.txt").write_bytes(b"")
+    documents = TextFiles(folder)
+    assert list(documents.pieces(0)) == ["first", " é"]
+    with pytest.raises(ValueError, match=r"b\.txt is empty"):
+        documents[1]
+    with pytest.raises(ValueError, match=r"b\.txt is empty"):
+        list(documents.pieces(1))
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no text file at .*missing, and no folder"):
         TextFiles(tmp_path / "missing")

@@ -8,6 +8,7 @@ from pathlib import Path
 from transformer.data.base import IndexedData
 from transformer.data.shakespeare import shakespeare
 from transformer.data.text import read_text
+from transformer.data.token_file import is_token_file
 from transformer.tokenizers.stream import cut_at_spaces, read_chunks
 
 PIECE_CHARACTERS = 1 << 18
@@ -58,7 +59,7 @@ class TextFiles(Documents):
 
     The order is that of the paths, names that begin with a dot left out; a file is read when
     its document is asked for. Raises FileNotFoundError where nothing is at `path`, and
-    ValueError for a folder that has no file with one of the `suffixes`.
+    ValueError for a folder that has no file with one of the `suffixes`, or for a token file.
     """
 
     def __init__(self, path: str | Path, *, suffixes: Sequence[str] = (".txt", ".md")) -> None:
@@ -74,6 +75,11 @@ class TextFiles(Documents):
                     )
                 raise ValueError(complaint)
         elif root.is_file():
+            if is_token_file(root):
+                raise ValueError(
+                    f"{root} holds tokens, not text: name the prepared folder that it is of, as in "
+                    f"--data {root.parent}"
+                )
             self.files = [root]
         else:
             raise FileNotFoundError(f"there is no text file at {root}, and no folder")
@@ -85,8 +91,13 @@ class TextFiles(Documents):
         return read_text(self.files[index])
 
     def pieces(self, index: int) -> Iterator[str]:
-        """Yield the file in pieces, holding one at a time; bytes that are no UTF-8 are refused."""
-        return cut_at_spaces(read_chunks(self.files[index], size=PIECE_CHARACTERS))
+        """Yield the file in pieces, holding one at a time; refuse what is empty or no UTF-8."""
+        empty = True
+        for piece in cut_at_spaces(read_chunks(self.files[index], size=PIECE_CHARACTERS)):
+            empty = False
+            yield piece
+        if empty:
+            raise ValueError(f"{self.files[index]} is empty")
 
 
 def _visible_files(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:

@@ -39,6 +39,12 @@ HEADER_BYTES = _FIELDS.size + _CRC.size
 _BLOCK = 1 << 24  # ids read at once to check their sum
 
 
+def is_token_file(path: str | Path) -> bool:
+    """Return whether the file at `path` begins as a token file does."""
+    with Path(path).open("rb") as stream:
+        return stream.read(len(MAGIC)) == MAGIC
+
+
 def vocabulary_hash(vocabulary: Sequence[str] | Sequence[bytes]) -> bytes:
     """Return the SHA-256 of a vocabulary's tokens in their order, each with its length."""
     digest = hashlib.sha256()
@@ -166,7 +172,7 @@ class TokenFileWriter:
 
     def _finish(self) -> None:
         if self.n_tokens == 0:
-            raise ValueError(f"there are no tokens to write to {self.path}")
+            raise ValueError(f"there are no tokens to write to {self.path.name}")
         fields = _FIELDS.pack(
             MAGIC,
             VERSION,
