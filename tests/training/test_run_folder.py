@@ -92,6 +92,21 @@ def test_metrics_of_updates_that_will_be_done_again_are_cut_off(
     assert read_metrics(tmp_path) == [*RECORDS[: [0, 1, 3, 4][after]], {"step": after + 1}]
 
 
+@pytest.mark.parametrize("broken", [b'{"step": 1, "lo\n', b"7\n", b"{}\n", b"\xff\x00\n", b"\n"])
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+def test_a_broken_line_among_the_metrics_costs_no_other_record(
+    tmp_path: Path, broken: bytes, after: int
+) -> None:
+    write(tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "metrics.jsonl").write_bytes(b"".join([lines[0], broken, *lines[1:]]))
+    assert read_metrics(tmp_path) == RECORDS
+    kept = RECORDS[: [0, 1, 3, 4][after]]
+    assert cut_metrics(tmp_path, after=after) == kept == read_metrics(tmp_path)
+    append_line(tmp_path / "metrics.jsonl", {"step": after + 1})
+    assert read_metrics(tmp_path) == [*kept, {"step": after + 1}]
+
+
 def test_a_run_killed_before_its_first_metrics_has_none(tmp_path: Path) -> None:
     assert cut_metrics(tmp_path, after=0) == []
 

@@ -122,7 +122,7 @@ def data_before(run: Path) -> dict[str, Any] | None:
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
-    """Return the records of a run; what a crash left of a line is left out."""
+    """Return the records of a run; a line that is none, as a crash leaves one, is left out."""
     return [record for record, _ in _lines(run / METRICS)]
 
 
@@ -138,7 +138,7 @@ def cut_metrics(run: Path, *, after: int) -> list[dict[str, float]]:
 
 
 def _lines(file: Path) -> list[tuple[dict[str, Any], int]]:
-    """Return each record with the place of its end in the file."""
+    """Return each record with the place of its end in the file; a broken line is passed over."""
     found, end = [], 0
     content = file.read_bytes() if file.exists() else b""
     for line in content.splitlines(keepends=True):
@@ -146,8 +146,7 @@ def _lines(file: Path) -> list[tuple[dict[str, Any], int]]:
         try:
             record = json.loads(line)
         except ValueError:
-            break
-        if not (isinstance(record, dict) and line.endswith(b"\n")):
-            break
-        found.append((record, end))
+            continue
+        if isinstance(record, dict) and "step" in record and line.endswith(b"\n"):
+            found.append((record, end))
     return found
