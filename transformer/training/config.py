@@ -192,6 +192,13 @@ class TrainConfig:
             )
         if self.max_steps is None and self.epochs is None:
             raise ValueError("give max_steps or epochs: a run without either has no end")
+        if self.objective != "next-token" and self.model.position != "learned":
+            recipe = "bert-mlm" if self.objective == "masked-language" else "imdb-classifier"
+            raise ValueError(
+                f"the objective {self.objective} trains a BERT, and position must be learned in "
+                f"BERT; got {self.model.position!r}: begin with --config {recipe}, or give "
+                "--model.position learned"
+            )
         if self.sharded and self.objective != "next-token":
             raise ValueError(
                 f"sharded training knows the objective next-token only; got {self.objective}: "
