@@ -30,25 +30,30 @@ class Parser(ArgumentParser):
     def meant(self, complaint: str) -> str:
         """Return `complaint`; if it is of unknown options, with the ones here that come nearest.
 
-        `--lr` comes nearest to `--optimizer.lr`, whose last part it is. Words that no option
-        stands before, as in `train my.txt`, are told that.
+        Such are those of a YAML file, too. `--lr` comes nearest to `--optimizer.lr`, whose last
+        part it is. Words that no option stands before, as in `train my.txt`, are told that.
         """
+        if key := re.search(r"does not accept option '([\w.-]+)'", complaint):
+            return complaint + self._nearest([key[1]])
         if not re.match("unrecognized arguments?:", complaint, re.IGNORECASE):
             return complaint
         if " -" not in complaint:
             return f"{complaint}; is the option missing that it belongs to? --help lists them"
+        return complaint + self._nearest(re.findall(r"--([\w.-]+)", complaint))
+
+    def _nearest(self, unknown: list[str]) -> str:
+        """Return the question whether the options that come nearest to these are meant, or ""."""
         names: dict[str, list[str]] = {}
         for action in self._actions:
             for option in action.option_strings:
                 whole = option.lstrip("-").replace("-", "_")
                 for name in {whole, whole.rpartition(".")[2]}:
                     names.setdefault(name, []).append(option)
-        unknown = [word.replace("-", "_") for word in re.findall(r"--([\w.-]+)", complaint)]
         near: list[str] = []
-        for word in unknown:
+        for word in (word.replace("-", "_") for word in unknown):
             near += [word] if word in names else difflib.get_close_matches(word, names, n=2)
         options = dict.fromkeys(option for name in near for option in names[name])
-        return f"{complaint}; is it {' or '.join(options)}?" if options else complaint
+        return f"; is it {' or '.join(options)}?" if options else ""
 
 
 @dataclass(frozen=True)
