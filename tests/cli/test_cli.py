@@ -16,6 +16,9 @@ from transformer.cli import main
 from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.load import find_checkpoint
+from transformer.training.recipes import RECIPES
+from transformer.training.run_folder import read_train_config
+from transformer.training.trained import bert_config
 
 SMALL = [
     *("--max_steps", "12", "--batch_size", "2", "--eval_every", "6", "--log_every", "2"),
@@ -148,6 +151,27 @@ def test_the_cost_of_a_trained_model_is_read_from_its_file(
     assert "1 x 3 x 10" in capsys.readouterr().out
 
 
+def test_the_cost_of_a_runs_model_is_that_of_its_folder_and_of_its_configuration(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = []
+    for name in (find_checkpoint(run) / "model.yaml", run, run / "train.yaml"):
+        main(["config", str(name)])
+        title, *rest = capsys.readouterr().out.splitlines()
+        assert title.strip() == name.name
+        printed.append([line.split() for line in rest])
+    assert printed[0] == printed[1] == printed[2]
+
+
+def test_the_cost_of_a_recipes_model_is_that_of_the_objectives_model(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["config", "bert-mlm"])
+    config = bert_config(read_train_config(RECIPES["bert-mlm"]).model)
+    n_parameters = sum(p.numel() for p in MaskedLanguageBERT(config).parameters())
+    assert f"{n_parameters:,}" in capsys.readouterr().out
+
+
 def test_the_cost_of_a_trained_encoder_is_read_from_its_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +208,8 @@ def test_ctrl_c_while_it_is_imported_shows_no_traceback(monkeypatch: pytest.Monk
         ([], "train,sample,evaluate,tokenize,prepare"),
         (["trian"], "invalid choice: 'trian'"),
         (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
+        (["config", "gpt5"], "nor has a recipe that name: bert-mlm, gpt2-openwebtext, imdb-cl"),
+        (["config", "."], "there is no run at .: expected a folder with train.yaml"),
         (["config", "gpt5.yaml"], "transformer: gpt5.yaml: No such file or directory"),
         (["sample", "./nowhere"], "there is no folder ./nowhere"),
         (["check", "atention"], "there is no exercise 'atention'"),
@@ -348,6 +374,23 @@ def test_an_option_that_is_not_there_is_told_the_one_that_is(
     assert said.rstrip().endswith(meant)
 
 
+@pytest.mark.parametrize(
+    ("settings", "meant"),
+    [
+        ("max_step: 3", "option 'max_step'; is it --max_steps"),
+        ("optimizer: {lrr: 3}", "option 'optimizer.lrr'; is it --optimizer.lr"),
+        ("qqqqq: 3", "option 'qqqqq'"),
+    ],
+)
+def test_a_setting_of_a_file_that_is_not_there_is_told_the_one_that_is(
+    settings: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.yaml").write_text(settings)
+    said = complaint(["train", "--config", str(tmp_path / "mine.yaml")], capsys)
+    assert meant in said
+    assert ("is it" in said) == ("is it" in meant)
+
+
 def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--qqqqq", "3"])
@@ -388,6 +431,14 @@ def test_a_wrong_call_is_told_what_was_expected_in_words_of_the_command_line(
     ("call", "said"),
     [
         ("train --config imdb-classifier --text a.csv", "give text or data, not both; got a.csv"),
+        (
+            "train --objective masked-language",
+            "got 'rotary': begin with --config bert-mlm, or give",
+        ),
+        (
+            "train --objective classification --text a.csv",
+            "begin with --config imdb-classifier, or",
+        ),
         ("train --config imdb-classifier --text a.csv", "or take it away: --data null"),
         ("tokenize decode byte ids.txt", "token ids are whole numbers between spaces or commas"),
         ("sample some_run --weights int4", "invalid choice: 'int4'"),

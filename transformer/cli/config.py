@@ -2,20 +2,22 @@
 
 from pathlib import Path
 
+import yaml
 from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 
 from transformer.cli.parser import Parser
-from transformer.config import TransformerConfig, preset
+from transformer.config import PRESETS, TransformerConfig
 
 HELP = "print a model's parameters, memory and FLOPs"
+WHAT = "a preset (gpt2, gpt-mini ...), a recipe, a run's folder, or a YAML file"
 
 
 def make_parser() -> Parser:
     """Return the parser of this command's arguments."""
     parser = Parser(description=HELP)
-    parser.add_argument("name", type=str, help="a preset (gpt2, gpt-mini ...) or a YAML file")
+    parser.add_argument("name", type=str, help=WHAT)
     return parser
 
 
@@ -23,8 +25,7 @@ def run(options: Namespace) -> None:
     """Print the cost of the named model."""
     from transformer.models.cost import model_cost
 
-    is_file = options.name.endswith((".yaml", ".yml"))
-    config = _read(Path(options.name)) if is_file else preset(options.name)
+    config = _find(options.name)
     cost = model_cost(config)
 
     table = Table(title=Path(options.name).name, title_justify="left", show_header=False, box=None)
@@ -43,14 +44,47 @@ def run(options: Namespace) -> None:
     Console(highlight=False).print(table)
 
 
-def _read(file: Path) -> TransformerConfig:
-    """Return the config in a file, which may be BERT's: that has fields of its own."""
-    from transformer.models.bert import BERTConfig
+def _find(name: str) -> TransformerConfig:
+    """Return the config of what has this name; ValueError where nothing has."""
+    from transformer.training.recipes import RECIPES
+    from transformer.training.run_folder import config_file
 
+    if name in PRESETS:
+        return PRESETS[name]
+    if name in RECIPES:
+        return _read(RECIPES[name])
+    if Path(name).is_dir():
+        return _read(config_file(name))
+    if name.endswith((".yaml", ".yml")):
+        return _read(Path(name))
+    raise ValueError(
+        f"there is no preset {name!r}; there are: {', '.join(PRESETS)}; nor has a recipe that "
+        f"name: {', '.join(name for name in RECIPES if name not in PRESETS)}; nor a run's folder"
+    )
+
+
+def _read(file: Path) -> TransformerConfig:
+    """Return the config in a model's file, which may be a BERT's, or in that of a whole run."""
+    from transformer.models.bert import BERTConfig
+    from transformer.training.run_folder import read_train_config
+    from transformer.training.trained import bert_config
+
+    if _is_of_a_run(file):
+        run = read_train_config(file)
+        return run.model if run.objective == "next-token" else bert_config(run.model)
     try:
         return TransformerConfig.from_yaml(file)
     except ValueError:
         return BERTConfig.from_yaml(file)
+
+
+def _is_of_a_run(file: Path) -> bool:
+    """Return whether a YAML file has a model's config as a part, as that of a run has."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(content, dict) and "model" in content
 
 
 def _bytes(n: float) -> str:

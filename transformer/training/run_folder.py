@@ -72,7 +72,14 @@ def load_train_config(run: Path) -> TrainConfig:
     Raises FileNotFoundError for a folder that is no run, and ValueError for a file that is no
     configuration.
     """
-    file = config_file(run)
+    return read_train_config(config_file(run))
+
+
+def read_train_config(file: Path) -> TrainConfig:
+    """Return the configuration in a YAML file: a run's, or a recipe's, whose gaps are defaults.
+
+    Raises ValueError for a file that is no configuration.
+    """
     require_plain(file)
     from jsonargparse import ArgumentParser
 

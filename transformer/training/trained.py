@@ -27,11 +27,15 @@ def make_model(
     """
     if objective == "next-token":
         return GPT(config)
-    if not isinstance(config, BERTConfig):
-        config = BERTConfig(**asdict(config))
+    of_bert = bert_config(config)
     if objective == "masked-language":
-        return MaskedLanguageBERT(config)
-    return ClassifierBERT(config, n_classes=len(classes), classes=classes)
+        return MaskedLanguageBERT(of_bert)
+    return ClassifierBERT(of_bert, n_classes=len(classes), classes=classes)
+
+
+def bert_config(config: TransformerConfig) -> BERTConfig:
+    """Return the config with BERT's own fields; ValueError for one that is no BERT's."""
+    return config if isinstance(config, BERTConfig) else BERTConfig(**asdict(config))
 
 
 def objective_of(model: TrainedModel) -> ObjectiveName:
