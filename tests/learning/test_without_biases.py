@@ -63,6 +63,32 @@ def test_its_mistake_is_named(
     assert [entry.name for entry in found.named if mistake in entry.name], found
 
 
+def test_keys_without_a_bias_beside_others_with_one_are_told_a_layout_too(tmp_path: Path) -> None:
+    whispers = changed(
+        LLAMAS_ATTENTION,
+        [
+            ("causal: bool = True)", "causal: bool = True, bias: bool = True)"),
+            ("q_proj = nn.Linear(d_model, n_heads * d_head, bias=False)",
+             "q_proj = nn.Linear(d_model, n_heads * d_head, bias=bias)"),
+            ("v_proj = nn.Linear(d_model, n_heads * d_head, bias=False)",
+             "v_proj = nn.Linear(d_model, n_heads * d_head, bias=bias)"),
+            ("(n_heads * d_head, d_model, bias=False)", "(n_heads * d_head, d_model, bias=bias)"),
+        ],
+    )  # fmt: skip
+    found = diagnosed("attention", pasted("attention", whispers, tmp_path), tmp_path)
+    assert "causal, one head, no biases" in found.right
+    assert not found.wrong, "a bias of the keys moves every score of a query alike"
+
+
+def test_a_class_that_takes_any_keyword_is_no_other(tmp_path: Path) -> None:
+    source = changed(
+        LLAMAS_MLP, [("d_mlp: int) -> None", "d_mlp: int, **ignored: object) -> None")]
+    )
+    found = diagnosed("mlp", pasted("mlp", source, tmp_path), tmp_path)
+    assert "GatedMLP with b_in, b_gate, b_out: not written yet" in found.missing
+    assert "GatedMLP without biases" in found.right
+
+
 def test_a_forgotten_matrix_is_no_missing_bias(tmp_path: Path) -> None:
     wrong = changed(
         LLAMAS_ATTENTION,

@@ -44,15 +44,16 @@ def biases_lacking(ours: type[Module], theirs: type, layouts: Mapping[str, Layou
     None where that cannot be told: it cannot be made, or its parameters are not understood.
     """
     wanted, taken = inspect.signature(ours).parameters, inspect.signature(theirs).parameters
-    open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
-    if BIAS not in wanted or BIAS in taken or open_ended:
+    if BIAS not in wanted or BIAS in taken:
         return Lacking()
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in taken.values())
     needed = [name for name, p in wanted.items() if p.default is inspect.Parameter.empty]
     if not TELLING.keys() >= set(needed):
         return Lacking()
     sizes = {name: TELLING[name] for name in needed}
     try:
-        found = folded(shapes_of(theirs(**sizes)), sizes)
+        made = theirs(**sizes, **({BIAS: True} if takes_any else {}))
+        found = folded(shapes_of(made), sizes)
     except Exception:  # what is wrong with it is said when it is made for an experiment
         return Lacking()
     full, bare = (shapes_of(ours(**sizes, bias=bias)) for bias in (True, False))

@@ -35,7 +35,8 @@ def explained(
             lines.append(
                 f"  {parameter} {shape} is not one of ours" + _maybe(guesses.get(parameter))
             )
-    whole = guesses.keys() == found.keys() and sources(guesses) == wanted.keys()
+    lacking = wanted.keys() - sources(guesses)  # biases may be lacking, as Whisper's of the keys
+    whole = guesses.keys() == found.keys() and all(one.startswith("b") for one in lacking)
     declared = guesses if whole else {"yours": "ours: axes"}
     lines.append(
         "Give them our names and shapes, or say in your file how yours are laid out "
