@@ -13,6 +13,7 @@ from transformer.components.linear import Linear
 from transformer.components.loss import next_token_loss
 from transformer.components.softmax import softmax
 from transformer.learning.adapting import adapted, class_without
+from transformer.learning.biases import biases_lacking
 from transformer.learning.calling import NotWrittenError
 from transformer.learning.diagnosis import diagnose
 from transformer.learning.exercises import exercise
@@ -151,7 +152,7 @@ def test_a_bias_that_is_never_there_is_not_written_yet_or_left_out_of_ours_too()
     with pytest.raises(NotWrittenError, match=r"^Bare with b: not written yet$"):
         adapted(Linear, Bare, {})(d_in=3, d_out=5)
     assert adapted(Linear, Bare, {})(d_in=3, d_out=5, bias=False).W.shape == (3, 5)
-    made = adapted(Linear, Bare, {}, in_part=True)(d_in=3, d_out=5)
+    made = adapted(Linear, Bare, {}, lacking=biases_lacking(Linear, Bare, {}))(d_in=3, d_out=5)
     assert made.b is None
     plain = class_without(Linear, ["b"])(d_in=3, d_out=5)
     assert [*plain.state_dict()] == ["W", "b"]

@@ -15,23 +15,26 @@ from transformer.learning.calling import Keywords, NotWrittenError, called_as, r
 from transformer.learning.layout import LayoutError, UndeclaredError, in_our_layout
 
 
-def adapted(ours: Any, theirs: Any, layouts: Mapping[str, Layout], *, in_part: bool = False) -> Any:
+def adapted(
+    ours: Any, theirs: Any, layouts: Mapping[str, Layout], *, lacking: Lacking | None = None
+) -> Any:
     """Return `theirs` made to be called as ours is.
 
     A function gets those of our arguments that it takes, a Module's constructor those of our
     keywords. One that it does not take is left out where it stands at its default and is not
     written yet otherwise. A Module's parameters must then have our names and shapes, or a
     layout that is declared for our class. One that never has certain biases is not written yet
-    where they are asked for; with `in_part` it is made as it is.
+    where they are asked for; given what is `lacking` it is made as it is.
     """
     if inspect.isfunction(ours) and inspect.isfunction(theirs):
         return called_as(ours, theirs)
     if not are_modules(ours, theirs):
         return theirs
-    lacking = biases_lacking(ours, theirs, layouts)
+    in_part = lacking is not None
+    lacks = lacking or biases_lacking(ours, theirs, layouts)
 
     def construct(**keywords: Any) -> Module:
-        passed = _bias_left_out(ours, theirs, keywords, lacking, in_part)
+        passed = _bias_left_out(ours, theirs, keywords, lacks, in_part)
         module = theirs(**_taken(ours, theirs, passed))
         if not isinstance(module, Module):
             raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
@@ -40,13 +43,13 @@ def adapted(ours: Any, theirs: Any, layouts: Mapping[str, Layout], *, in_part: b
             for name in keywords.keys() - dir(module):
                 vars(module)[name] = keywords[name]  # seen under our name, registered under theirs
             return module  # made of other parts: its parameters are theirs
-        made = without(ours(**keywords), lacking.biases)
+        made = without(ours(**keywords), lacks.biases)
         try:
             module = in_our_layout(module, made, layouts, sizes=keywords)
         except UndeclaredError:
-            _tell_more(ours, theirs, layouts, keywords, lacking)
+            _tell_more(ours, theirs, layouts, keywords, lacks)
             raise
-        for name in lacking.biases:
+        for name in lacks.biases:
             if not hasattr(module, name):
                 setattr(module, name, None)
         return module

@@ -173,12 +173,10 @@ def for_exercise(exercise: Exercise, names: Mapping[str, Any]) -> Namespace:
     require_declaration(layouts)
     ours = reference(exercise)
     pairs = {name: (getattr(ours, name), names[name]) for name in exercise.writes if name in names}
+    lacking = {
+        name: biases_lacking(*pair, layouts) for name, pair in pairs.items() if are_modules(*pair)
+    }
     return Namespace(
-        {name: adapted(*pair, layouts, in_part=True) for name, pair in pairs.items()},
-        frozenset(
-            (name, bias)
-            for name, pair in pairs.items()
-            if are_modules(*pair)
-            for bias in biases_lacking(*pair, layouts).biases
-        ),
+        {name: adapted(*pair, layouts, lacking=lacking.get(name)) for name, pair in pairs.items()},
+        frozenset((name, bias) for name, one in lacking.items() for bias in one.biases),
     )
