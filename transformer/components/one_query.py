@@ -1,8 +1,8 @@
 """Attention of one query: all that a step of generation with a cache has to do.
 
-    pattern = softmax(k q / sqrt(d_head))        z = pattern v
+    pattern = softmax(q k^T / sqrt(d_head))        z = pattern v
 
-As products of a matrix and a vector for each head of keys, whose query heads stand side by side:
+As products of a vector and a matrix for each head of keys, whose query heads stand side by side:
 keys and values are read once, in the order in which the static cache keeps them. On a CPU that
 beats the fused kernel, which is made for many queries. No causal mask is needed: nothing is
 later than the last position.
@@ -30,8 +30,7 @@ def one_query_attention(
     batch, _, n_heads, d_head = q.shape
     n_kv_heads = k.shape[2]
     grouped = q.reshape(batch, n_kv_heads, n_heads // n_kv_heads, d_head) / math.sqrt(d_head)
-    scores = (k.transpose(1, 2) @ grouped.transpose(-1, -2)).transpose(-1, -2)
-    scores = scores.reshape(batch, n_heads, 1, -1)
+    scores = (grouped @ k.permute(0, 2, 3, 1)).reshape(batch, n_heads, 1, -1)
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
     pattern = softmax(scores).reshape(batch, n_kv_heads, n_heads // n_kv_heads, -1)
