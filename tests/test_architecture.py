@@ -59,7 +59,7 @@ IN_ONE_PLACE = {
 }
 # Also of torch: the whole equation of one of our components under one name.
 READY_MADE = {"softmax", "log_softmax", "relu", "gelu", "silu", "layer_norm", "rms_norm"}
-SHAPED = {"Float", "BFloat16", "Int", "Int8", "Bool", "Complex", "Shaped"}
+SHAPED = {"Float", "BFloat16", "Int", "Int8", "UInt8", "Bool", "Complex", "Shaped"}
 
 
 def package_of(name: str) -> str:

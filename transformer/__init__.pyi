@@ -88,7 +88,6 @@ from .models.encoder_decoder import ENCODER_DECODER_PRESETS as ENCODER_DECODER_P
 from .models.encoder_decoder import DecoderCache as DecoderCache
 from .models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from .models.gpt import GPT as GPT
-from .models.packed import pack_weights as pack_weights
 from .models.parts import Parts as Parts
 from .pretrained.gguf import load_gguf as load_gguf
 from .pretrained.load import load_model as load_model
@@ -110,6 +109,7 @@ from .sampling.filters import (
 from .sampling.filters import repetition_penalty as repetition_penalty
 from .sampling.generate import generate as generate
 from .sampling.options import Sampling as Sampling
+from .sampling.packed import pack_weights as pack_weights
 from .sampling.sample import Drawn as Drawn
 from .sampling.sample import sample as sample
 from .sampling.sample import sample_each as sample_each

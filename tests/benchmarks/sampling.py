@@ -30,9 +30,9 @@ from tests.sampling.support import hugging_face_gpt2
 from transformer.components.static_cache import StaticKeyValueCache
 from transformer.config import TransformerConfig, preset
 from transformer.models.gpt import GPT
-from transformer.models.packed import pack_weights
 from transformer.sampling.fixed_step import FixedStep
 from transformer.sampling.options import Sampling
+from transformer.sampling.packed import pack_weights
 from transformer.sampling.sample import Drawn, sample
 
 PROMPT, N_NEW = 16, 128

@@ -7,7 +7,7 @@ import pytest
 from tests.benchmarks.sampling import GREEDY, N_NEW, PROMPT, SMALL, in_one_shape
 from tests.support import randomise
 from transformer.models.gpt import GPT
-from transformer.models.packed import pack_weights
+from transformer.sampling.packed import pack_weights
 from transformer.sampling.sample import sample
 
 # A tied one would write again and again the token that stands there.

@@ -18,13 +18,13 @@ from transformer.cli import main
 from transformer.cli.prompts import opening
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.models.packed import pack_weights
 from transformer.pretrained.load import save_pretrained
 from transformer.pretrained.special import ends_of, token_named
 from transformer.sampling.beam import beam_search
 from transformer.sampling.filters import presence_and_frequency_penalty, repetition_penalty
 from transformer.sampling.generate import generate
 from transformer.sampling.options import Sampling
+from transformer.sampling.packed import pack_weights
 from transformer.sampling.text import continue_text
 from transformer.tokenizers import CharacterTokenizer, Tokenizer, make_tokenizer
 from transformer.tokenizers.loading import KINDS

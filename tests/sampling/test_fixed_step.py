@@ -12,7 +12,7 @@ from tests.sampling.support import tokens_of
 from tests.sampling.test_texts import CONFIG, D_VOCAB, N_CTX, make
 from transformer.components.static_cache import StaticKeyValueCache
 from transformer.config import TransformerConfig
-from transformer.models.packed import pack_weights
+from transformer.sampling.packed import pack_weights
 from transformer.sampling.texts import GrowingTexts
 
 # Contract

@@ -15,7 +15,7 @@ from transformer.components.cache import KeyValueCache
 from transformer.components.static_cache import StaticKeyValueCache
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.models.packed import pack_weights
+from transformer.sampling.packed import pack_weights
 from transformer.sampling.texts import GrowingTexts, count_positions, pad_left
 
 D_VOCAB, N_CTX = 13, 11

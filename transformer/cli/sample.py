@@ -115,7 +115,7 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Print each prompt and its continuation; that of a single one token by token."""
-    from transformer.models.packed import pack_weights
+    from transformer.sampling.packed import pack_weights
     from transformer.sampling.text import complete, continue_text
     from transformer.training.device import pick_device
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from tests.support import randomise
 from transformer.components.attention import Attention
+from transformer.components.packed_linear import PackedLinear
 from transformer.components.static_cache import StaticKeyValueCache
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
-from transformer.models.packed import pack_weights
 from transformer.models.parts import Parts
+from transformer.sampling.packed import pack_weights
 
 D_VOCAB, N_CTX = 13, 7
 CONFIG = TransformerConfig(
@@ -91,6 +92,33 @@ def test_the_logits_are_the_models_with_padding_and_with_a_cache(
             for a, b in ((0, 3), (3, 4), (4, 5))
         ]
     torch.testing.assert_close(torch.cat(chunks, dim=1)[REAL], whole)
+
+
+def storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("weights", [None, "bfloat16", "int8"])
+def test_what_is_copied_lies_in_one_block_and_the_rest_is_the_models_own(weights: Any) -> None:
+    model = make(replace(CONFIG, tied=False))
+    own = {storage(parameter) for parameter in model.parameters()}
+    parts = pack_weights(model, weights=weights).modules()
+    linears = [part for part in parts if isinstance(part, PackedLinear)]
+    assert len(linears) == 4 * CONFIG.n_layers + 1
+    copies = [part.W for part in linears if storage(part.W) not in own]
+    # As they are, W_Q, W_K and W_V alone are written anew.
+    assert len(copies) == (CONFIG.n_layers if weights is None else len(linears))
+    assert len({storage(W) for W in copies}) == 1
+    assert all(W.data_ptr() % 64 == 0 for W in copies)
+
+
+def test_without_a_layer_of_ours_nothing_is_packed() -> None:
+    model = make(CONFIG)
+    for block in model.blocks:
+        block.attention, block.mlp = torch.nn.Identity(), torch.nn.Identity()
+    model.unembedding = torch.nn.Identity()
+    parts = pack_weights(model).modules()
+    assert not any(isinstance(part, PackedLinear) for part in parts)
 
 
 # Oracle: how much bfloat16 and int8 keep
