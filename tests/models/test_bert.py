@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -89,6 +90,14 @@ def test_as_many_positions_as_n_ctx_and_no_more(n_pos: int) -> None:
     make()(torch.zeros(1, 13, dtype=torch.long))
     with pytest.raises(ValueError, match=f"1 to n_ctx = 13 positions, got {n_pos}"):
         make()(torch.zeros(1, n_pos, dtype=torch.long))
+
+
+def test_a_text_that_is_no_batch_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside of the tests
+    with pytest.raises(ValueError, match=r"got the shape \(11,\): tokens\[None\] makes one text a"):
+        make()(random_tokens()[0])
 
 
 def test_the_unembedding_is_tied_and_has_a_bias_and_each_weight_counts() -> None:

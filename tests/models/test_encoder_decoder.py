@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
@@ -103,6 +104,17 @@ def test_too_many_positions_and_rotary_ones_are_refused() -> None:
         model(source, target[:, :0])
     with pytest.raises(ValueError, match="take sinusoidal"):
         EncoderDecoder(replace(CONFIG, position="rotary"))
+
+
+def test_a_text_that_is_no_batch_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, (source, target) = make(), some_tokens()
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside of the tests
+    with pytest.raises(ValueError, match=r"got the shape \(11,\): tokens\[None\] makes one text a"):
+        model.encode(source[0])
+    with pytest.raises(ValueError, match=r"got the shape \(7,\): tokens"):
+        model.decode(target[0], model.encode(source))
 
 
 # Vaswani et al. 2017, table 3, last column: in millions, rounded.

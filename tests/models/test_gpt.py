@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor
@@ -80,6 +81,15 @@ def test_the_logits_of_the_last_positions_can_be_had_alone() -> None:
     assert positions == [POS, 1, 3, POS, POS], "logits are computed that nobody asked for"
     with pytest.raises(ValueError, match="n_logits must be at least 1, or None for all, got 0"):
         model(tokens, n_logits=0)
+
+
+@pytest.mark.house
+def test_a_text_that_is_no_batch_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as outside of the tests
+    with pytest.raises(ValueError, match=r"got the shape \(11,\): tokens\[None\] makes one text a"):
+        make_gpt()(random_tokens()[0])
 
 
 @pytest.mark.parametrize("attention_path", ["explicit", "fused"])

@@ -19,6 +19,33 @@ def require_probability(**probabilities: float) -> None:
             raise ValueError(f"{name} must be at least 0 and below 1, got {p!r}")
 
 
+def require_positions(
+    tokens: Int[Tensor, "..."],
+    n_ctx: int,
+    start: int = 0,
+    *,
+    too_many: str = "cut the text",
+) -> None:
+    """Raise ValueError unless tokens are `batch pos`, from one position to those that are left.
+
+    `start` of the model's n_ctx positions are in its cache; `too_many` is what to do where the
+    others are too few.
+    """
+    if tokens.ndim != 2:
+        raise ValueError(
+            f"tokens must have the two axes (batch, pos), got the shape {tuple(tokens.shape)}: "
+            "tokens[None] makes one text a batch of one"
+        )
+    n_new = tokens.shape[1]
+    if 1 <= n_new <= n_ctx - start:
+        return
+    cached = f" after {start} in the cache" if start else ""
+    do = f"{too_many}, or take a config with a larger n_ctx" if n_new else "pass a token or more"
+    raise ValueError(
+        f"the model is made for 1 to n_ctx = {n_ctx} positions, got {n_new}{cached}: {do}"
+    )
+
+
 def require_tokens(tokens: Int[Tensor, "batch pos"], d_vocab: int) -> None:
     """Raise IndexError for tokens outside of 0 to d_vocab - 1, where that costs next to nothing.
 

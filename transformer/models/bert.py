@@ -21,6 +21,7 @@ from torch.nn import Module, ModuleList
 from transformer.components.activations import ACTIVATIONS
 from transformer.components.linear import Linear
 from transformer.components.mask import padding_mask
+from transformer.components.validation import require_positions
 from transformer.config import ActivationName, NormPosition, TransformerConfig
 from transformer.models.parts import Parts, build_block, build_norm, build_unembedding
 
@@ -80,13 +81,10 @@ class BERT(Module):
         """Return the residual stream after the last block.
 
         `real` is False at padding, which no token reads. `segments` are 0 by default, and
-        `positions` count from 0. No position, or more than n_ctx, is a ValueError.
+        `positions` count from 0. Tokens of one axis, no position, or more than n_ctx, are a
+        ValueError.
         """
-        if not 1 <= tokens.shape[1] <= self.config.n_ctx:
-            raise ValueError(
-                f"the model is made for 1 to n_ctx = {self.config.n_ctx} positions, got "
-                f"{tokens.shape[1]}: cut the text, or take a config with a larger n_ctx"
-            )
+        require_positions(tokens, self.config.n_ctx)
         if segments is None:
             segments = torch.zeros_like(tokens)
         if positions is None:

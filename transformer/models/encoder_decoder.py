@@ -20,6 +20,7 @@ from torch.nn import Module, ModuleList
 
 from transformer.components.cache import KeyValueCache
 from transformer.components.mask import padding_mask
+from transformer.components.validation import require_positions
 from transformer.config import TransformerConfig
 from transformer.models.parts import (
     Parts,
@@ -126,12 +127,8 @@ class EncoderDecoder(Module):
         self, tokens: Int[Tensor, "batch pos"], start: int = 0
     ) -> Float[Tensor, "batch pos d_model"]:
         """Return the streams at the start: scaled embeddings, and positions from `start` on."""
-        n_new, n_ctx = tokens.shape[1], self.config.n_ctx
-        if not 1 <= n_new <= n_ctx - start:
-            cached = f" after {start} in the cache" if start else ""
-            raise ValueError(
-                f"the model is made for 1 to n_ctx = {n_ctx} positions, got {n_new}{cached}"
-            )
+        require_positions(tokens, self.config.n_ctx, start)
+        n_new = tokens.shape[1]
         resid: Tensor = self.embedding(tokens) * math.sqrt(self.config.d_model)
         if self.position is not None:
             counted = torch.arange(start, start + n_new, device=tokens.device)

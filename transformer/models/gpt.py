@@ -18,6 +18,7 @@ from torch.nn import Module, ModuleList
 from transformer.components.cache import KeyValueCache
 from transformer.components.initialisation import scale_residual_projections
 from transformer.components.mask import padding_mask
+from transformer.components.validation import require_positions
 from transformer.config import TransformerConfig
 from transformer.models.parts import (
     Parts,
@@ -58,7 +59,7 @@ class GPT(Module):
 
         `real` is False at padding, which no token then reads; the logits at padding mean
         nothing. `positions` count from 0 by default: left-padded rows give their own.
-        No position, or more than n_ctx, is a ValueError.
+        Tokens of one axis, no position, or more than n_ctx, are a ValueError.
 
         With `cache`, one for each block, `tokens` are those that follow the ones in the cache:
         they are read as if the whole had been passed, and the logits are theirs alone. `real`
@@ -74,14 +75,10 @@ class GPT(Module):
                 f"and a model without blocks takes none; got {len(cache)}"
             )
         start = 0 if cache is None else cache[0].length
-        n_new, n_ctx = tokens.shape[1], self.config.n_ctx
-        if not 1 <= n_new <= n_ctx - start:
-            cached = f" after {start} in the cache" if start else ""
-            raise ValueError(
-                f"the model is made for 1 to n_ctx = {n_ctx} positions, got {n_new}{cached}: "
-                f"pass the last {n_ctx} tokens (to a new cache, if any), or a config with a "
-                "larger n_ctx"
-            )
+        n_ctx = self.config.n_ctx
+        last = f"pass the last {n_ctx} tokens (to a new cache, if any)"
+        require_positions(tokens, n_ctx, start, too_many=last)
+        n_new = tokens.shape[1]
         if positions is None:
             counted = torch.arange(start, start + n_new, device=tokens.device)
             positions = counted.expand(tokens.shape)
