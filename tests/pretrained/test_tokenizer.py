@@ -144,7 +144,10 @@ def test_special_tokens_added_to_wordpiece_are_kept_and_others_refused(tmp_path:
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     assert theirs.token_to_id("dog") == n
     whole(tmp_path, WORDPIECE, added_tokens=[*five, new | {"special": False}])
-    with pytest.raises(ValueError, match=r"tokenizer\.json: its added tokens 'dog' are found in"):
+    with pytest.raises(
+        ValueError,
+        match=r"tokenizer\.json: its added tokens 'dog' are found in any .* With \"special\": true",
+    ):
         read_tokenizer(tmp_path)
 
 
@@ -325,6 +328,28 @@ def test_a_bpe_of_another_kind_is_refused(model: dict[str, Any], said: str, tmp_
     write(tmp_path, "tokenizer.json", content | {"model": content["model"] | model})
     with pytest.raises(ValueError, match=rf"tokenizer\.json: .*{said}"):
         read_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["special_tokens_map.json", "added_tokens.json"])
+@pytest.mark.parametrize("vocabulary", ["vocab.txt", "vocab.json"])
+def test_a_damaged_file_of_added_tokens_is_named_once(
+    file: str, vocabulary: str, tmp_path: Path
+) -> None:
+    if vocabulary == "vocab.txt":
+        names = "\n".join(str(name) for name in WORDPIECE.vocabulary)
+        (tmp_path / vocabulary).write_text(names, encoding="utf-8")
+    else:
+        in_two_files(tmp_path)
+    (tmp_path / file).write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^\S+ is no JSON file: ") as found:
+        read_tokenizer(tmp_path)
+    assert str(found.value).count(str(tmp_path)) == 1
+    assert file in str(found.value)
+    # Newer files say it all in one place: these are not read then.
+    decoder = {"4": entry("[MASK]", special=True)} if vocabulary == "vocab.txt" else {}
+    decoder = decoder or {"262": entry("<|endoftext|>", special=True)}
+    write(tmp_path, "tokenizer_config.json", {"added_tokens_decoder": decoder})
+    read_tokenizer(tmp_path)
 
 
 def test_damaged_files_are_named(tmp_path: Path) -> None:

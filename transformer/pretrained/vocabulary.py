@@ -29,9 +29,10 @@ def read_vocabulary(folder: Path, said: Mapping[str, Any]) -> Tokenizer:
     )
     if lists.is_file():
         names = WordPieceTokenizer.read_vocab(lists).vocabulary
+        numbers = {name: i for i, name in enumerate(names)}
+        added = _added(folder, said, numbers)
         with complaints_of(folder):
-            numbers = {name: i for i, name in enumerate(names)}
-            return word_piece(numbers, _added(folder, said, numbers))
+            return word_piece(numbers, added)
     if not (vocabulary.is_file() and merges.is_file()):
         raise FileNotFoundError(
             f"{folder} has no tokenizer.json, vocab.txt, or vocab.json and merges.txt"
@@ -42,8 +43,7 @@ def read_vocabulary(folder: Path, said: Mapping[str, Any]) -> Tokenizer:
             line for line in text.splitlines() if line and not line.startswith("#version")
         )
     numbers = read_json(vocabulary)
-    with complaints_of(folder):
-        added = _added(folder, said, numbers)
+    added = _added(folder, said, numbers)
     with complaints_of(vocabulary):
         bos = [_name(said.get("bos_token", "<|endoftext|>"))] if said.get("add_bos_token") else []
         return byte_bpe(numbers, pairs, added, split_digits=False, bos=bos)
@@ -51,22 +51,26 @@ def read_vocabulary(folder: Path, said: Mapping[str, Any]) -> Tokenizer:
 
 def _added(folder: Path, said: Mapping[str, Any], numbers: Mapping[str, int]) -> Added:
     """Return the tokens added to a vocabulary, as tokenizer_config.json or older files say."""
-    if decoder := said.get("added_tokens_decoder"):
-        return dict(zip(read_added(decoder.values()), map(int, decoder), strict=True))
-    roles, older = folder / "special_tokens_map.json", folder / "added_tokens.json"
-    said = {**said, **(read_json(roles) if roles.is_file() else {})}
-    given = [one for role, one in said.items() if role.endswith("_token")]
-    given += said.get("additional_special_tokens") or []
-    # Neither null nor true, which add_bos_token may be: it ends as the roles do.
-    given = [one for one in given if isinstance(one, str | Mapping) and one]
-    entries = [one if isinstance(one, Mapping) else {"content": one} for one in given]
-    special = read_added({**entry, "special": True} for entry in entries)
-    added = {one: numbers[one.name] for one in special if one.name in numbers}
-    if older.is_file():
+    decoder = said.get("added_tokens_decoder")
+    roles, older = (
+        read_json(folder / name) if not decoder and (folder / name).is_file() else {}
+        for name in ("special_tokens_map.json", "added_tokens.json")
+    )
+    with complaints_of(folder):
+        if decoder:
+            return dict(zip(read_added(decoder.values()), map(int, decoder), strict=True))
+        said = {**said, **roles}
+        given = [one for role, one in said.items() if role.endswith("_token")]
+        given += said.get("additional_special_tokens") or []
+        # Neither null nor true, which add_bos_token may be: it ends as the roles do.
+        given = [one for one in given if isinstance(one, str | Mapping) and one]
+        entries = [one if isinstance(one, Mapping) else {"content": one} for one in given]
+        special = read_added({**entry, "special": True} for entry in entries)
+        added = {one: numbers[one.name] for one in special if one.name in numbers}
         names = {one.name for one in special}
-        for name, i in read_json(older).items():
+        for name, i in older.items():
             added[AddedToken(name, special=name in names, normalized=name not in names)] = i
-    return added
+        return added
 
 
 def _name(token: Any) -> Any:
@@ -104,7 +108,8 @@ def word_piece(numbers: Mapping[str, int], added: Added) -> WordPieceTokenizer:
     if strange := [one.name for one in added if not one.special]:
         raise ValueError(
             f"its added tokens {', '.join(map(repr, strange[:3]))} are found in any text, which "
-            "our WordPiece does not do: special ones can be read"
+            'our WordPiece does not do. With "special": true it can be read: their names in a text '
+            "are then split into pieces as other words are"
         )
     names = in_order({**numbers, **{one.name: i for one, i in added.items()}})
     return WordPieceTokenizer(names, [one.name for one in added if one.name not in SPECIAL])
