@@ -1,6 +1,7 @@
 """Every tensor of a file is accounted for, whatever the file; what is wrong is said by name."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,10 @@ from transformer.training.model_files import save_model_files
 
 Make = Callable[..., Module]
 FAMILIES: list[Make] = [gpt2, llama, bert]
+POOLER = {
+    "bert.pooler.dense.weight": torch.randn(35, 35),
+    "bert.pooler.dense.bias": torch.randn(35),
+}
 
 # Contract: what is loaded
 
@@ -90,8 +95,15 @@ def test_every_choice_of_the_config_comes_back(
         ({"rope_parameters": {"rope_type": "default", "rope_theta": 77.0}}, None),
         ({"rope_theta": 77.0}, None),
         ({"rope_theta": 77.0, "rope_scaling": {"type": "linear", "factor": 2.0}}, "'linear'"),
+        (
+            {
+                "rope_parameters": {"rope_type": "default", "rope_theta": 77.0},
+                "rope_scaling": {"type": "linear", "factor": 2.0},
+            },
+            "'linear'",
+        ),
     ],
-    ids=["new", "old", "old, scaled"],
+    ids=["new", "old", "old, scaled", "both, scaled"],
 )
 def test_rotarys_base_is_read_where_new_files_and_where_old_ones_have_it(
     settings: dict[str, Any], said: str | None, folder: Path
@@ -179,8 +191,7 @@ def test_berts_published_file_has_other_names_of_the_norms_and_two_more_heads(
     assert old.keys() != tensors.keys()
     old |= {
         "bert.embeddings.position_ids": torch.arange(17)[None],
-        "bert.pooler.dense.weight": torch.randn(35, 35),
-        "bert.pooler.dense.bias": torch.randn(35),
+        **POOLER,
         "cls.seq_relationship.weight": torch.randn(2, 35),
         "cls.seq_relationship.bias": torch.randn(2),
         "cls.predictions.decoder.bias": old["cls.predictions.bias"].clone(),
@@ -268,7 +279,7 @@ def test_tied_matrices_are_one_and_parameters_have_the_dtype_asked_for(
             {"vocab_size": 10**13},
             "its config is of a model of .* for which there is no memory",
         ),
-        (gpt2, {"n_layer": -1}, r"config\.json: n_layers must be an integer of at least 0; got -1"),
+        (gpt2, {"n_layer": -1}, r"config\.json: n_layer must be an integer of at least 0, got -1"),
         (gpt2, {"model_type": ["gpt2"]}, r"a model of type \['gpt2'\]; known: gpt2, llama"),
         (gpt2, {"architectures": "GPT2Model"}, "architectures = 'GPT2Model'; expected a list of"),
         (gpt2, {"architectures": [{}]}, r"architectures = \[{}\]; expected a list of names"),
@@ -276,7 +287,12 @@ def test_tied_matrices_are_one_and_parameters_have_the_dtype_asked_for(
         (llama, {"head_dim": None, "num_attention_heads": 0}, "num_attention_heads must be an int"),
         (bert, {"num_attention_heads": None}, "num_attention_heads must be an integer .* got None"),
         (llama, {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_type = 'llama3'"),
-        (llama, {"mlp_bias": True}, "mlp_bias = True; what can be read is False"),
+        (
+            llama,
+            {"mlp_bias": True},
+            "attention_bias = False and mlp_bias = True; what can be read is both or neither",
+        ),
+        (llama, {"attention_bias": True}, "attention_bias = True and mlp_bias = False; what can"),
         (bert, {"position_embedding_type": "relative_key"}, "can be read is 'absolute'"),
         (bert, {"vocab_size": 103}, r"config says \(103, 35\) \(d_vocab d_model\)"),
         (bert, {"num_hidden_layers": 0}, r"left over: bert\.encoder\.layer\.0"),
@@ -291,10 +307,63 @@ def test_what_we_do_not_have_is_refused_by_name(
         load_pretrained(folder)
 
 
+@pytest.mark.parametrize(
+    ("make", "name", "wrong", "expected"),
+    [
+        (gpt2, "vocab_size", "101", "an integer of at least 1"),
+        (gpt2, "n_positions", 13.0, "an integer of at least 1"),
+        (gpt2, "n_inner", "53", "an integer of at least 1"),
+        (gpt2, "layer_norm_epsilon", "1e-5", "a number above 0"),
+        (gpt2, "tie_word_embeddings", "false", "true or false"),
+        (llama, "head_dim", "8", "an integer of at least 1"),
+        (llama, "num_key_value_heads", [2], "an integer of at least 1"),
+        (llama, "num_hidden_layers", None, "an integer of at least 0"),
+        (llama, "rope_theta", "1e4", "a number above 0"),
+        (llama, "attention_bias", "no", "true or false"),
+        (bert, "type_vocab_size", "2", "an integer of at least 1"),
+        (bert, "max_position_embeddings", "19", "an integer of at least 3"),
+        (bert, "pad_token_id", None, "an integer of at least 0"),
+        (bert, "pad_token_id", "1", "an integer of at least 0"),
+        (bert, "layer_norm_eps", True, "a number above 0"),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_named_with_what_was_expected_and_what_came(
+    make: Make, name: str, wrong: Any, expected: str, folder: Path
+) -> None:
+    roberta = bert(position_offset=2)
+    roberta.activation = gelu
+    saved(folder, roberta if make is bert else make(), **{name: wrong})
+    message = rf"config\.json: {name} must be {expected}, got {re.escape(repr(wrong))}$"
+    with pytest.raises(ValueError, match=message):
+        load_pretrained(folder)
+
+
+def test_an_activation_that_is_no_name_is_refused_as_one_that_is_not_known(folder: Path) -> None:
+    saved(folder, bert(), hidden_act=["gelu"])
+    with pytest.raises(ValueError, match=r"there is no activation \['gelu'\]; known: "):
+        load_pretrained(folder)
+
+
+def test_that_matrices_are_not_tied_means_nothing_to_a_bert_without_an_unembedding(
+    folder: Path,
+) -> None:
+    """The encoder of an untied file passes over its head and the second matrix."""
+    model = bert()
+    tensors = saved(folder, model, tie_word_embeddings=False)
+    write(folder, tensors | {"cls.predictions.decoder.weight": torch.randn(101, 35)} | POOLER)
+    with pytest.raises(ValueError, match="tie_word_embeddings = False; what can be read is True"):
+        load_pretrained(folder)
+    assert_same_encoder(load_pretrained(folder, architecture="BertModel"), model)
+    shutil.rmtree(folder)
+    classifier = ClassifierBERT(model.config, n_classes=3)
+    saved(folder, classifier, tie_word_embeddings=False)
+    assert_same(load_pretrained(folder), classifier)
+
+
 def test_json_too_deep_to_be_read_is_no_json(folder: Path) -> None:
     saved(folder, gpt2())
     (folder / "config.json").write_text("[" * 100_000)
-    with pytest.raises(ValueError, match=r"config\.json is no JSON file: maximum recursion depth"):
+    with pytest.raises(ValueError, match=r"config\.json is no JSON file: it has too many brackets"):
         load_pretrained(folder)
 
 

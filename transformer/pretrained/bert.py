@@ -18,6 +18,8 @@ from transformer.pretrained.family import (
     activation_name,
     config_of,
     head_size,
+    integer,
+    number,
     require,
     require_ours,
 )
@@ -144,23 +146,22 @@ def read_config(settings: Settings) -> BERTConfig:
             "position_embedding_type": ("absolute",),
             "is_decoder": (False,),
             "add_cross_attention": (False,),
-            "tie_word_embeddings": (True,),
         },
     )
     # RoBERTa's first position is the one behind that of padding.
-    offset = settings.get("pad_token_id", 1) + 1 if settings["model_type"] == "roberta" else 0
-    d_model, n_heads = settings["hidden_size"], settings["num_attention_heads"]
+    roberta = settings["model_type"] == "roberta"
+    offset = integer(settings, "pad_token_id", 1, least=0) + 1 if roberta else 0
     return BERTConfig(
-        d_vocab=settings["vocab_size"],
-        n_ctx=settings["max_position_embeddings"] - offset,
-        d_model=d_model,
-        n_layers=settings["num_hidden_layers"],
-        n_heads=n_heads,
+        d_vocab=integer(settings, "vocab_size"),
+        n_ctx=integer(settings, "max_position_embeddings", least=offset + 1) - offset,
+        d_model=integer(settings, "hidden_size"),
+        n_layers=integer(settings, "num_hidden_layers", least=0),
+        n_heads=integer(settings, "num_attention_heads"),
         d_head=head_size(settings, "hidden_size", "num_attention_heads"),
-        d_mlp=settings["intermediate_size"],
+        d_mlp=integer(settings, "intermediate_size"),
         activation=activation_name(settings.get("hidden_act", "gelu")),
-        norm_eps=settings.get("layer_norm_eps", 1e-12),
-        n_segments=settings.get("type_vocab_size", 2),
+        norm_eps=number(settings, "layer_norm_eps", 1e-12),
+        n_segments=integer(settings, "type_vocab_size", 2),
         position_offset=offset,
     )
 
@@ -217,8 +218,13 @@ def _settings(model: Module) -> dict[str, Any]:
     return settings
 
 
+def _masked(config: BERTConfig, settings: Settings) -> MaskedLanguageBERT:
+    require(settings, allowed={"tie_word_embeddings": (True,)})  # others have no unembedding
+    return MaskedLanguageBERT(config)
+
+
 def _classifier(config: BERTConfig, settings: Settings) -> ClassifierBERT:
-    n_classes = settings.get("num_labels", 2)
+    n_classes = integer(settings, "num_labels", 2)
     names = settings.get("id2label") or {str(i): f"LABEL_{i}" for i in range(n_classes)}
     if not (isinstance(names, dict) and all(number.isdecimal() for number in names)):
         raise ValueError(f"id2label must be names by numbers from 0, got {names!r:.60}")
@@ -226,8 +232,8 @@ def _classifier(config: BERTConfig, settings: Settings) -> ClassifierBERT:
     return ClassifierBERT(config, n_classes=len(classes), classes=classes)
 
 
-def _roberta_masked(config: BERTConfig, _: Settings) -> MaskedLanguageBERT:
-    model = MaskedLanguageBERT(config)
+def _roberta_masked(config: BERTConfig, settings: Settings) -> MaskedLanguageBERT:
+    model = _masked(config, settings)
     model.activation = gelu  # of the head, whatever hidden_act says of the layers
     return model
 
@@ -237,8 +243,8 @@ BERT_FAMILY = Family(
     prefix="bert.",
     rows=BERT_ROWS,
     modules={
-        "BertForMaskedLM": lambda config, _: MaskedLanguageBERT(config),
-        "BertForPreTraining": lambda config, _: MaskedLanguageBERT(config),
+        "BertForMaskedLM": _masked,
+        "BertForPreTraining": _masked,
         "BertForSequenceClassification": _classifier,
         "BertModel": lambda config, _: BERT(config, pooler=True),
     },

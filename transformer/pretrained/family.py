@@ -8,6 +8,7 @@ Every tensor of a file is one of these, or it is an error:
 - part of a head for another task than the model's, which the family names.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -64,8 +65,9 @@ class Family:
         """Return the tensors under the table's names, less what is no parameter of the model."""
         named = tensors.renamed(self._name_in_table)
         wanted = {row.theirs for row in self.rows_of(model)}
+        unembeds = hasattr(model, "unembedding")  # else the copies are of a head passed over
         for copy, original in self.copies.items():
-            twice = copy not in wanted and {copy, original} <= named.keys()
+            twice = unembeds and copy not in wanted and {copy, original} <= named.keys()
             if twice and not torch.equal(named[copy], named[original]):
                 raise ValueError(f"{copy} differs from {original}: they are not tied")
 
@@ -122,21 +124,44 @@ def require(settings: Settings, *, allowed: Mapping[str, tuple[Any, ...]]) -> No
             )
 
 
+def integer(settings: Settings, name: str, default: int | None = None, *, least: int = 1) -> int:
+    """Return a setting that is an integer; ValueError for another value, KeyError for none.
+
+    Where it may be left out, `default` is what it then is.
+    """
+    value = settings[name] if default is None else settings.get(name, default)
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r:.60}")
+    return value
+
+
+def number(settings: Settings, name: str, default: float) -> float:
+    """Return a setting that is a number above 0, `default` where it is left out."""
+    value = settings.get(name, default)
+    if type(value) not in (int, float) or not 0.0 < value < math.inf:
+        raise ValueError(f"{name} must be a number above 0, got {value!r:.60}")
+    return float(value)
+
+
+def yes_or_no(settings: Settings, name: str, default: bool) -> bool:
+    """Return a setting that is true or false, `default` where it is left out."""
+    value = settings.get(name, default)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r:.60}")
+    return value
+
+
 def head_size(settings: Settings, width: str, heads: str) -> int:
     """Return the width of a head; ValueError where the heads do not share the model's evenly."""
-    for name in (width, heads):
-        if type(settings[name]) is not int or settings[name] < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, got {settings[name]!r:.60}")
-    d_model: int = settings[width]
-    n_heads: int = settings[heads]
+    d_model, n_heads = integer(settings, width), integer(settings, heads)
     if d_model % n_heads:
         raise ValueError(f"{width} = {d_model} is no multiple of {heads} = {n_heads}")
     return d_model // n_heads
 
 
-def activation_name(theirs: str) -> ActivationName:
+def activation_name(theirs: Any) -> ActivationName:
     """Return our name of an activation; ValueError for one that we do not have."""
-    if theirs not in ACTIVATIONS:
+    if not isinstance(theirs, str) or theirs not in ACTIVATIONS:
         raise ValueError(f"there is no activation {theirs!r}; known: {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[theirs]
 

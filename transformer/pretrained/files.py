@@ -109,7 +109,9 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the mapping in a JSON file; ValueError if it holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ValueError(f"{path} is no JSON file: it has too many brackets in brackets") from error
+    except ValueError as error:
         raise ValueError(f"{path} is no JSON file: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a mapping, got {content!r:.60}")

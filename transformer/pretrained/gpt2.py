@@ -17,8 +17,11 @@ from transformer.pretrained.family import (
     activation_name,
     config_of,
     head_size,
+    integer,
+    number,
     require,
     require_ours,
+    yes_or_no,
 )
 from transformer.pretrained.mapping import Row
 
@@ -66,18 +69,19 @@ def read_config(settings: Settings) -> TransformerConfig:
             "add_cross_attention": (False,),
         },
     )
+    d_head = head_size(settings, "n_embd", "n_head")
     d_model, n_heads = settings["n_embd"], settings["n_head"]
     return TransformerConfig(
-        d_vocab=settings["vocab_size"],
-        n_ctx=settings["n_positions"],
+        d_vocab=integer(settings, "vocab_size"),
+        n_ctx=integer(settings, "n_positions"),
         d_model=d_model,
-        n_layers=settings["n_layer"],
+        n_layers=integer(settings, "n_layer", least=0),
         n_heads=n_heads,
-        d_head=head_size(settings, "n_embd", "n_head"),
-        d_mlp=settings.get("n_inner") or 4 * d_model,
+        d_head=d_head,
+        d_mlp=4 * d_model if settings.get("n_inner") is None else integer(settings, "n_inner"),
         activation=activation_name(settings.get("activation_function", "gelu_new")),
-        norm_eps=settings.get("layer_norm_epsilon", 1e-5),
-        tied=settings.get("tie_word_embeddings", True),
+        norm_eps=number(settings, "layer_norm_epsilon", 1e-5),
+        tied=yes_or_no(settings, "tie_word_embeddings", True),
     )
 
 

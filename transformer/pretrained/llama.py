@@ -18,8 +18,11 @@ from transformer.pretrained.family import (
     activation_name,
     config_of,
     head_size,
+    integer,
+    number,
     require,
     require_ours,
+    yes_or_no,
 )
 from transformer.pretrained.mapping import Row
 
@@ -66,33 +69,42 @@ ROWS = (
 
 def read_config(settings: Settings) -> TransformerConfig:
     """Return our config of LLaMA's settings."""
-    rotary = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
+    rotary = settings.get("rope_scaling") or settings.get("rope_parameters") or {}
     require(
         {"rope_type": rotary.get("rope_type", rotary.get("type", "default"))},
         allowed={"rope_type": ("default",)},
     )
-    bias = settings.get("attention_bias", False)
-    require({"mlp_bias": settings.get("mlp_bias", False)}, allowed={"mlp_bias": (bias,)})
-    n_heads = settings["num_attention_heads"]
-    d_head = settings.get("head_dim") or head_size(settings, "hidden_size", "num_attention_heads")
-    n_kv_heads = settings.get("num_key_value_heads") or n_heads
+    bias = yes_or_no(settings, "attention_bias", False)
+    if yes_or_no(settings, "mlp_bias", False) != bias:
+        raise ValueError(
+            f"attention_bias = {bias} and mlp_bias = {not bias}; what can be read is both or "
+            "neither: ours has biases in attention and MLP alike"
+        )
+
+    n_heads = integer(settings, "num_attention_heads")
+    n_kv_heads, d_head = n_heads, settings.get("head_dim")
+    if settings.get("num_key_value_heads") is not None:
+        n_kv_heads = integer(settings, "num_key_value_heads")
+    if d_head is None:
+        d_head = head_size(settings, "hidden_size", "num_attention_heads")
+    base = rotary if rotary.get("rope_theta") is not None else settings
     return TransformerConfig(
-        d_vocab=settings["vocab_size"],
-        n_ctx=settings.get("max_position_embeddings", 2048),
-        d_model=settings["hidden_size"],
-        n_layers=settings["num_hidden_layers"],
+        d_vocab=integer(settings, "vocab_size"),
+        n_ctx=integer(settings, "max_position_embeddings", 2048),
+        d_model=integer(settings, "hidden_size"),
+        n_layers=integer(settings, "num_hidden_layers", least=0),
         n_heads=n_heads,
         n_kv_heads=None if n_kv_heads == n_heads else n_kv_heads,
-        d_head=d_head,
-        d_mlp=settings["intermediate_size"],
+        d_head=integer({"head_dim": d_head}, "head_dim"),
+        d_mlp=integer(settings, "intermediate_size"),
         activation=activation_name(settings.get("hidden_act", "silu")),
         mlp="gated",
         norm="rms",
         position="rotary",
-        position_base=rotary.get("rope_theta") or settings.get("rope_theta", 10_000.0),
+        position_base=number(base, "rope_theta", 10_000.0),
         bias=bias,
-        tied=settings.get("tie_word_embeddings", False),
-        norm_eps=settings.get("rms_norm_eps", 1e-6),
+        tied=yes_or_no(settings, "tie_word_embeddings", False),
+        norm_eps=number(settings, "rms_norm_eps", 1e-6),
     )
 
 
