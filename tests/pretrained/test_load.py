@@ -360,6 +360,55 @@ def test_that_matrices_are_not_tied_means_nothing_to_a_bert_without_an_unembeddi
     assert_same(load_pretrained(folder), classifier)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64])
+def test_weights_that_are_no_floating_point_numbers_are_refused_and_not_cast(
+    dtype: torch.dtype, folder: Path
+) -> None:
+    """Those of a quantised file mean nothing without their scales."""
+    tensors = saved(folder, gpt2())
+    name = "transformer.h.1.mlp.c_fc.weight"
+    write(folder, tensors | {name: tensors[name].to(dtype)})
+    with pytest.raises(ValueError, match=rf"{name} has the dtype {dtype}, which is no weight's$"):
+        load_pretrained(folder)
+
+
+def test_a_quantised_model_is_refused_for_what_it_is(folder: Path) -> None:
+    saved(folder, llama(), quantization_config={"quant_method": "gptq", "bits": 4})
+    with pytest.raises(ValueError, match=r"quantised weights \(.*'gptq'.*; what can be read is fl"):
+        load_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_pointer_in_place_of_a_large_file_is_told_how_to_fetch_it(
+    name: str, folder: Path
+) -> None:
+    saved(folder, gpt2())
+    (folder / "model.safetensors").unlink()
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:7\nsize 11\n"
+    (folder / name).write_text(pointer)
+    with pytest.raises(ValueError, match=rf"{name} is a pointer of git-lfs.*`git lfs pull`"):
+        load_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (7, "must name a file for each tensor, got 7"),
+        (None, "must name a file for each tensor, got None"),
+        ("", "names a file outside of its folder: $"),
+        ("../x", "names a file outside of its folder: ../x"),
+    ],
+)
+def test_an_index_that_names_no_file_is_refused(part: Any, said: str, folder: Path) -> None:
+    tensors = saved(folder, gpt2())
+    (folder / "model.safetensors").rename(folder / "model-1.safetensors")
+    weight_map = dict.fromkeys(tensors, "model-1.safetensors") | {"lm_head.weight": part}
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(ValueError, match=rf"index\.json {said}"):
+        load_pretrained(folder)
+
+
 def test_json_too_deep_to_be_read_is_no_json(folder: Path) -> None:
     saved(folder, gpt2())
     (folder / "config.json").write_text("[" * 100_000)
@@ -443,7 +492,9 @@ def test_a_model_without_what_its_family_has_is_refused_and_not_filled_up(folder
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("wrong", [["bad", "good"], {"bad": 0, "good": 1}])
+@pytest.mark.parametrize(
+    "wrong", [["bad", "good"], {"bad": 0, "good": 1}, {"0": "bad", "2": "good"}, {"1": "bad"}]
+)
 def test_classes_whose_names_have_no_numbers_are_refused(wrong: Any, folder: Path) -> None:
     saved(folder, ClassifierBERT(bert().config, n_classes=2), id2label=wrong)
     with pytest.raises(ValueError, match=r"config\.json: id2label must be names by numbers"):

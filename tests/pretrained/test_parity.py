@@ -51,7 +51,7 @@ def test_outputs_are_hugging_faces_to_the_precision_of_the_numbers(
 
 def test_a_llama_turns_all_of_a_head_whatever_part_its_config_names(tmp_path: Path) -> None:
     """As transformers 5 does, which passes over `partial_rotary_factor` in this family."""
-    rope = LLAMA["rope_parameters"] | {"partial_rotary_factor": 0.5}
+    rope = {"rope_type": "default", "rope_theta": 77.0, "partial_rotary_factor": 0.5}
     case = Case("LLaMA", "LlamaConfig", "LlamaForCausalLM", LLAMA | {"rope_parameters": rope})
     assert parity(case, tmp_path, torch.float32) < 1e-5
     assert "partial_rotary_factor" in (tmp_path / "config.json").read_text()

@@ -114,9 +114,12 @@ def _masked(config: BERTConfig, settings: Settings) -> MaskedLanguageBERT:
 def _classifier(config: BERTConfig, settings: Settings) -> ClassifierBERT:
     n_classes = integer(settings, "num_labels", 2)
     names = settings.get("id2label") or {str(i): f"LABEL_{i}" for i in range(n_classes)}
-    if not (isinstance(names, dict) and all(number.isdecimal() for number in names)):
-        raise ValueError(f"id2label must be names by numbers from 0, got {names!r:.60}")
-    classes = [str(names[number]) for number in sorted(names, key=int)]
+    numbers = [str(i) for i in range(len(names))] if isinstance(names, dict) else None
+    if numbers is None or names.keys() != {*numbers}:
+        raise ValueError(
+            f"id2label must be names by numbers from 0 without a gap, got {names!r:.60}"
+        )
+    classes = [str(names[number]) for number in numbers]
     return ClassifierBERT(config, n_classes=len(classes), classes=classes)
 
 

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 SAFETENSORS, BIN = "model.safetensors", "pytorch_model.bin"
+LFS_POINTER = b"version https://git-lfs"
 Read = Callable[[], Shaped[Tensor, "..."]]
 
 
@@ -70,9 +71,11 @@ def _open_shards(index: Path, open_one: Callable[[Path], dict[str, Read]]) -> di
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict):
         raise ValueError(f"{index} has no weight_map: it is no index of weights in parts")
+    if strange := [part for part in weight_map.values() if not isinstance(part, str)]:
+        raise ValueError(f"{index} must name a file for each tensor, got {strange[0]!r:.60}")
     readers: dict[str, Read] = {}
     for part in sorted(set(weight_map.values())):
-        if Path(part).name != part:
+        if not part or Path(part).name != part:
             raise ValueError(f"{index} names a file outside of its folder: {part}")
         if not (index.parent / part).is_file():
             raise FileNotFoundError(f"{index.parent} lacks {part}, which its index names")
@@ -82,7 +85,18 @@ def _open_shards(index: Path, open_one: Callable[[Path], dict[str, Read]]) -> di
     return readers
 
 
+def _require_content(path: Path) -> None:
+    """Raise ValueError for what stands in a clone for a large file that was not fetched."""
+    with path.open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise ValueError(
+                f"{path} is a pointer of git-lfs, the weights themselves are not here: run "
+                "`git lfs pull` in its folder"
+            )
+
+
 def _open_safetensors(path: Path) -> dict[str, Read]:
+    _require_content(path)
     try:
         file = safe_open(path, framework="pt")
     except SafetensorError as error:
@@ -93,6 +107,7 @@ def _open_safetensors(path: Path) -> dict[str, Read]:
 
 def _open_bin(path: Path) -> dict[str, Read]:
     """Open a file of torch's; nothing in it is run, as `weights_only` sees to."""
+    _require_content(path)
     try:
         content = torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)

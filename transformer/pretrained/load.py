@@ -61,6 +61,11 @@ def load_pretrained(
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise ValueError(f"{folder} holds a model of type {kind}; known: {', '.join(FAMILIES)}")
     family = FAMILIES[kind]
+    if quantised := settings.get("quantization_config"):
+        raise ValueError(
+            f"{folder} holds quantised weights (quantization_config = {quantised!r:.60}); what can "
+            "be read is float32, bfloat16 and their kin, or a GGUF file"
+        )
     if architecture is None:
         architecture = _architecture(folder, settings, family)
     if architecture not in family.modules:

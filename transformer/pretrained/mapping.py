@@ -106,10 +106,10 @@ def fill(model: Module, rows: Sequence[Row], tensors: Tensors, sizes: Mapping[st
     """Copy their tensors into our parameters, in the dtype of the parameters.
 
     Every row must find its tensor and every tensor its row: else ValueError with all that is
-    missing, left over or of a wrong shape.
+    missing, left over, of a wrong shape, or of whole numbers, which quantised weights are.
     """
     wanted = {row.theirs for row in rows}
-    wrong, shapes = [], []
+    wrong, of_one = [], []
     if missing := sorted(wanted - tensors.keys()):
         wrong.append(f"missing: {_listed(missing)}")
     if left_over := sorted(tensors.keys() - wanted):
@@ -120,16 +120,18 @@ def fill(model: Module, rows: Sequence[Row], tensors: Tensors, sizes: Mapping[st
                 continue
             tensor, shape = tensors[row.theirs], row.shape(sizes)
             if tuple(tensor.shape) != shape:
-                shapes.append(
+                of_one.append(
                     f"{row.theirs} has the shape {tuple(tensor.shape)}, the config says "
                     f"{shape} ({row.sides[0]})"
                 )
+            elif not tensor.is_floating_point():
+                of_one.append(f"{row.theirs} has the dtype {tensor.dtype}, which is no weight's")
             else:
                 values = row.to_ours(tensor, sizes)
                 for name, value in zip(row.parameters, values, strict=True):
                     model.get_parameter(name).copy_(value)
-    if shapes:
-        wrong.append(_listed(shapes, between="; "))
+    if of_one:
+        wrong.append(_listed(of_one, between="; "))
     if wrong:
         raise ValueError("the weights are not those of the config. " + "; ".join(wrong))
 
