@@ -1,10 +1,14 @@
 """One vector a sentence: the mean over what is real; sentence-transformers' in test_real.py."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from tests.pretrained.support import gpt2
 from tests.support import randomise
-from transformer.models.bert import BERT, BERTConfig, MaskedLanguageBERT
+from transformer.models.bert import BERT, BERTConfig, ClassifierBERT, MaskedLanguageBERT
+from transformer.pretrained.load import load_pretrained, save_pretrained
 from transformer.pretrained.sentence import mean_pool, sentence_embedding
 from transformer.tokenizers import WordPieceTokenizer
 
@@ -49,5 +53,15 @@ def test_what_has_no_vector_is_refused() -> None:
         sentence_embedding(encoder(), TOKENIZER, "the cat")
     with pytest.raises(ValueError, match=r"n_ctx must be at least 3: .* got 2"):
         sentence_embedding(encoder(), TOKENIZER, ["the cat"], n_ctx=2)
-    with pytest.raises(ValueError, match=r'a MaskedLanguageBERT: load it .*architecture="BertMod'):
-        sentence_embedding(MaskedLanguageBERT(CONFIG), TOKENIZER, ["the"])
+    with pytest.raises(ValueError, match="alone, got a GPT: load one, MiniLM for one"):
+        sentence_embedding(gpt2(), TOKENIZER, ["the"])
+
+
+def test_a_model_with_a_head_is_refused_and_what_is_advised_works(tmp_path: Path) -> None:
+    """Its file need not have the pooler that a BertModel has."""
+    save_pretrained(MaskedLanguageBERT(CONFIG), tmp_path / "new")
+    for model in (load_pretrained(tmp_path / "new"), ClassifierBERT(CONFIG, n_classes=3)):
+        with pytest.raises(ValueError, match=r"BERT: pass its encoder, model\.bert"):
+            sentence_embedding(model, TOKENIZER, ["the"])
+        assert isinstance(model, MaskedLanguageBERT | ClassifierBERT)
+        assert sentence_embedding(model.bert, TOKENIZER, ["the"]).shape == (1, CONFIG.d_model)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from transformer.data.padding import pad
-from transformer.models.bert import BERT
+from transformer.models.bert import BERT, ClassifierBERT, MaskedLanguageBERT
 from transformer.tokenizers import WordPieceTokenizer
 
 
@@ -39,9 +39,10 @@ def sentence_embedding(
     for an n_ctx without room for a word, and for a model with a head.
     """
     if not isinstance(model, BERT):
+        inside = isinstance(model, MaskedLanguageBERT | ClassifierBERT)
+        do = "pass its encoder, model.bert" if inside else "load one, MiniLM for one"
         raise ValueError(
-            f"a sentence's vector is of an encoder alone, got a {type(model).__name__}: load it "
-            'with load_pretrained(where, architecture="BertModel")'
+            f"a sentence's vector is of an encoder alone, got a {type(model).__name__}: {do}"
         )
     if isinstance(sentences, str):
         raise ValueError(f"sentences are a list of texts, got the text {sentences!r:.60} alone")
