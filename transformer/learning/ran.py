@@ -22,13 +22,20 @@ def _watched(name: str, value: Any, ran: set[str]) -> Any:
         return _telling(value, name, ran)
     if inspect.isclass(value):
         method = "forward" if issubclass(value, Module) else "__init__"
-        setattr(value, method, _telling(getattr(value, method), name, ran))
+        own = getattr(value, method)
+        if own is object.__init__ and value.__new__ is not object.__new__:
+            own = _nothing_more  # object's refuses what __new__ has taken: a NamedTuple's fields
+        setattr(value, method, _telling(own, name, ran))
         return value
     if callable(value):
         telling = _telling(value, name, ran)
         del telling.__dict__["__wrapped__"]  # a builtin's signature cannot be asked for
         return telling
     return value
+
+
+def _nothing_more(_: object, *__: object, **___: object) -> None:
+    """Stand for the __init__ of a class that has none, and is made by its __new__."""
 
 
 def _telling(function: Callable[..., Any], name: str, ran: set[str]) -> Callable[..., Any]:
