@@ -356,6 +356,25 @@ def test_an_update_of_ones_own_is_told_its_mistake(
     assert verdict_on("adamw", source, tmp_path).named == (name,)
 
 
+@pytest.mark.usefixtures("_no_hurry")
+@pytest.mark.parametrize(
+    ("divisor", "name"),
+    [
+        ("(v_hat + eps).sqrt()", "adam-epsilon-inside-the-root"),
+        ("v_hat.sqrt()", "adam-no-epsilon"),
+        ("(v_hat + eps)", "adam-no-root"),
+    ],
+)
+def test_an_epsilon_and_a_decay_that_are_both_wrong_are_both_named(
+    divisor: str, name: str, tmp_path: Path
+) -> None:
+    source = ADAMW.format(before="", corrected=CORRECTED, decay="0")
+    after = "\n    p = p * (1 - lr * weight_decay)\n    return p, m, v"
+    wrong = changed(source, [("(v_hat.sqrt() + eps)", divisor), ("\n    return p, m, v", after)])
+    named = verdict_on("adamw", wrong, tmp_path).named
+    assert set(named) == {name, "adam-decay-of-the-updated-parameter"}
+
+
 def test_sines_beside_cosines_are_told_apart_from_halves(tmp_path: Path) -> None:
     source = """
 class SinusoidalPosition(nn.Module):
