@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.learning.by_hand import changed, checked, diagnosed, pasted, said, verdict_on
+from transformer.components.attention import Attention
 from transformer.learning import matching
+from transformer.learning.arrangement import guessed, shapes_of
 from transformer.learning.exercises import exercise
 from transformer.learning.worker import check
 
@@ -520,6 +522,27 @@ def test_attention_of_torchs_layers_is_told_a_layout_and_passes_with_it(tmp_path
     found = diagnosed("attention", source, tmp_path)
     assert found.right
     assert not found.wrong
+
+
+@pytest.mark.parametrize("name", ["out_proj", "c_proj", "proj", "wo", "o_proj", "to_out.0", "fc"])
+def test_what_others_call_the_output_is_known_wherever_it_stands(name: str) -> None:
+    wanted = shapes_of(Attention(d_model=11, n_heads=5, d_head=7))
+    others = {f"linears.{i}.weight": (35, 11) for i in range(3)}
+    sizes = {"d_model": 11, "n_heads": 5, "d_head": 7}
+    found = {f"{name}.weight": (11, 35), **others, f"{name}.bias": (11,)}
+    guesses = guessed(wanted, found, sizes)
+    assert guesses[f"{name}.weight"] == "W_O: d_model (n_heads d_head)"
+    assert guesses["linears.0.weight"] == "W_Q: (n_heads d_head) d_model"
+    fused = guessed(wanted, {f"{name}.weight": (11, 35), "in_proj_weight": (105, 11)}, sizes)
+    assert fused["in_proj_weight"] == "W_Q W_K W_V: (qkv n_heads d_head) d_model"
+
+
+def test_a_projection_that_says_of_what_is_that(tmp_path: Path) -> None:
+    llamas = [("self.q", "self.q_proj"), ("self.k", "self.k_proj"), ("self.v", "self.v_proj")]
+    source = changed(TORCHS_ATTENTION, [*llamas, ("self.o", "self.o_proj")])
+    source = pasted("attention", source, tmp_path)
+    assert '"v_proj.weight": "W_V: (n_heads d_head) d_model"' in source
+    assert '"o_proj.weight": "W_O: d_model (n_heads d_head)"' in source
 
 
 def test_names_as_long_as_they_come_are_not_broken_in_two(tmp_path: Path) -> None:

@@ -41,16 +41,20 @@ AXES = {
 SYNONYMS = {
     "scale": {"weight", "gamma", "gain", "g"},
     "bias": {"bias", "beta"},
-    "W_Q": {"q", "wq", "query", "queries"},
-    "W_K": {"k", "wk", "key", "keys"},
-    "W_V": {"v", "wv", "value", "values"},
+    "W_Q": {"q", "wq", "qs", "query", "queries"},
+    "W_K": {"k", "wk", "ks", "key", "keys"},
+    "W_V": {"v", "wv", "vs", "value", "values"},
+    "W_O": {"o", "wo", "out", "output", "proj", "projection", "unify", "unifyheads", "fc", "dense"},
     "b_Q": {"q", "bq", "query", "queries"},
     "b_K": {"k", "bk", "key", "keys"},
     "b_V": {"v", "bv", "value", "values"},
+    "b_O": {"o", "bo", "out", "output", "proj", "projection", "unify", "unifyheads", "fc", "dense"},
     "W_gate": {"g", "gate", "w1"},
     "b_gate": {"g", "gate", "w1"},
     "W_in": {"up", "u", "in", "w3"},
     "b_in": {"up", "u", "in", "w3"},
+    "W_out": {"down", "d", "out", "w2", "proj"},
+    "b_out": {"down", "d", "out", "w2", "proj"},
 }
 
 # In these sizes a shape tells the order of its axes: those of one class, and the 3 of q, k and v
