@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.learning.by_hand import changed, diagnosed, said, verdict_on
-from transformer.learning import relayout
+from transformer.learning import matching, relayout
 from transformer.learning.verdict import OTHER_LAYOUT
 
 FUSED = """
@@ -56,6 +56,12 @@ LAYOUT = {"GatedMLP": {
 """
 
 
+@pytest.fixture
+def _no_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whether two mistakes of the bank come to the same is a search of seconds, and not asked here.
+    monkeypatch.setattr(matching, "PAIRS_SECONDS", 0.0)
+
+
 @pytest.mark.parametrize(
     ("name", "source", "changes", "has"),
     [
@@ -84,6 +90,45 @@ def test_what_is_right_in_another_order_is_told_it_and_is_right_with_it(
     assert not found.wrong
 
 
+def test_no_two_mistakes_are_looked_for_where_a_layout_is_reason_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "_pair", lambda *_: pytest.fail("pairs were looked for"))
+    wrong = changed(FUSED, [("q, k, v = self.c_attn(x)", "v, k, q = self.c_attn(x)")])
+    assert verdict_on("attention", wrong, tmp_path).headline == OTHER_LAYOUT
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([("return self.c_proj(z", "return self.drop(self.c_proj(z"), ("-1))", "-1)))")],
+         "Dropout falls on"),
+        ([("scores.softmax(-1) @", "self.drop(self.drop(scores.softmax(-1))) @")],
+         "is right as far as it goes, but for"),
+    ],
+    ids=["a known mistake", "none of the known ones"],
+)  # fmt: skip
+def test_what_is_wrong_besides_the_layout_is_said_at_once(
+    changes: list[tuple[str, str]], told: str, tmp_path: Path
+) -> None:
+    wrong = changed(
+        FUSED,
+        [
+            ("q, k, v = self.c_attn(x)", "v, k, q = self.c_attn(x)"),
+            ("bias=True):", "bias=True, dropout=0.0):"),
+            ("self.c_attn = nn", "self.drop = nn.Dropout(dropout)\n        self.c_attn = nn"),
+            *changes,
+        ],
+    )
+    verdict = verdict_on("attention", wrong, tmp_path)
+    assert verdict.status == "wrong"
+    assert verdict.headline.startswith(OTHER_LAYOUT)
+    assert 'your code has "W_V W_K W_Q: (qkv n_heads d_head) d_model"' in said(verdict)
+    assert "With that layout: " in said(verdict)
+    assert told in said(verdict)
+    assert "in training, drop" in said(verdict)
+
+
 def test_a_mistake_that_may_be_a_layout_declared_wrongly_is_told_so(tmp_path: Path) -> None:
     verdict = verdict_on("mlp", GATED, tmp_path)
     assert verdict.named == ("gated-mlp-value-activated",)
@@ -91,6 +136,7 @@ def test_a_mistake_that_may_be_a_layout_declared_wrongly_is_told_so(tmp_path: Pa
     assert 'a.weight is declared as "W_gate: d_mlp d_model"; your code has "W_in' in said(verdict)
 
 
+@pytest.mark.usefixtures("_no_pairs")
 def test_what_is_wrong_in_every_order_is_told_no_other(tmp_path: Path) -> None:
     wrong = changed(FUSED, [("-1) @ v", "-1) @ (v + v.flip(2))")])
     verdict = verdict_on("attention", wrong, tmp_path)
@@ -98,6 +144,7 @@ def test_what_is_wrong_in_every_order_is_told_no_other(tmp_path: Path) -> None:
     assert OTHER_LAYOUT not in said(verdict)
 
 
+@pytest.mark.usefixtures("_no_pairs")
 def test_a_class_that_is_slow_to_make_costs_no_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

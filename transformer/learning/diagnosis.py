@@ -53,11 +53,16 @@ class Diagnosis:
 
 
 def diagnose(
-    exercise: Exercise, names: Namespace, *, before: Callable[[str], None] = lambda _: None
+    exercise: Exercise,
+    names: Namespace,
+    *,
+    before: Callable[[str], None] = lambda _: None,
+    otherwise: Callable[[Diagnosis], bool] = lambda _: False,
 ) -> Diagnosis:
     """Run the probes of an exercise on an implementation and explain what differs.
 
-    `before` is told each probe's name before it runs.
+    `before` is told each probe's name before it runs. `otherwise` is asked, where no single mistake
+    explains what is found, whether there is another reason: then two at once are not looked for.
     """
     ours = right_outcomes(exercise, names.lacking)
     theirs: dict[str, Any] = {}
@@ -77,15 +82,15 @@ def diagnose(
     if not wrong:
         return Diagnosis(right=right, missing=_in_order(missing, exercise))
     before("comparing with the known mistakes")
-    match = find_match(exercise, theirs, wrong, names.lacking)
     found = Diagnosis(
         right=right,
         wrong=wrong,
         missing=_in_order(missing, exercise),
-        named=match.entries if match else (),
-        indistinguishable=match.alike if match else (),
         aside=tuple(name for name in wrong if name in asides_of(exercise)),
     )
+    match = find_match(exercise, theirs, wrong, names.lacking, otherwise=lambda: otherwise(found))
+    if match:
+        found = replace(found, named=match.entries, indistinguishable=match.alike)
     return replace(found, evidence=tuple(_evidence(exercise, theirs, ours, found, match)))
 
 

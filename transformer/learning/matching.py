@@ -6,7 +6,7 @@ on errors alone.
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,16 +47,21 @@ def find_match(
     theirs: Mapping[str, Any],
     wrong: Sequence[str],
     lacking: LackingNames = frozenset(),
+    *,
+    otherwise: Callable[[], bool] = lambda: False,
 ) -> Match | None:
     """Return the mistakes that explain what is wrong: first single ones, then a pair.
 
-    So for each view in turn; each may take half of the time that is left for pairs. What is
-    compared is made without the biases in `lacking`.
+    So for each view in turn; each may take half of the time that is left for pairs. There is no
+    search for pairs where `otherwise` says that there is another reason. What is compared is made
+    without the biases in `lacking`.
     """
     seconds_left = PAIRS_SECONDS
     for view in views_of(exercise, theirs, wrong, lacking):
         if match := _single(exercise, view):
             return match
+        if otherwise():
+            continue
         began = time.process_time()
         if match := _pair(exercise, view, began + seconds_left / 2):
             return match

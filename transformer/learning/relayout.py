@@ -28,22 +28,33 @@ SAME = (
 
 def laid_out_otherwise(
     exercise: Exercise, names: Mapping[str, Any], experiments: Sequence[str]
-) -> list[str]:
-    """Return what to say of a class whose experiments all come out right in another layout.
+) -> Mapping[str, Layout]:
+    """Return the layouts in which these experiments all come out right, one not as declared.
 
-    Nothing where none does, where none is found in time, or where no layout is declared.
+    Nothing where there are none, where none are found in time, or where no layout is declared.
     """
     enough = time.process_time() + SECONDS
     layouts: Mapping[str, Layout] = names.get(LAYOUT, {})
     for name in exercise.writes:
         for other in others(layouts.get(name, {})):
             if time.process_time() > enough:
-                return []
+                return {}
             instead = {**layouts, name: other}
             theirs = for_exercise(exercise, {**names, LAYOUT: instead})
             if _all_right(exercise, theirs, experiments):
-                return [*_said(layouts[name], other), "\n".join(declaration(instead)), SAME]
-    return []
+                return instead
+    return {}
+
+
+def said_of(declared: Mapping[str, Layout], instead: Mapping[str, Layout]) -> list[str]:
+    """Return what to say of code that is right for layouts other than those declared."""
+    changes = [
+        f'{theirs} is declared as "{layout[theirs]}"; your code has "{instead[name][theirs]}"'
+        for name, layout in declared.items()
+        for theirs in layout
+        if layout[theirs] != instead[name][theirs]
+    ]
+    return [*changes, "\n".join(declaration(instead)), SAME]
 
 
 def others(layout: Layout) -> Iterator[Layout]:
@@ -81,9 +92,3 @@ def _exchanged(declared: str, exchange: Mapping[str, str], order_of: Mapping[str
 def _all_right(exercise: Exercise, names: Namespace, experiments: Sequence[str]) -> bool:
     ours, theirs = right_outcomes(exercise, names.lacking), Outcomes(exercise, names)
     return all(same(theirs[name], ours[name]) for name in experiments)
-
-
-def _said(declared: Layout, other: Layout) -> Iterator[str]:
-    for name in declared:
-        if declared[name] != other[name]:
-            yield f'{name} is declared as "{declared[name]}"; your code has "{other[name]}"'

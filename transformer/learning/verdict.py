@@ -128,14 +128,22 @@ def with_more(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
 
 
 def or_another_layout(verdict: Verdict, said: Sequence[str]) -> Verdict:
-    """Return the verdict on what is right but for the layout that is declared.
+    """Return the verdict on a named mistake that another layout than declared explains as well."""
+    return with_more(verdict, [f"Or else {OTHER_LAYOUT}:", *said])
 
-    That explains what has no name yet; beside a name it is another explanation.
-    """
-    if verdict.named:
-        return with_more(verdict, [f"Or else {OTHER_LAYOUT}:", *said])
+
+def another_layout(beside: Verdict, said: Sequence[str]) -> Verdict:
+    """Return the verdict on what has another layout than declared; `beside` is that on the rest."""
     hint = "In which order does your code take the last axis apart?"
-    return replace(verdict, headline=OTHER_LAYOUT, explanation=tuple(said), hint=hint)
+    if beside.good:
+        return replace(
+            beside, status="wrong", headline=OTHER_LAYOUT, explanation=tuple(said), hint=hint
+        )
+    return replace(
+        beside,
+        headline=f"{OTHER_LAYOUT}, but for one thing more",
+        explanation=(*said, f"With that layout: {beside.headline}", *beside.explanation),
+    )
 
 
 def after_tests(verdict: Verdict, outcome: Outcome) -> Verdict:

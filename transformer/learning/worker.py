@@ -12,22 +12,25 @@ import importlib
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from transformer.learning.diagnosis import diagnose
+from transformer.learning.arrangement import Layout
+from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.evidence import confirmed
 from transformer.learning.exercises import Exercise, exercise
-from transformer.learning.implementation import defined_names, for_exercise, load
+from transformer.learning.implementation import LAYOUT, defined_names, for_exercise, load
 from transformer.learning.layout import LayoutError
 from transformer.learning.own_line import in_a_line, raised_at
 from transformer.learning.properties import broken_properties
-from transformer.learning.relayout import laid_out_otherwise
+from transformer.learning.relayout import laid_out_otherwise, said_of
 from transformer.learning.suite import run_tests_apart
 from transformer.learning.verdict import (
     Verdict,
     after_tests,
+    another_layout,
     from_diagnosis,
     not_written,
     or_another_layout,
@@ -66,7 +69,13 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
         if not any(name in names for name in wanted.writes):
             return not_written(wanted, defined_names(implementation, wanted))
         namespace = for_exercise(wanted, names)
-        found = diagnose(wanted, namespace, before=lambda name: report("probe", name=name))
+        instead = _other_layouts(wanted, names, report)
+        found = diagnose(
+            wanted,
+            namespace,
+            before=lambda name: report("probe", name=name),
+            otherwise=lambda found: bool(instead(found)),
+        )
     except LayoutError as error:
         return Verdict(wanted.name, "layout", str(error))
     except MemoryError:
@@ -79,12 +88,12 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
     except Exception as error:
         return broken(wanted, error)
     verdict = from_diagnosis(wanted, found)
-    if found.wrong:
-        report("probe", name="trying other orders of the axes that are declared")
-        if said := laid_out_otherwise(wanted, names, (*found.telling, *found.right)):
-            verdict = or_another_layout(verdict, said)
-            if not found.named:
-                return verdict
+    if found.wrong and (layouts := instead(found)):
+        said = said_of(names[LAYOUT], layouts)
+        if not found.named:
+            relaid = for_exercise(wanted, {**names, LAYOUT: layouts})
+            return another_layout(from_diagnosis(wanted, diagnose(wanted, relaid)), said)
+        verdict = or_another_layout(verdict, said)
     if found.named:
         report("probe", name="confirming what it is")
         return with_more(verdict, confirmed(found.named[0].name, namespace))
@@ -95,6 +104,19 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
         return verdict
     report("tests", name=f"tests/{wanted.tests}")
     return after_tests(verdict, run_tests_apart(wanted, implementation))
+
+
+def _other_layouts(
+    wanted: Exercise, names: Mapping[str, Any], report: Report
+) -> Callable[[Diagnosis], Mapping[str, Layout]]:
+    """Return what finds the layouts for which the code is right, and looks once for the same."""
+
+    @cache
+    def found_for(experiments: tuple[str, ...]) -> Mapping[str, Layout]:
+        report("probe", name="trying other orders of the axes that are declared")
+        return laid_out_otherwise(wanted, names, experiments)
+
+    return lambda found: found_for((*found.telling, *found.right))
 
 
 def broken(wanted: Exercise, error: BaseException) -> Verdict:
