@@ -467,7 +467,7 @@ def test_gamma_and_beta_are_told_a_layout_that_can_be_pasted(tmp_path: Path) -> 
     beta = "        self.beta = nn.Parameter(torch.zeros(d_model)) if bias else None\n"
     source = changed(source, [(gamma + beta, beta + gamma)])  # the name decides, not the place
     verdict = verdict_on("norm", source, tmp_path)
-    assert 'beta (11,) is not one of ours; it may be "bias: d_model"' in verdict.headline
+    assert 'beta (10,) is not one of ours; it may be "bias: d_model"' in verdict.headline
     found = diagnosed("norm", pasted("norm", source, tmp_path), tmp_path)
     assert found.right
     assert not found.wrong

@@ -181,8 +181,8 @@ def test_a_fused_projection_is_named_as_what_it_is() -> None:
 
     said = complaint(Fused, Attention, d_model=11, n_heads=3, d_head=7)
     assert "W_Q (n_heads d_model d_head) is missing" in said
-    assert 'c_attn.weight (105, 11) is not one of ours; it may be "W_Q W_K W_V: (' in said
-    assert "c_proj.weight (11, 35) is not one of ours; it may be " in said
+    assert 'c_attn.weight (105, 10) is not one of ours; it may be "W_Q W_K W_V: (' in said
+    assert "c_proj.weight (10, 35) is not one of ours; it may be " in said
 
 
 def test_a_declared_layout_that_does_not_fit_is_refused() -> None:

@@ -13,6 +13,7 @@ from transformer.learning.arrangement import TELLING, Layout
 from transformer.learning.biases import BIAS, Lacking, biases_lacking, in_our_order, without
 from transformer.learning.calling import Keywords, NotWrittenError, called_as, refuse_more_than
 from transformer.learning.layout import LayoutError, UndeclaredError, in_our_layout
+from transformer.learning.widths import OF_ITS_OWN, require_any_width
 
 
 def adapted(
@@ -34,8 +35,18 @@ def adapted(
     lacks = lacking or biases_lacking(ours, theirs, layouts)
 
     def construct(**keywords: Any) -> Module:
-        passed = _bias_left_out(ours, theirs, keywords, lacks, in_part)
-        module = theirs(**_taken(ours, theirs, passed))
+        def make(**keywords: Any) -> Module:
+            passed = _bias_left_out(ours, theirs, keywords, lacks, in_part)
+            made: Module = theirs(**_taken(ours, theirs, passed))
+            return made
+
+        try:
+            module = make(**keywords)
+        except (LayoutError, NotImplementedError):
+            raise
+        except Exception:
+            require_any_width(theirs.__name__, make, keywords)
+            raise
         if not isinstance(module, Module):
             raise LayoutError(f"{theirs.__name__} must be a torch.nn.Module")
         module.register_forward_pre_hook(refuse_more_than(ours, theirs), with_kwargs=True)
@@ -47,6 +58,7 @@ def adapted(
         try:
             module = in_our_layout(module, made, layouts, sizes=keywords)
         except UndeclaredError:
+            require_any_width(theirs.__name__, make, keywords)
             _tell_more(ours, theirs, layouts, keywords, lacks)
             raise
         for name in lacks.biases:
@@ -119,6 +131,8 @@ def _taken(ours: type, theirs: type, keywords: Mapping[str, Any]) -> dict[str, A
         if name not in parameters and value != defaults.get(name, inspect.Parameter.empty):
             if name == "init_std" or _drops_nothing(value):
                 continue  # where weights begin is checked by itself
+            if name == "d_head":
+                raise LayoutError(f"{theirs.__name__} does not take d_head. {OF_ITS_OWN}")
             if defaults.get(name) is inspect.Parameter.empty and name != "dropout":
                 raise LayoutError(
                     f"{theirs.__name__} is made by name, with "
