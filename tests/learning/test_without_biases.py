@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.learning.by_hand import changed, diagnosed, pasted, right_one, verdict_on
+from tests.learning.test_free_hand import ATTENTION
 from transformer.learning.diagnosis import Diagnosis
 
 LLAMAS_ATTENTION = right_one("attention_llama")
@@ -27,6 +28,22 @@ def test_it_is_told_a_layout_and_is_right_with_it_but_for_its_biases(
     assert found.right
     assert not found.wrong
     assert f"{lacking}: not written yet" in found.missing
+
+
+def test_its_tests_are_said_to_wait_where_all_of_them_have_biases(tmp_path: Path) -> None:
+    no_output_bias = changed(
+        ATTENTION,
+        [
+            ("causal=True, bias=True,", "causal=True,"),
+            (" if bias else None", ""),
+            ("        self.b_O = nn.Parameter(torch.zeros(d_model))\n", ""),
+            ("        if self.b_O is not None:\n            out = out + self.b_O\n", ""),
+        ],
+    )
+    verdict = verdict_on("attention", no_output_bias, tmp_path)
+    assert verdict.status == "unfinished"
+    assert "Attention with b_O: not written yet" in verdict.missing
+    assert verdict.headline.endswith("as they should; its tests wait for what is not written yet")
 
 
 def test_with_our_names_it_needs_no_layout(tmp_path: Path) -> None:
