@@ -377,6 +377,33 @@ def test_an_epsilon_and_a_decay_that_are_both_wrong_are_both_named(
     assert set(named) == {name, "adam-decay-of-the-updated-parameter"}
 
 
+CLIPPING = """
+def clip_gradients(parameters, max_norm):
+    grads = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.sqrt(sum((g**2).sum() for g in grads))
+    if norm > max_norm:
+        for g in grads:
+            g.mul_(max_norm / (norm + 1e-6))
+"""
+
+
+@pytest.mark.usefixtures("_no_hurry")
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ([], set()),
+        ([("torch.sqrt(sum((g**2).sum() for g in grads))", "sum((g**2).sum() for g in grads)")],
+         {"clipping-norm-without-root"}),
+    ],
+    ids=["alone", "with another"],
+)  # fmt: skip
+def test_clipping_that_returns_nothing_is_told_that(
+    changes: list[tuple[str, str]], names: set[str], tmp_path: Path
+) -> None:
+    verdict = verdict_on("optimizer", changed(CLIPPING, changes), tmp_path)
+    assert set(verdict.named) == {"clipping-norm-not-returned", *names}
+
+
 def test_sines_beside_cosines_are_told_apart_from_halves(tmp_path: Path) -> None:
     source = """
 class SinusoidalPosition(nn.Module):

@@ -149,7 +149,8 @@ def another_layout(beside: Verdict, said: Sequence[str]) -> Verdict:
 def after_tests(verdict: Verdict, outcome: Outcome) -> Verdict:
     """Return the verdict on code that passed every experiment, once its tests have run."""
     if not outcome.failures:
-        tests = f", and {outcome.passed} test{'s pass' if outcome.passed != 1 else ' passes'}"
+        passed = "1 test passes" if outcome.passed == 1 else f"{outcome.passed} tests pass"
+        tests = f", and {passed}"
         if not outcome.passed and verdict.missing:
             tests = "; its tests wait for what is not written yet"
         headline = f"{verdict.headline}{tests}"

@@ -139,7 +139,8 @@ def _clipped(n: Namespace, max_norm: float, scales: tuple[float, ...] = (1.0, 5.
     norm = n.clip_gradients([*parameters, without], max_norm)
     # As float32: with an epsilon beside the norm, as in torch, or without is a matter of taste.
     gradients = [None if p.grad is None else p.grad.float() for p in parameters]
-    return {"norm": torch.tensor(float(norm)), "gradients": gradients}
+    told = None if norm is None else torch.tensor(float(norm))
+    return {"gradients": gradients, "norm": told}
 
 
 @probe("optimizer", "clipping gradients above the limit", "clip_gradients")
