@@ -12,12 +12,13 @@ from transformer.learning.bank import Misconception
 from transformer.learning.biases import LackingNames, in_our_order
 from transformer.learning.calling import NotWrittenError
 from transformer.learning.exercises import Exercise
-from transformer.learning.implementation import Namespace
+from transformer.learning.implementation import Namespace, reference
 from transformer.learning.known_outcomes import right_outcomes
 from transformer.learning.matching import Match, find_match
 from transformer.learning.outcome import Raised, first_difference, same
 from transformer.learning.probes import PROBES
 from transformer.learning.relations import relation
+from transformer.learning.signature import call_in_words
 from transformer.learning.views import asides_of
 from transformer.learning.words import listed
 
@@ -107,12 +108,16 @@ def _evidence(
     if not match and first != of[0]:  # an error, with the line that it comes from
         yield f"{of[0]}: {first_difference(theirs[of[0]], ours[of[0]])}"
     yield f"{first}: {first_difference(theirs[first], ours[first])}"
+    probes = {probe.name: probe for probe in PROBES[exercise.name]}
+    if not match and isinstance(theirs[of[0]], Raised) and not isinstance(ours[of[0]], Raised):
+        needed = probes[of[0]].needs[-1]
+        if said := call_in_words(needed, getattr(reference(exercise), needed)):
+            yield said
     if match:
         if unexplained := match.unexplained:
             yield f"Wrong as well, for another reason: {listed(unexplained)}"
         yield f"{len(theirs)} experiments, {len(found.wrong)} of them wrong, {_likeness(match)}"
         return
-    probes = {probe.name: probe for probe in PROBES[exercise.name]}
     for name in told[:4]:
         if related := relation(theirs[name], ours[name], probes[name].sizes):
             yield f"{name}: {related}"
