@@ -35,6 +35,7 @@ LAYOUT = {"Attention": {
     "c_proj.bias": "b_O: d_model",
 }}
 """
+PLAIN = FUSED.partition("\nLAYOUT")[0]
 SPLIT = "q, k, v = self.c_attn(x).split(self.n_heads * self.d_head, dim=2)"
 VIEW = "y.view(batch, pos, self.n_heads, self.d_head).transpose(1, 2)"
 GATED = """
@@ -88,6 +89,46 @@ def test_what_is_right_in_another_order_is_told_it_and_is_right_with_it(
     found = diagnosed(name, f"{wrong}\n{declared}\n", tmp_path)
     assert found.right
     assert not found.wrong
+
+
+APART = (
+    PLAIN
+    + """
+LAYOUT = {"Attention": {
+    "c_attn.weight": "W_Q W_K W_V: qkv (n_heads d_head) d_model",
+    "c_attn.bias": "b_Q b_K b_V: qkv (n_heads d_head)",
+    "c_proj.weight": "W_O: d_model (n_heads d_head)",
+    "c_proj.bias": "b_O: d_model",
+}}
+"""
+)
+TO_STACK = [
+    ("self.c_attn = nn.Linear(d_model, 3 * n_heads * d_head, bias)",
+     "self.c_attn = nn.Bilinear(1, 1, 1)\n"
+     "        self.c_attn.weight = nn.Parameter(torch.zeros(3, n_heads * d_head, d_model))\n"
+     "        self.c_attn.bias = nn.Parameter(torch.zeros(3, n_heads * d_head)) if bias else None"),
+    (SPLIT, "q, k, v = (x @ w.mT + (0 if self.c_attn.bias is None else self.c_attn.bias[i])\n"
+     "                   for i, w in enumerate(self.c_attn.weight))"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "has"),
+    [
+        ((VIEW, "y.view(batch, pos, self.d_head, -1).permute(0, 3, 1, 2)"),
+         '"W_Q W_K W_V: qkv (d_head n_heads) d_model"'),
+        (("z.transpose(1, 2).reshape", "z.permute(0, 2, 3, 1).reshape"),
+         '"W_O: d_model (d_head n_heads)"'),
+    ],
+    ids=["split", "merged"],
+)  # fmt: skip
+def test_heads_may_be_split_in_one_order_and_merged_in_another(
+    change: tuple[str, str], has: str, tmp_path: Path
+) -> None:
+    """As einops writes it: (d h) for (h d) on one side alone."""
+    verdict = verdict_on("attention", changed(APART, [*TO_STACK, change]), tmp_path)
+    assert verdict.headline == OTHER_LAYOUT
+    assert f"your code has {has}" in said(verdict)
 
 
 def test_no_two_mistakes_are_looked_for_where_a_layout_is_reason_enough(

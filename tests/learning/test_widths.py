@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.learning.by_hand import changed, diagnosed, verdict_on
-from tests.learning.test_relayout import FUSED
+from tests.learning.test_relayout import FUSED, PLAIN
 
 INIT = "def __init__(self, d_model, n_heads, d_head, causal=True, bias=True):"
-PLAIN = FUSED.partition("\nLAYOUT")[0]
 KEPT = "= n_heads, d_head, causal"
 DERIVED = [(KEPT, "= n_heads, d_model // n_heads, causal"), ("n_heads * d_head", "d_model")]
 ADAPTED = """

@@ -60,11 +60,20 @@ def said_of(declared: Mapping[str, Layout], instead: Mapping[str, Layout]) -> li
 def others(layout: Layout) -> Iterator[Layout]:
     """Yield the layouts of the same shapes: every order in parentheses and of what is alike.
 
-    Each once: of Q, K and V there is none in an MLP, and nothing changes when they change places.
+    What is read from the heads may have another order than what goes into them. Each once: of Q, K
+    and V there is none in an MLP, and nothing changes when they change places.
     """
     seen = [layout]
-    groups = sorted({group for target in layout.values() for group in GROUP.findall(target)})
-    orders = [[" ".join(one) for one in itertools.permutations(group.split())] for group in groups]
+    groups = sorted(
+        {
+            (_is_output(declared), group)
+            for declared in layout.values()
+            for group in GROUP.findall(declared)
+        }
+    )
+    orders = [
+        [" ".join(one) for one in itertools.permutations(group.split())] for _, group in groups
+    ]
     exchanges: list[dict[str, str]] = [
         dict(zip(alike, order, strict=True))
         for alike in ALIKE
@@ -79,14 +88,21 @@ def others(layout: Layout) -> Iterator[Layout]:
                 yield other
 
 
-def _exchanged(declared: str, exchange: Mapping[str, str], order_of: Mapping[str, str]) -> str:
+def _is_output(declared: str) -> bool:
+    return declared.startswith("W_O")
+
+
+def _exchanged(
+    declared: str, exchange: Mapping[str, str], order_of: Mapping[tuple[bool, str], str]
+) -> str:
     sources, _, target = declared.partition(":")
+    output = _is_output(declared)
     sources = re.sub(
         rf"\b([Wb])_({'|'.join(exchange)})\b",
         lambda found: f"{found[1]}_{exchange[found[2]]}",
         sources,
     )
-    return f"{sources}:{GROUP.sub(lambda found: f'({order_of[found[1]]})', target)}"
+    return f"{sources}:{GROUP.sub(lambda found: f'({order_of[output, found[1]]})', target)}"
 
 
 def _all_right(exercise: Exercise, names: Namespace, experiments: Sequence[str]) -> bool:
