@@ -1,10 +1,11 @@
-"""Blocks that keep their parts under names of their own, as nanoGPT's does."""
+"""Parts and arguments under names of their own, or in another order than ours."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.learning.by_hand import changed, diagnosed, right_one, verdict_on
+from tests.learning.test_free_hand import ATTENTION
 
 BLOCK = right_one("block_nanogpt")
 
@@ -36,3 +37,30 @@ def test_parts_that_are_not_registered_are_seen(tmp_path: Path) -> None:
     found = diagnosed("block", hidden, tmp_path)
     assert found.wrong == ("the gradients of PreNormBlock",)
     assert any("gradient of attention." in line for line in found.evidence)
+
+
+def test_positions_in_the_place_of_our_mask_are_not_given_the_mask(tmp_path: Path) -> None:
+    source = changed(
+        ATTENTION,
+        [("x, mask=None", "x, token_positions=None"), ("if mask is not None", "if False")],
+    )
+    found = diagnosed("attention", source, tmp_path)
+    assert "Attention with mask: not written yet" in found.missing
+    assert not found.wrong, "the mask was passed for positions, and not heeded"
+
+
+def test_arguments_in_another_order_are_passed_by_name(tmp_path: Path) -> None:
+    source = changed(
+        ATTENTION,
+        [
+            ("x, mask=None", "x, position_ids=None, attention_mask=None"),
+            ("batch, n, _", "mask = attention_mask\n        batch, n, _"),
+            ("pattern = torch.softmax(scores, dim=-1)", "pattern = scores.softmax(-1)"),
+        ],
+    )
+    found = diagnosed("attention", source, tmp_path)
+    assert "a padding mask, causal" in found.right
+    assert not found.wrong
+    inverted = changed(source, [("(~mask", "(mask")])
+    named = diagnosed("attention", inverted, tmp_path).named
+    assert [entry.name for entry in named] == ["attention-given-mask-inverted"]

@@ -5,13 +5,20 @@ Who writes from an empty file takes fewer arguments, in another order or by othe
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
 from torch.nn import Module
 
 BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+# What others call the arguments of our forwards.
+ALSO_CALLED = {
+    "mask": ("attn_mask", "attention_mask"),
+    "positions": ("token_positions", "position_ids", "input_pos"),
+    "cache": ("kv_cache",),
+    "source": ("context", "memory"),
+}
 Arguments = tuple[Any, ...]
 Keywords = dict[str, Any]
 
@@ -82,21 +89,51 @@ def _same_value(value: Any, default: Any) -> bool:
 def refuse_more_than(
     ours: type[Module], theirs: type
 ) -> Callable[[Module, Arguments, Keywords], tuple[Arguments, Keywords]]:
-    """Return a hook that leaves out what forward does not take, or says it is not written."""
+    """Return a hook that leaves out what forward does not take, or says it is not written.
+
+    What stands in another place there, by our name or another that is known, is passed by it.
+    """
     parameters = inspect.signature(theirs.forward).parameters  # type: ignore[attr-defined]
     kinds = [parameter.kind for parameter in parameters.values()]
-    most = sum(kind in BY_POSITION for kind in kinds) - 1  # without self
-    beyond = [*inspect.signature(ours.forward).parameters][1 + most :]
+    wanted = [*inspect.signature(ours.forward).parameters][1:]  # without self
+    places = [name for name, p in parameters.items() if p.kind in BY_POSITION][1:]
+    most = len(places)
+    moved = _in_other_places(wanted, places)
 
     def check(_: Module, arguments: Arguments, keywords: Keywords) -> tuple[Arguments, Keywords]:
+        if moved:  # from the second on by name
+            named = keywords | dict(zip(wanted[1:], arguments[1:], strict=False))
+            keywords = {moved.get(name, name): value for name, value in named.items()}
+            arguments = arguments[:1]
         too_many = () if inspect.Parameter.VAR_POSITIONAL in kinds else arguments[most:]
         strange = {name: value for name, value in keywords.items() if name not in parameters}
         if inspect.Parameter.VAR_KEYWORD in kinds:
             strange = {}
-        for name, value in [*zip(beyond, too_many, strict=False), *strange.items()]:
+        for name, value in [*zip(wanted[most:], too_many, strict=False), *strange.items()]:
             if value is not None:
                 raise NotWrittenError(f"{theirs.__name__} with {name}: not written yet")
         kept = {name: value for name, value in keywords.items() if name not in strange}
         return arguments[: len(arguments) - len(too_many)], kept
 
     return check
+
+
+def _in_other_places(wanted: Sequence[str], places: Sequence[str]) -> dict[str, str]:
+    """Return by which name of theirs each argument of ours goes, if one stands in another place.
+
+    One of theirs that is not known stands for ours of the same place.
+    """
+    known = {
+        other: name
+        for name in wanted[1:]
+        for other in (name, *ALSO_CALLED.get(name, ()))
+        if other in places
+    }
+    if all(wanted[i : i + 1] == [known[name]] for i, name in enumerate(places) if name in known):
+        return {}
+    by_place = {
+        ours: name
+        for ours, name in zip(wanted, places, strict=False)
+        if name not in known and ours not in known.values()
+    }
+    return by_place | {name: other for other, name in known.items()}
