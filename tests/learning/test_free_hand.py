@@ -91,6 +91,8 @@ SWAPPED_WITH_BIASES = [*SWAPPED, ("self.b_Q)\n", "other)\n"), ("self.b_K)\n", "s
         ([("z.transpose(1, 2).reshape", "z.reshape")], "heads-merged-by-reshape"),
         ([("return out", "return out + x")], "residual-inside"),
         ([("self.W_V, self.b_V", "self.W_V, None")], "value-bias-dropped"),
+        ([("self.dropout(pattern) @ v", "self.dropout(pattern).sum(-1, keepdim=True) * v")],
+         "values-of-the-query-itself"),
     ],
 )  # fmt: skip
 def test_an_attention_of_ones_own_is_told_its_mistake(
