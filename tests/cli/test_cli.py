@@ -361,6 +361,15 @@ def test_ctrl_c_saves_the_model_and_says_where(text: Path, tmp_path: Path) -> No
         ("train --n_layers=3", "is it --model.n_layers?"),
         ("train --batch-size 8", "is it --batch_size?"),
         ("sample some_run --top_k 3", "is it --top-k?"),
+        ("train --steps 3", "--steps 3; is it --max_steps?"),
+        ("train --heads 3", "is it --model.n_heads or --model.n_kv_heads?"),
+        ("train --model.layers 3", "is it --model.n_layers?"),
+        ("train --optimizer.learning_rate 1e-3", "is it --optimizer.lr?"),
+        ("train --n_embd 5", "is it --model.d_model?"),
+        (
+            "train --preset gpt2",
+            "is it --config with a recipe, or --model.d_model and the like?",
+        ),
     ],
 )
 def test_an_option_that_is_not_there_is_told_the_one_that_is(
@@ -408,6 +417,11 @@ def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str])
         ("train my.txt", "unrecognized arguments: my.txt; is the option missing that it belongs"),
         ("train --max_steps ten", "max_steps must be a whole number or null; got ten"),
         ("train --optimizer.lr fast", "optimizer.lr must be a number; got fast"),
+        (
+            "train --optimizer.clip_norm inf",
+            "optimizer.clip_norm must be a number; got inf, which is a text: the number is "
+            "written .inf",
+        ),
         ("train --model.norm batch", "model.norm must be layer or rms; got batch"),
         ("train --compile maybe", "compile must be true, false or null; got maybe"),
         ("grade a --exercises linear", "exercises must be a list, such as '[linear]'; got linear"),
@@ -477,6 +491,21 @@ def test_a_number_has_its_name_in_the_help(capsys: pytest.CaptureFixture[str]) -
     said = " ".join(capsys.readouterr().out.split())
     assert "how many tokens to add at most (type: whole number, default: 500)" in said
     assert "function" not in said
+
+
+@pytest.mark.parametrize("command", ["train", "tokenize train", "doctor", "plot attention"])
+def test_the_help_says_in_words_what_an_option_takes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert ", type: path)" in said or "(type: path, default: " in said
+    for of_python in ("<class", "Literal", "type: int", "type: str", "tuple["):
+        assert of_python not in said
+    if command == "train":
+        assert "(type: true, false or null, default: null)" in said
+        assert "(type: list of tensorboard or wandb, default: (" in said
 
 
 def test_the_help_of_train_calls_nothing_required_as_all_has_a_default(

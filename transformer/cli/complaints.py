@@ -12,6 +12,15 @@ KINDS = {
     "str": ["a text"],
     "NoneType": ["null"],
 }
+IN_HELP = {
+    "int": ["whole number"],
+    "float": ["number"],
+    "bool": ["true", "false"],
+    "str": ["text"],
+    "<class 'Path'>": ["path"],
+    "Path": ["path"],
+    "list[str]": ["list"],
+}
 EXPECTED = re.compile(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])")
 
 
@@ -33,9 +42,19 @@ def in_plain_words(complaint: str) -> str:
         key, types, value = given.groups()
         expected = EXPECTED.findall(types)
         if kinds := [name for kind, choices in expected for name in _kinds(kind, choices, value)]:
-            others = ", ".join(kinds[:-1])
-            return f"{key} must be {others and f'{others} or '}{kinds[-1]}; got {value}"
+            return f"{key} must be {_one_of(kinds)}; got {value}{_in_yaml(value, types)}"
     return complaint
+
+
+def type_in_words(python_type: str) -> str:
+    """Return a type that the help shows in Python's words, or "number | null", in ours."""
+    if of := re.fullmatch(r"tuple\[(.*), \.\.\.\]", python_type):
+        return f"list of {type_in_words(of[1])}"
+    words: list[str] = []
+    for kind in python_type.split(" | "):
+        choices = re.fullmatch(r"Literal\[(.*)\]", kind)
+        words += _choices(choices[1]) if choices else IN_HELP.get(kind, [kind])
+    return _one_of(words)
 
 
 def _call(path: str) -> str:
@@ -46,5 +65,22 @@ def _call(path: str) -> str:
 def _kinds(python_type: str, choices: str, value: str) -> list[str]:
     """Return the choices of a Literal as Python writes them, or in words a type's name."""
     if choices:
-        return choices.replace("'", "").split(", ")
+        return _choices(choices)
     return KINDS.get(python_type, [f"a list, such as '[{value}]'"])
+
+
+def _choices(literal: str) -> list[str]:
+    return literal.replace("'", "").split(", ")
+
+
+def _one_of(words: list[str]) -> str:
+    others = ", ".join(words[:-1])
+    return f"{others} or {words[-1]}" if others else words[-1]
+
+
+def _in_yaml(value: str, types: str) -> str:
+    """Return how YAML writes what it has taken for a text, where that is no finite number."""
+    if "'float'" not in types or not re.fullmatch(r"[+-]?(inf|infinity|nan)", value, re.IGNORECASE):
+        return ""
+    sign = "-" if value.startswith("-") else ""
+    return f", which is a text: the number is written {sign}.{value.lstrip('+-').lower()[:3]}"

@@ -2,26 +2,43 @@
 
 import difflib
 import re
-from argparse import ArgumentTypeError
+from argparse import Action, ArgumentTypeError
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+from transformer.cli.complaints import type_in_words
 
 # What a negative number looks like: argparse by itself takes -1e3 and -inf for options.
 NEGATIVE = re.compile(r"-(inf|nan|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)$", re.IGNORECASE)
+
+# The last part of a help text, where jsonargparse writes the type as Python does.
+TYPE = re.compile(r"(?<=\btype: )(.*?)(?=(?:, default: .*)?\)$)", re.DOTALL)
 
 
 class UsageError(Exception):
     """The call itself is wrong; the message is the whole explanation."""
 
 
-class Parser(ArgumentParser):
-    """An ArgumentParser whose complaints are raised as UsageError, not printed with usage."""
+class HelpFormatter(DefaultHelpFormatter):
+    """Says in words what kind of value an option takes."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def _expand_help(self, action: Action) -> str:
+        return TYPE.sub(lambda found: type_in_words(found[1]), super()._expand_help(action))
+
+
+class Parser(ArgumentParser):
+    """An ArgumentParser whose complaints are raised as UsageError, not printed with usage.
+
+    `elsewhere` has names that other programs give to its options, and how each is called here.
+    """
+
+    def __init__(self, *args: Any, elsewhere: Mapping[str, str] = {}, **kwargs: Any) -> None:
+        super().__init__(*args, formatter_class=HelpFormatter, **kwargs)
         self._negative_number_matcher = NEGATIVE
+        self.elsewhere = elsewhere
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise UsageError with the message."""
@@ -49,11 +66,23 @@ class Parser(ArgumentParser):
                 whole = option.lstrip("-").replace("-", "_")
                 for name in {whole, whole.rpartition(".")[2]}:
                     names.setdefault(name, []).append(option)
-        near: list[str] = []
-        for word in (word.replace("-", "_") for word in unknown):
-            near += [word] if word in names else difflib.get_close_matches(word, names, n=2)
+        names |= {name: [option] for name, option in self.elsewhere.items()}
+        near = [found for word in unknown for found in _nearest_name(word, names)]
         options = dict.fromkeys(option for name in near for option in names[name])
         return f"; is it {' or '.join(options)}?" if options else ""
+
+
+def _nearest_name(word: str, names: Collection[str]) -> list[str]:
+    """Return the names that are `word`, or that one or two have as a part, or the likest one."""
+    whole = word.replace("-", "_")
+    last = whole.rpartition(".")[2]
+    for exact in (whole, last):
+        if exact in names:
+            return [exact]
+    short = {name.rpartition(".")[2]: name for name in names}
+    having = [name for part, name in short.items() if {*last.split("_")} <= {*part.split("_")}]
+    likest = difflib.get_close_matches(whole, names, n=1, cutoff=0.7)
+    return having if 1 <= len(having) <= 2 else likest
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,24 @@ from transformer.training.recipes import RECIPES, find_recipe
 
 HELP = "train a model, by default on Shakespeare, then print a sample"
 
+# What nanoGPT, Hugging Face's Trainer and our own `doctor` call options of this command.
+ELSEWHERE = {
+    "preset": "--config with a recipe, or --model.d_model and the like",
+    "learning_rate": "--optimizer.lr",
+    "grad_clip": "--optimizer.clip_norm",
+    "max_iters": "--max_steps",
+    "num_train_epochs": "--epochs",
+    "gradient_accumulation_steps": "--accumulation",
+    "eval_interval": "--eval_every",
+    "warmup_iters": "--schedule.warmup_steps",
+    "block_size": "--model.n_ctx",
+    "vocab_size": "--model.d_vocab",
+    "n_embd": "--model.d_model",
+    "hidden_size": "--model.d_model",
+    "out_dir": "--runs",
+    "output_dir": "--runs",
+}
+
 
 class ConfigFile(ActionConfigFile):
     """Takes the options of a YAML file, or of a recipe."""
@@ -63,7 +81,7 @@ def _complaints_of(parser: Parser) -> Iterator[None]:
 
 def make_parser() -> Parser:
     """Return the parser of this command's arguments: the fields of TrainConfig."""
-    parser = Parser(description=HELP)
+    parser = Parser(description=HELP, elsewhere=ELSEWHERE)
     parser.add_argument(
         "--config",
         action=ConfigFile,
