@@ -163,6 +163,14 @@ def test_the_cost_of_a_runs_model_is_that_of_its_folder_and_of_its_configuration
     assert printed[0] == printed[1] == printed[2]
 
 
+def test_the_title_of_the_folder_one_is_in_is_its_name(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(run)
+    main(["config", "."])
+    assert capsys.readouterr().out.splitlines()[0].strip() == run.name
+
+
 def test_the_cost_of_a_recipes_model_is_that_of_the_objectives_model(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,5 +1,6 @@
 """`transformer config NAME`: what a model costs before it is made."""
 
+import os
 from pathlib import Path
 
 import yaml
@@ -28,7 +29,12 @@ def run(options: Namespace) -> None:
     config = _find(options.name)
     cost = model_cost(config)
 
-    table = Table(title=Path(options.name).name, title_justify="left", show_header=False, box=None)
+    table = Table(
+        title=Path(os.path.abspath(options.name)).name,
+        title_justify="left",
+        show_header=False,
+        box=None,
+    )
     table.add_column(style="dim")
     table.add_column(justify="right")
     table.add_row(
