@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from transformer.tokenizers.stream import not_utf8
+
 
 def read_text(path: str | Path) -> str:
     """Return the text of a UTF-8 file, line ends as they stand there.
@@ -13,12 +15,11 @@ def read_text(path: str | Path) -> str:
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"there is no text file at {file}")
+    content = file.read_bytes()
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{file} is not UTF-8 text (byte {error.start}): save it as UTF-8 first"
-        ) from error
+        raise not_utf8(file, error, n_read=len(content)) from error
     if not text:
         raise ValueError(f"{file} is empty")
     return text

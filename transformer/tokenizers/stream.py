@@ -6,6 +6,7 @@ do: BERT drops some of it, and so puts together what stood around it.)
 """
 
 from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 
 import regex
@@ -21,14 +22,24 @@ def read_chunks(path: str | Path, *, size: int = CHUNK) -> Iterator[str]:
 
     A byte order mark at its beginning is no part of it. ValueError where the file is no UTF-8.
     """
-    with Path(path).open(encoding="utf-8-sig", newline="") as file:
+    with Path(path).open("rb") as raw, TextIOWrapper(raw, "utf-8-sig", newline="") as file:
         try:
             while chunk := file.read(size):
                 yield chunk
         except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{path} is not UTF-8 text: save it as UTF-8 first ({error})"
-            ) from error
+            raise not_utf8(path, error, n_read=raw.tell()) from error
+
+
+def not_utf8(path: str | Path, error: UnicodeDecodeError, *, n_read: int) -> ValueError:
+    """Return what is wrong with a file whose first `n_read` bytes were read, and the place.
+
+    `error` counts from the part that was decoded last, behind a byte order mark.
+    """
+    place = n_read - len(error.object) + error.start
+    return ValueError(
+        f"{path} is not UTF-8 text (byte {place} is {error.object[error.start]:#04x}): "
+        "save it as UTF-8 first"
+    )
 
 
 def cut_at_spaces(chunks: Iterable[str]) -> Iterator[str]:
