@@ -59,6 +59,41 @@ def test_encoding_prints_ids_and_decoding_prints_the_text(
     assert capsys.readouterr().out == TEXT
 
 
+def test_ids_are_decoded_as_they_stand_in_the_call_too(
+    tokenizer: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = load_tokenizer(tokenizer).encode("the cat")
+    many = load_tokenizer(tokenizer).encode("rat on the mat")
+    for words in (map(str, ids), [",".join(map(str, ids))]):
+        main(["tokenize", "decode", str(tokenizer), *words])
+        assert capsys.readouterr().out == "the cat"
+    monkeypatch.chdir(tmp_path)
+    main(["tokenize", "decode", str(tokenizer), str(many[0])])
+    assert capsys.readouterr().out == load_tokenizer(tokenizer).decode(many[:1])
+    Path(str(many[0])).write_text(" ".join(map(str, ids)))  # a file is a file, whatever its name
+    main(["tokenize", "decode", str(tokenizer), str(many[0])])
+    assert capsys.readouterr().out == "the cat"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["nowhere.txt"], "transformer: nowhere.txt: No such file or directory"),
+        (["1", "two", "3"], "token ids are whole numbers between spaces or commas; got 'two'"),
+        (["1", "-5"], "token ids run from 0 to 271, got -5"),
+    ],
+)
+def test_what_is_no_id_is_said(
+    given: list[str], said: str, tokenizer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["tokenize", "decode", str(tokenizer), *given])
+    assert said in capsys.readouterr().err
+
+
 def test_what_is_piped_in_is_read(
     tokenizer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """`transformer tokenize train|encode|decode|show`: make a tokenizer, use it, look at its tokens."""
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ def add_actions(parser: Parser) -> None:
     decode = Parser(description="print the text of ids")
     decode.add_argument("tokenizer", type=str, help=TOKENIZER)
     decode.add_argument(
-        "file", type=Path | None, nargs="?", default=None, help="ids; else what is piped in"
+        "ids", type=str, nargs="*", help="ids, or a file of them; else what is piped in"
     )
     commands.add_subcommand("decode", decode, help="print the text of ids")
 
@@ -106,12 +107,22 @@ def run_encode(options: Namespace) -> None:
 
 def run_decode(options: Namespace) -> None:
     """Print the text of the ids."""
-    content = sys.stdin.read() if options.file is None else "".join(_chunks(options.file))
-    try:
-        ids = [int(word) for word in content.replace(",", " ").split()]
-    except ValueError as error:
-        raise ValueError(f"token ids are whole numbers between spaces or commas: {error}") from None
-    print(_load(options.tokenizer).decode(ids), end="")
+    words = _ids_of(options.ids).replace(",", " ").split()
+    if strange := [word for word in words if not re.fullmatch(r"[+-]?\d+", word)]:
+        raise ValueError(
+            f"token ids are whole numbers between spaces or commas; got {strange[0]!r:.60}"
+        )
+    print(_load(options.tokenizer).decode(map(int, words)), end="")
+
+
+def _ids_of(given: list[str]) -> str:
+    """Return the ids as text: those given, or in the file given, or piped in."""
+    if not given:
+        return sys.stdin.read()
+    alone = given[0] if len(given) == 1 else None
+    if alone is not None and (Path(alone).is_file() or not re.match(r"[+-]?\d", alone)):
+        return "".join(_chunks(Path(alone)))
+    return " ".join(given)
 
 
 def run_show(options: Namespace) -> None:
