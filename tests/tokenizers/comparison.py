@@ -5,8 +5,8 @@
 It runs by itself, for the checks of types that pytest turns on take a minute on so much text.
 """
 
+import argparse
 import json
-import sys
 from collections.abc import Sequence
 
 from tests.tokenizers.corpus import corpus
@@ -47,7 +47,10 @@ def compare_bert(text: str) -> dict[str, int]:
 
 def main() -> None:
     """Print all counts of differences, and how much text there was."""
-    text = corpus(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    help = "of each language on this machine, to add to the text; 0 if not given"
+    parser.add_argument("characters", type=int, nargs="?", default=0, help=help)
+    text = corpus(parser.parse_args().characters)
     counts = {"bytes": len(text.encode()), **compare_byte_bpe("own", trained(), text)}
     if GPT2.is_dir():
         counts |= compare_byte_bpe("gpt2", gpt2(), text)

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.tokenizers.comparison import differences
+from tests.tokenizers.comparison import differences, main
 from tests.tokenizers.corpus import LOCALES, corpus
 from tests.tokenizers.support import GPT2, scripts
 
@@ -56,3 +56,13 @@ def test_no_id_differs_from_those_of_other_libraries(size: int) -> None:
 def test_a_difference_is_seen() -> None:
     assert differences([1, 2, 3], [1, 5, 3]) == 1
     assert differences([1, 2, 3], [1]) == 2
+
+
+def test_how_it_is_called_is_said_when_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["comparison", "--help"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert "of each language on this machine" in " ".join(capsys.readouterr().out.split())
