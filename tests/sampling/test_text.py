@@ -1,5 +1,6 @@
 """From text to text: continuations stop before a stop string, and none of it is ever shown."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -13,13 +14,13 @@ from transformer.models.gpt import GPT
 from transformer.sampling.beam import beam_search
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import sample
+from transformer.sampling.stops import StopWatch, first_stop, settled_text, until
 from transformer.sampling.text import (
     complete,
     continue_text,
     count_shown,
     encode_prompts,
     of_vocabulary,
-    until,
 )
 from transformer.tokenizers import (
     ByteTokenizer,
@@ -82,6 +83,45 @@ def test_nothing_is_asked_of_the_model_after_a_stop_string() -> None:
     pieces = iter(["ab", "cde", "never"])
     assert "".join(until(pieces, ["cd"])) == "ab"
     assert list(pieces) == ["never"]
+
+
+@pytest.mark.parametrize("kind", ["byte", "byte-bpe", "sennrich-bpe", "wordpiece"])
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_stop_is_found_with_the_token_with_which_the_whole_text_holds_it(
+    kind: str, data: st.DataObject
+) -> None:
+    tokenizer = make_tokenizer(kind, [TEXT + " é€😀"], size=None if kind == "byte" else 270)
+    some = st.sampled_from([*tokenizer.encode("the cat é€😀"), *range(tokenizer.d_vocab)])
+    known, tokens = data.draw(st.lists(some, max_size=3)), data.draw(st.lists(some, max_size=9))
+    stops = data.draw(st.lists(st.text("e aé€t�", min_size=1, max_size=3), max_size=2))
+    watch = StopWatch(tokenizer, known, stops)
+    for n in range(1, len(tokens) + 1):
+        found = first_stop(settled_text(tokenizer, tokens[:n], known), stops) >= 0
+        assert watch(tokens[n - 1]) == found
+        if found:
+            break
+
+
+class CountingTokenizer(ByteTokenizer):
+    """Counts the tokens that it decodes."""
+
+    n_decoded = 0
+
+    def decode_bytes(self, tokens: Iterable[int]) -> bytes:
+        ids = list(tokens)
+        self.n_decoded += len(ids)
+        return super().decode_bytes(ids)
+
+
+def test_what_is_written_is_not_decoded_again_with_each_token_to_find_a_stop() -> None:
+    tokenizer, decoded = CountingTokenizer(), []
+    model = model_of(tokenizer)
+    for n_new in (40, 80):
+        before = tokenizer.n_decoded
+        complete(model, tokenizer, ["a"], n_new=n_new, stops=["no such text"])
+        decoded.append(tokenizer.n_decoded - before)
+    assert 80 <= decoded[1] < 3 * decoded[0], "quadratic would be four times as many"
 
 
 def test_an_empty_stop_string_and_a_prompt_without_a_token_are_refused() -> None:

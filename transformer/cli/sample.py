@@ -154,7 +154,7 @@ def run(options: Namespace) -> None:
 
 def require_sense(options: Namespace) -> None:
     """Raise UsageError or ValueError for options that do not go together or count nothing."""
-    from transformer.sampling.text import require_stops
+    from transformer.sampling.stops import require_stops
 
     if options.samples < 1 or options.tokens < 0:
         raise UsageError("--samples must be at least 1 and --tokens at least 0")

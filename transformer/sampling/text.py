@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import takewhile
 
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import Drawn, sample
+from transformer.sampling.stops import StopWatch, require_stops, until
 from transformer.tokenizers import ByteBPETokenizer, Tokenizer
 from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 
@@ -26,38 +26,6 @@ class Completion:
     tokens: list[int]
     log_probs: list[float]
     n_shown: int
-
-
-def first_stop(text: str, stops: Sequence[str]) -> int:
-    """Return where the first of the stop strings begins in the text, or -1."""
-    found = [place for stop in stops if (place := text.find(stop)) >= 0]
-    return min(found, default=-1)
-
-
-def n_held_back(text: str, stops: Sequence[str]) -> int:
-    """Return how many characters at the text's end may be the beginning of a stop string."""
-    longest = max(map(len, stops), default=1) - 1
-    for n in range(min(longest, len(text)), 0, -1):
-        if any(stop.startswith(text[-n:]) for stop in stops):
-            return n
-    return 0
-
-
-def until(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
-    """Yield the text of the pieces up to the first stop string, which is left out.
-
-    What may still turn out to be the beginning of one is held back until it is clear.
-    """
-    waiting = ""
-    for piece in pieces:
-        waiting += piece
-        if (place := first_stop(waiting, stops)) >= 0:
-            yield waiting[:place]
-            return
-        safe = len(waiting) - n_held_back(waiting, stops)
-        yield waiting[:safe]
-        waiting = waiting[safe:]
-    yield waiting
 
 
 def takes_special(tokenizer: Tokenizer) -> bool:
@@ -94,27 +62,6 @@ def encode_prompts(
 def of_vocabulary(sampling: Sampling, tokenizer: Tokenizer) -> Sampling:
     """Return how tokens are drawn if only those are that the tokenizer has a text for."""
     return replace(sampling, n_tokens=tokenizer.d_vocab)
-
-
-def require_stops(stops: Sequence[str]) -> None:
-    """Raise ValueError for an empty stop string, and for one that is not in a list."""
-    if isinstance(stops, str):
-        raise ValueError(f"stops are a list of strings, got the string {stops!r:.60} alone")
-    if "" in stops:
-        raise ValueError("a stop string must have a character: every text holds the empty one")
-
-
-def settled_text(tokenizer: Tokenizer, tokens: Sequence[int], after: Sequence[int]) -> str:
-    """Return the text of the tokens behind `after`, less half a character at its end."""
-    all_read = False
-
-    def counted() -> Iterator[int]:
-        nonlocal all_read
-        yield from tokens
-        all_read = True
-
-    pieces = tokenizer.decode_stream(counted(), after=after)
-    return "".join(takewhile(lambda _: not all_read, pieces))
 
 
 def count_shown(
@@ -178,6 +125,7 @@ def complete(
     require_stops(stops)
     known = encode_prompts(tokenizer, prompts, special=special)
     drawn: list[list[Drawn]] = [[] for _ in prompts]
+    watches = [StopWatch(tokenizer, tokens, stops) for tokens in known]
 
     def shown(row: int) -> list[int]:
         return [one.token for one in drawn[row] if one.token not in sampling.stop_tokens]
@@ -197,10 +145,8 @@ def complete(
 
     def ends(one: Drawn) -> bool:
         drawn[one.row].append(one)
-        if not stops:
-            return False
-        # Half a character is no U+FFFD yet: the next token may bring the rest of it.
-        return first_stop(settled_text(tokenizer, shown(one.row), known[one.row]), stops) >= 0
+        shows = stops and one.token not in sampling.stop_tokens
+        return bool(shows) and watches[one.row](one.token)
 
     of_tokenizer = of_vocabulary(sampling, tokenizer)
     steps = sample(model, known, n_new=n_new, sampling=of_tokenizer, log_probs=log_probs, ends=ends)
