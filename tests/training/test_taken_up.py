@@ -17,8 +17,7 @@ from transformer.data.rows import fingerprint
 from transformer.data.windows import TokenWindows
 from transformer.pretrained.load import load_model
 from transformer.tokenizers import FastByteBPETokenizer
-from transformer.training import checkpoint
-from transformer.training import execute as execution
+from transformer.training import checkpoint, start
 from transformer.training import job as jobs
 from transformer.training.checkpoint import checkpoints, resume_from_newest, write_checkpoint
 from transformer.training.config import ScheduleConfig, TrainConfig
@@ -264,7 +263,7 @@ def test_a_start_of_which_half_a_line_was_written_does_not_hide_the_next(
 def test_processes_that_go_on_from_different_steps_are_told_so(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "from_all", lambda step: [step, step - 2])
+    monkeypatch.setattr(start, "from_all", lambda step: [step, step - 2])
     with pytest.raises(ValueError, match=r"from different steps, 6, 4: .* must be the same folder"):
         go_on(run, max_steps=7)
 

@@ -5,13 +5,11 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch.nn import Module
 
-from transformer.data.randomness import random_at
 from transformer.data.rows import fingerprint
 from transformer.models.cost import flops_per_token
-from transformer.training.checkpoint import checkpoints, resume_from_newest, write_checkpoint
+from transformer.training.checkpoint import checkpoints, write_checkpoint
 from transformer.training.compiling import compiled
 from transformer.training.distributed import (
     from_all,
@@ -21,7 +19,6 @@ from transformer.training.distributed import (
     ranks,
     replicated,
 )
-from transformer.training.environment import describe_environment
 from transformer.training.failures import explained
 from transformer.training.interruption import Interrupted, listening
 from transformer.training.job import Job, make_optimizer
@@ -31,13 +28,8 @@ from transformer.training.loop import train
 from transformer.training.meter import DivergedError, Meter, Record
 from transformer.training.peak import peak_flops
 from transformer.training.resume import random_states
-from transformer.training.run_folder import (
-    append_start,
-    cut_metrics,
-    data_before,
-    new_run_folder,
-    save_train_config,
-)
+from transformer.training.run_folder import cut_metrics, new_run_folder, save_train_config
+from transformer.training.start import go_on, note_start, seed_apart
 from transformer.training.state import TrainState
 
 
@@ -79,14 +71,14 @@ def _execute(
 ) -> None:
     config, state, rank = job.config, job.state, ranks()
     if resume:
-        _resume(job, folder, warn)
+        go_on(job, folder, warn)
         if state.step > job.plan.steps:
             raise ValueError(
                 f"the run has made {state.step} updates and was asked for {job.plan.steps} in "
                 "all: give a --max_steps or --epochs of more"
             )
     elif not rank.first:
-        _seed_apart(job)
+        seed_apart(job)
     measured = fingerprint(job.task.validation.beginning(config.eval_tokens))
     best_before = state.measure_on(str(measured["sha256"]))
     if rank.first and resume:
@@ -94,7 +86,7 @@ def _execute(
         for record in cut_metrics(folder, after=state.step):
             observe(record)
     if rank.first:
-        _note_start(job, folder, best_before, warn)
+        note_start(job, folder, best_before, warn)
     meter = Meter(
         job.device,
         tokens_per_step=job.tokens_per_step,
@@ -139,63 +131,6 @@ def _execute(
         # Of several processes the first writes, and the others may be here before it has.
         saved = signals.under_way or bool(checkpoints(folder))
         raise Interrupted(signals.signum, folder, saved=saved)
-
-
-def _note_start(job: Job, folder: Path, best_before: int, warn: Callable[[str], None]) -> None:
-    """Add a start to the run's environments; `warn` gets a line if the data are others.
-
-    `best_before` is the step that was the best on those of before, if losses on these are not
-    to be compared with that.
-    """
-    data, before, changed = fingerprint(job.task.train), data_before(folder), ""
-    if before not in (None, data):
-        changed = (
-            f"the data are not those that the run read before: {before['tokens']:,} tokens "
-            f"then, {data['tokens']:,} now; it goes on with these"
-        )
-    elif best_before:
-        changed = "the validation loss is measured on other data than before"
-    if best_before:
-        changed += f", and seeks the best afresh; step {best_before}, until now the best, is kept"
-    if changed:
-        warn(changed)
-    append_start(
-        folder, {"step": job.state.step} | describe_environment(job.device) | {"data": data}
-    )
-
-
-def _resume(job: Job, folder: Path, warn: Callable[[str], None]) -> None:
-    """Put each process where it was; the first looks before the others which checkpoint is whole.
-
-    Of another number of processes than before, each has other rows of a batch: `warn` says so,
-    and those that are new draw numbers of their own. Raises ValueError in all of them where some
-    are at another step, as on machines that do not share the run's folder.
-    """
-
-    def go_back() -> int:
-        return resume_from_newest(folder, job.state, job.tokenizer, warn)
-
-    rank, n_before = ranks(), from_first(go_back)
-    if not rank.first:
-        go_back()
-        if rank.rank >= n_before:
-            _seed_apart(job)
-    elif n_before not in (0, rank.n_ranks):
-        warn(
-            f"the checkpoint was written by {n_before} processes, and {rank.n_ranks} go on: the "
-            "batches stay the same, dropout draws other numbers for their rows"
-        )
-    if len(set(steps := from_all(job.state.step))) > 1:
-        raise ValueError(
-            f"the processes go on from different steps, {', '.join(map(str, steps))}: {folder} "
-            "must be the same folder on all machines, or a copy with the same checkpoints"
-        )
-
-
-def _seed_apart(job: Job) -> None:
-    """Have this process draw other numbers for dropout than the others: its rows are others."""
-    random = random_at("dropout", job.config.seed, ranks().rank, job.state.step)
-    torch.manual_seed(int(random.integers(2**63)))
 
 
 def _spread(

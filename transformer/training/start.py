@@ -1,0 +1,71 @@
+"""Where a run begins or goes on: each process's state, and the note of it in the run's folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from transformer.data.randomness import random_at
+from transformer.data.rows import fingerprint
+from transformer.training.checkpoint import resume_from_newest
+from transformer.training.distributed import from_all, from_first, ranks
+from transformer.training.environment import describe_environment
+from transformer.training.job import Job
+from transformer.training.run_folder import append_start, data_before
+
+
+def go_on(job: Job, folder: Path, warn: Callable[[str], None]) -> None:
+    """Put each process where it was; the first looks before the others which checkpoint is whole.
+
+    Of another number of processes than before, each has other rows of a batch: `warn` says so,
+    and those that are new draw numbers of their own. Raises ValueError in all of them where some
+    are at another step, as on machines that do not share the run's folder.
+    """
+
+    def go_back() -> int:
+        return resume_from_newest(folder, job.state, job.tokenizer, warn)
+
+    rank, n_before = ranks(), from_first(go_back)
+    if not rank.first:
+        go_back()
+        if rank.rank >= n_before:
+            seed_apart(job)
+    elif n_before not in (0, rank.n_ranks):
+        warn(
+            f"the checkpoint was written by {n_before} processes, and {rank.n_ranks} go on: the "
+            "batches stay the same, dropout draws other numbers for their rows"
+        )
+    if len(set(steps := from_all(job.state.step))) > 1:
+        raise ValueError(
+            f"the processes go on from different steps, {', '.join(map(str, steps))}: {folder} "
+            "must be the same folder on all machines, or a copy with the same checkpoints"
+        )
+
+
+def seed_apart(job: Job) -> None:
+    """Have this process draw other numbers for dropout than the others: its rows are others."""
+    random = random_at("dropout", job.config.seed, ranks().rank, job.state.step)
+    torch.manual_seed(int(random.integers(2**63)))
+
+
+def note_start(job: Job, folder: Path, best_before: int, warn: Callable[[str], None]) -> None:
+    """Add a start to the run's environments; `warn` gets a line if the data are others.
+
+    `best_before` is the step that was the best on those of before, if losses on these are not
+    to be compared with that.
+    """
+    data, before, changed = fingerprint(job.task.train), data_before(folder), ""
+    if before not in (None, data):
+        changed = (
+            f"the data are not those that the run read before: {before['tokens']:,} tokens "
+            f"then, {data['tokens']:,} now; it goes on with these"
+        )
+    elif best_before:
+        changed = "the validation loss is measured on other data than before"
+    if best_before:
+        changed += f", and seeks the best afresh; step {best_before}, until now the best, is kept"
+    if changed:
+        warn(changed)
+    append_start(
+        folder, {"step": job.state.step} | describe_environment(job.device) | {"data": data}
+    )
