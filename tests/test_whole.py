@@ -49,6 +49,13 @@ def test_a_folder_that_is_not_there_is_named_and_not_the_file_aside(tmp_path: Pa
     assert not folder.exists()
 
 
+def test_a_folder_is_not_written_over_as_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.svg").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"a\.svg is a folder: name a file in it to write"):
+        write_whole(tmp_path / "a.svg", "<svg/>")
+    assert [found.name for found in tmp_path.iterdir()] == ["a.svg"]
+
+
 def test_a_folder_appears_with_all_that_was_written_into_it(tmp_path: Path) -> None:
     folder = tmp_path / "parent" / "folder"
     with whole_folder(folder) as aside:

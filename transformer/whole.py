@@ -42,13 +42,15 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 
 def require_folder(path: str | Path) -> None:
-    """Raise FileNotFoundError if the folder is not there that `path` would be written into.
+    """Raise OSError if `path` cannot be a file: it is a folder, or its folder is not there.
 
     Where what is to be written takes long to make, this is asked first.
     """
     target = Path(path)
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into")
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder: name a file in it to write")
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:

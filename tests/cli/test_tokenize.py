@@ -59,6 +59,21 @@ def test_encoding_prints_ids_and_decoding_prints_the_text(
     assert capsys.readouterr().out == TEXT
 
 
+def test_a_tokenizer_is_learned_from_no_empty_file_and_saved_as_no_folder(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.txt").write_bytes(b"\xef\xbb\xbf")
+    for file, out, said in (
+        (tmp_path / "empty.txt", tmp_path / "t.json", f"{tmp_path / 'empty.txt'} is empty"),
+        (text, tmp_path, f"{tmp_path} is a folder: name a file in it to write"),
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(["tokenize", "train", str(file), "--out", str(out)])
+        assert end.value.code == 2
+        assert capsys.readouterr().err == f"transformer: {said}\n"
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["empty.txt", "text.txt"]
+
+
 def test_ids_are_decoded_as_they_stand_in_the_call_too(
     tokenizer: Path,
     tmp_path: Path,

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -83,9 +84,12 @@ def run_train(options: Namespace) -> None:
     from transformer.whole import require_folder
 
     require_folder(options.out)
+    chunks = read_chunks(options.file)
+    if not (first := next(chunks, "")):
+        raise ValueError(f"{options.file} is empty")
     tokenizer = make_tokenizer(
         options.kind,
-        read_chunks(options.file),
+        chain([first], chunks),
         size=options.size,
         special_tokens=options.special,
         processes=options.processes,

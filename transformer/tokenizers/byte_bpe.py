@@ -106,7 +106,8 @@ class ByteBPETokenizer(Tokenizer):
         """Return how many merges make up `d_vocab` tokens; ValueError if it is too small."""
         least = N_BYTES + len(special_tokens)
         if d_vocab < least:
-            raise ValueError(f"d_vocab must be at least {least}: the bytes and the special tokens")
+            parts = "the bytes and the special tokens"
+            raise ValueError(f"d_vocab must be at least {least}, {parts}; got {d_vocab}")
         return d_vocab - least
 
     @classmethod

@@ -10,7 +10,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no tokenizer file: {error}") from error
+        raise ValueError(f"{path} is no tokenizer file: it is no JSON ({error})") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} is no tokenizer file: it holds no JSON object")
     return content

@@ -74,7 +74,7 @@ def make_tokenizer(
     byte-bpe.
     """
     if kind in ("character", "byte") and size is not None:
-        raise ValueError(f"a {kind} tokenizer has no size to choose")
+        raise ValueError(f"a {kind} tokenizer has no size to choose; byte-bpe and others have")
     if kind == "character":
         characters: set[str] = set()
         for chunk in chunks:
