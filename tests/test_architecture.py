@@ -21,12 +21,13 @@ FILES = {str(file.relative_to(PACKAGE)): file for file in sorted(PACKAGE.rglob("
 COMPUTES = ("components/", "models/", "activations/", "circuits/")
 MATHS = {name: file for name, file in FILES.items() if name.startswith(COMPUTES)}
 
-FIRST = {"whole", "config", "components", "tokenizers"}
+FIRST = {"whole", "yaml_file", "config", "components", "tokenizers"}
 MIDDLE = FIRST | {"models", "activations", "circuits", "sampling"}
 MAY_IMPORT: dict[str, set[str]] = {
     "components": set(),
     "whole": set(),
-    "config": {"whole"},
+    "yaml_file": set(),
+    "config": {"whole", "yaml_file"},
     "tokenizers": {"whole"},
     "data": {"tokenizers", "whole"},
     "models": {"components", "config"},

@@ -217,9 +217,9 @@ WHOLE = yaml.safe_dump(SIZES)
         (WHOLE + "mlp: [plain]", r"config\.yaml: mlp must be one of .*; got \['plain'\]"),
         ("- d_model\n- 10", r"must hold a mapping of config fields, got \['d_model', 10\]"),
         ("", "must hold a mapping of config fields, got None"),
-        ("d_model: {", "is not a YAML file"),
-        (b"\x80\x02torch", "is not a YAML file"),
-        ("!!python/object/apply:os.getcwd []", "is not a YAML file"),
+        ("d_model: {", "is no YAML file"),
+        (b"\x80\x02torch", "is no YAML file"),
+        ("!!python/object/apply:os.getcwd []", "is no YAML file"),
     ],
 )
 def test_a_foreign_or_broken_file_is_refused_by_its_name_and_the_reason(

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from transformer.whole import write_whole
+from transformer.yaml_file import read_yaml
 
 # ActivationName repeats the keys of ACTIVATIONS, and AttentionPath the type of that name in
 # components/attention.py: neither side imports the other, and a config is read without torch.
@@ -123,10 +124,7 @@ class TransformerConfig:
     @classmethod
     def from_yaml(cls, path: str | Path) -> "TransformerConfig":
         """Read a config; an unknown or missing field, or a foreign file, is a ValueError."""
-        try:
-            values: Any = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not a YAML file: {error}") from error
+        values = read_yaml(path)
         if not isinstance(values, dict):
             raise ValueError(f"{path} must hold a mapping of config fields, got {values!r:.60}")
         known = {field.name for field in fields(cls)}

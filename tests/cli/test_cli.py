@@ -394,9 +394,10 @@ def test_an_option_that_is_not_there_is_told_the_one_that_is(
 @pytest.mark.parametrize(
     ("settings", "meant"),
     [
-        ("max_step: 3", "option 'max_step'; is it --max_steps"),
+        ("max_step: 3", "a configuration file has what train has not: option 'max_step'; is it --"),
         ("optimizer: {lrr: 3}", "option 'optimizer.lrr'; is it --optimizer.lr"),
-        ("qqqqq: 3", "option 'qqqqq'"),
+        ("version: 3", "option 'version'; is the file another version's? --help lists the options"),
+        ("optimizer: {qqqqq: 3}", "option 'optimizer.qqqqq'; is the file another version's?"),
     ],
 )
 def test_a_setting_of_a_file_that_is_not_there_is_told_the_one_that_is(
@@ -406,6 +407,41 @@ def test_a_setting_of_a_file_that_is_not_there_is_told_the_one_that_is(
     said = complaint(["train", "--config", str(tmp_path / "mine.yaml")], capsys)
     assert meant in said
     assert ("is it" in said) == ("is it" in meant)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "expected options by their names, a line of it as max_steps: 300; it is empty"),
+        (b"max_steps 300", "a line of it as max_steps: 300; it holds 'max_steps 300'"),
+        (b"model:\n\td_mlp: 3", "line 2, column 1: a tab, where YAML takes spaces only"),
+        (b"seed: [1", "line 1, column 9: expected ',' or ']', but got '<stream end>'"),
+        (b"\xff\xfes", "it is not UTF-8 text; save it as UTF-8 first"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_told_why(
+    content: bytes, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    printed = complaint(["train", "--config", str(file)], capsys)
+    assert f"transformer: {file} is no configuration: " in printed
+    assert said in printed
+
+
+def test_the_folder_of_all_runs_is_told_the_newest_in_it(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = complaint(["train", "--resume", str(run.parent)], capsys)
+    assert said.endswith(f"expected a folder with train.yaml; the newest runs in it: {run}")
+
+
+def test_a_file_where_a_folder_is_wanted_is_named(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = complaint(["prepare", str(text), str(text)], capsys)
+    assert said == f"transformer: {text} is a file: name a folder, which may be a new one"
+    assert text.read_text() == TEXT
 
 
 def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str]) -> None:

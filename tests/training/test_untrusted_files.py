@@ -134,7 +134,7 @@ def test_a_tag_that_calls_python_is_refused_in_a_checkpoint(
     file.write_text(f"{text}n_tokens: !!python/object/apply:os.mkdir ['{marker}']\n")
     require_armed(lambda: yaml.unsafe_load(file.read_text()), marker)
     agree(checkpoint)
-    with pytest.raises(ValueError, match=rf"{name} is (not a YAML file|damaged)"):
+    with pytest.raises(ValueError, match=rf"{name} is (no YAML file|damaged)"):
         load_trained(checkpoint)
     assert not marker.exists()
 

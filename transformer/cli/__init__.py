@@ -5,6 +5,7 @@ torch is imported by the command that needs it, when it runs: help and a mistype
 answer at once.
 """
 
+import os
 import signal
 import sys
 
@@ -82,6 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def one_line(error: Exception) -> str:
     """Return what is wrong; of a file what the system says of it, without the system's number."""
+    if isinstance(error, FileExistsError) and os.path.isfile(error.filename or ""):
+        return f"{error.filename} is a file: name a folder, which may be a new one"
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())

@@ -33,6 +33,8 @@ def in_plain_words(complaint: str) -> str:
         command = names[0][0].replace(".", " ")
         needed = " and ".join(name for *_, name in names)
         return f"{command} needs {needed}; see: {_call(command)} --help"
+    if unknown := re.match(r"\w+ '([\w.]+)' does not accept option '([\w.-]+)'", complaint):
+        return f"a configuration file has what {unknown[1]} has not: option '{unknown[2]}'"
     if file := re.match(r"Parser key \"(\w+)\": Unable to load config '(.*?)'", complaint):
         return (
             f"--{file[1]} takes a YAML file, and {file[2]} is none that can be read; "

@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-import yaml
 from jsonargparse import Namespace
 from rich.console import Console
 from rich.table import Table
 
 from transformer.cli.parser import Parser
 from transformer.config import PRESETS, TransformerConfig
+from transformer.yaml_file import read_yaml
 
 HELP = "print a model's parameters, memory and FLOPs"
 WHAT = "a preset (gpt2, gpt-mini ...), a recipe, a run's folder, or a YAML file"
@@ -87,8 +87,8 @@ def _read(file: Path) -> TransformerConfig:
 def _is_of_a_run(file: Path) -> bool:
     """Return whether a YAML file has a model's config as a part, as that of a run has."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        content = read_yaml(file)
+    except ValueError:
         return False
     return isinstance(content, dict) and "model" in content
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from transformer.models.gpt import GPT
     from transformer.tokenizers import Tokenizer
 
-SHOWN_RUNS = 3
-
 
 def load(where: str, checkpoint: str | None) -> tuple["GPT", "Tokenizer", frozenset[int]]:
     """Return the model, its tokenizer and the tokens that end a text.
@@ -41,17 +39,13 @@ def load(where: str, checkpoint: str | None) -> tuple["GPT", "Tokenizer", frozen
 def require_model(path: Path) -> None:
     """Raise OSError for a file, UsageError for a folder without a model, with the runs in it."""
     from transformer.pretrained.hub import require_no_file
-    from transformer.training.run_folder import CONFIG
+    from transformer.training.run_folder import CONFIG, runs_within
 
     if path.suffix != ".gguf":
         require_no_file(path)
     if path.is_dir() and not (path / "config.json").is_file():
-        complaint = (
-            f"{path} is neither a run (no {CONFIG}) nor a Hugging Face folder (no config.json)"
-        )
-        if runs := sorted(str(file.parent) for file in path.glob(f"*/{CONFIG}")):
-            complaint += f"; the newest runs in it: {', '.join(runs[-SHOWN_RUNS:])}"
-        raise UsageError(complaint)
+        neither = f"neither a run (no {CONFIG}) nor a Hugging Face folder (no config.json)"
+        raise UsageError(f"{path} is {neither}{runs_within(path)}")
 
 
 def named_tokens(tokenizer: "Tokenizer", names: Sequence[str]) -> frozenset[int]:

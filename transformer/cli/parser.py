@@ -50,8 +50,9 @@ class Parser(ArgumentParser):
         Such are those of a YAML file, too. `--lr` comes nearest to `--optimizer.lr`, whose last
         part it is. Words that no option stands before, as in `train my.txt`, are told that.
         """
-        if key := re.search(r"does not accept option '([\w.-]+)'", complaint):
-            return complaint + self._nearest([key[1]])
+        if key := re.search(r"has not: option '([\w.-]+)'", complaint):
+            of_another = "; is the file another version's? --help lists the options of this one"
+            return complaint + (self._nearest([key[1]]) or of_another)
         if not re.match("unrecognized arguments?:", complaint, re.IGNORECASE):
             return complaint
         if " -" not in complaint:
@@ -81,7 +82,7 @@ def _nearest_name(word: str, names: Collection[str]) -> list[str]:
             return [exact]
     short = {name.rpartition(".")[2]: name for name in names}
     having = [name for part, name in short.items() if {*last.split("_")} <= {*part.split("_")}]
-    likest = difflib.get_close_matches(whole, names, n=1, cutoff=0.7)
+    likest = difflib.get_close_matches(whole, names, n=1, cutoff=0.76)
     return having if 1 <= len(having) <= 2 else likest
 
 

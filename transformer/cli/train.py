@@ -32,6 +32,8 @@ ELSEWHERE = {
     "learning_rate": "--optimizer.lr",
     "grad_clip": "--optimizer.clip_norm",
     "max_iters": "--max_steps",
+    "steps": "--max_steps",
+    "dataset": "--data",
     "num_train_epochs": "--epochs",
     "gradient_accumulation_steps": "--accumulation",
     "eval_interval": "--eval_every",

@@ -20,8 +20,10 @@ import yaml
 
 from transformer.training.config import TrainConfig
 from transformer.whole import write_whole
+from transformer.yaml_file import read_yaml
 
 CONFIG, ENVIRONMENT, METRICS = "train.yaml", "environment.jsonl", "metrics.jsonl"
+SHOWN_RUNS = 3
 
 
 def new_run_folder(config: TrainConfig) -> Path:
@@ -62,8 +64,15 @@ def config_file(run: str | Path) -> Path:
     """Return the configuration's file in a run's folder; FileNotFoundError if it is no run."""
     file = Path(run) / CONFIG
     if not file.is_file():
-        raise FileNotFoundError(f"there is no run at {run}: expected a folder with {CONFIG}")
+        complaint = f"there is no run at {run}: expected a folder with {CONFIG}"
+        raise FileNotFoundError(complaint + runs_within(Path(run)))
     return file
+
+
+def runs_within(folder: Path) -> str:
+    """Return the end of a complaint about a folder that is no run: the newest of those in it."""
+    runs = sorted(str(file.parent) for file in folder.glob(f"*/{CONFIG}"))
+    return f"; the newest runs in it: {', '.join(runs[-SHOWN_RUNS:])}" if runs else ""
 
 
 def load_train_config(run: Path) -> TrainConfig:
@@ -93,15 +102,17 @@ def read_train_config(file: Path) -> TrainConfig:
 
 
 def require_plain(file: Path) -> None:
-    """Raise ValueError if a group of options in a configuration is anything but its options.
+    """Raise ValueError for a file that holds no options, or in a group anything but its options.
 
     jsonargparse takes a string, or a `class_path`, for the name of a class, and imports it.
     """
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is no configuration: {error}") from error
-    groups = content if isinstance(content, dict) else {}
+    groups = read_yaml(file, expected="configuration")
+    if not isinstance(groups, dict):
+        holds = "it is empty" if groups is None else f"it holds {groups!r:.60}"
+        raise ValueError(
+            f"{file} is no configuration: expected options by their names, a line of it as "
+            f"max_steps: 300; {holds}"
+        )
     for name in (field.name for field in fields(TrainConfig) if is_dataclass(field.type)):
         group = groups.get(name, {})
         if not isinstance(group, dict) or "class_path" in group:
