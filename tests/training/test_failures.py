@@ -1,5 +1,6 @@
 """What is said and kept of a failure where several processes train: each holds a part of it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,21 @@ def test_a_batch_is_kept_whole_or_not_at_all_and_what_it_did_is_said_still(
     with pytest.raises(DivergedError, match=said), explained(TrainConfig(), tmp_path, BATCHES):
         raise DivergedError("the loss is nan at step 6", 6)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "runs/a"), "runs/a: Permission denied"),
+        (OSError("the disk is gone"), "the disk is gone"),
+    ],
+)
+def test_what_the_system_says_is_said_without_its_number(
+    error: OSError, said: str, tmp_path: Path
+) -> None:
+    whole = rf"^{re.escape(f'{said}; {tmp_path} has no checkpoint yet')}$"
+    with pytest.raises(OSError, match=whole), explained(TrainConfig(), tmp_path, BATCHES):
+        raise error
 
 
 def test_where_one_process_cannot_keep_its_rows_each_says_so(

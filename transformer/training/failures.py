@@ -47,15 +47,17 @@ def explained(config: TrainConfig, run: Path, batches: IndexedData[Any]) -> Iter
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise BatchTooLargeError(
-                f"out of memory: {smaller_batch(config, ranks().n_ranks)}. {last_good(run)}"
+                f"out of memory: {smaller_batch(config, ranks().n_ranks)}; {last_good(run)}"
             ) from error
         if ranks().n_ranks > 1 and any(words in str(error).lower() for words in LOST):
             raise LostProcessError(
-                f"another process of this run has ended. {last_good(run)}"
+                f"another process of this run has ended; {last_good(run)}"
             ) from error
         raise
     except OSError as error:
-        raise OSError(f"{error}. {last_good(run)}") from error
+        named = error.filename is not None and error.strerror is not None
+        said = f"{error.filename}: {error.strerror}" if named else str(error)
+        raise OSError(f"{said}; {last_good(run)}") from error
 
 
 def keep_batch(run: Path, batches: IndexedData[Any], step: int) -> str:
