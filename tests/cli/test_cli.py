@@ -373,6 +373,9 @@ def test_ctrl_c_saves_the_model_and_says_where(text: Path, tmp_path: Path) -> No
         ("train --heads 3", "is it --model.n_heads or --model.n_kv_heads?"),
         ("train --model.layers 3", "is it --model.n_layers?"),
         ("train --optimizer.learning_rate 1e-3", "is it --optimizer.lr?"),
+        ("prepare a.txt folder --kind byte", "is it --tokenizer?"),
+        ("tokenize train a.txt --out t.json --sizes 300", "is it --size?"),
+        ("tokenize encode t.json --txt hi", "is it --text?"),
         ("train --n_embd 5", "is it --model.d_model?"),
         (
             "train --preset gpt2",

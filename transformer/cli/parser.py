@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from argparse import Action, ArgumentTypeError
+from argparse import Action, ArgumentTypeError, _SubParsersAction
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -62,7 +62,14 @@ class Parser(ArgumentParser):
     def _nearest(self, unknown: list[str]) -> str:
         """Return the question whether the options that come nearest to these are meant, or ""."""
         names: dict[str, list[str]] = {}
-        for action in self._actions:
+        of_subcommands = [
+            action
+            for subcommands in self._actions
+            if isinstance(subcommands, _SubParsersAction)
+            for parser in subcommands.choices.values()
+            for action in parser._actions
+        ]
+        for action in [*self._actions, *of_subcommands]:
             for option in action.option_strings:
                 whole = option.lstrip("-").replace("-", "_")
                 for name in {whole, whole.rpartition(".")[2]}:

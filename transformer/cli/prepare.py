@@ -13,7 +13,7 @@ HELP = "tokenise texts into a folder that `transformer train --data` reads"
 
 def make_parser() -> Parser:
     """Return the parser of this command's arguments."""
-    parser = Parser(description=HELP)
+    parser = Parser(description=HELP, elsewhere={"kind": "--tokenizer"})
     parser.add_argument("source", type=str, help="a text file, a folder of them, or a name")
     parser.add_argument("folder", type=Path, help="where to write the corpus")
     parser.add_argument(
