@@ -268,35 +268,6 @@ def test_a_name_that_the_model_does_not_have_is_refused_with_those_close_to_it(n
         edit(make(), {name: torch.zeros_like}).__enter__()
 
 
-def test_a_compiled_model_which_would_show_nothing_is_refused() -> None:
-    model = make()
-    compiled: Any = torch.compile(model, backend="eager")
-    with pytest.raises(ValueError, match="is behind torch"):
-        watch(compiled, "*.pattern").__enter__()
-    model.blocks[1] = torch.compile(model.blocks[1], backend="eager")
-    with pytest.raises(ValueError, match=r"blocks\.1\._orig_mod is behind torch"):
-        edit(model, {"logits": torch.zeros_like}).__enter__()
-
-
-def test_a_model_compiled_in_place_runs_as_it_is_written_while_it_is_watched() -> None:
-    model, tokens = make(), random_tokens()
-    expected = model(tokens)
-
-    def code(*_: Any, **__: Any) -> None:
-        raise ZeroDivisionError
-
-    for module in (model, model.blocks[1]):
-        module.compile(backend="eager")
-        assert module._compiled_call_impl is not None, "torch has another name for it"
-        module._compiled_call_impl = code
-    with watch(model) as seen, edit(model, {"logits": lambda x: x + 1}):
-        assert torch.equal(model(tokens), expected + 1)
-    assert "blocks.1.attention.pattern" in seen
-    assert model.blocks[1]._compiled_call_impl is code
-    with pytest.raises(ZeroDivisionError):
-        model(tokens)
-
-
 @pytest.mark.parametrize(
     ("function", "said"),
     [(lambda x: x[:1], r"must return \(3, 11, 10\), got \(1, 11, 10\)"), (lambda _: None, "None")],

@@ -5,6 +5,7 @@ While one is open, the modules that are asked about run a rewritten copy of thei
 left.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -12,6 +13,7 @@ from fnmatch import fnmatchcase
 from types import MethodType
 from typing import Any
 
+import torch
 from jaxtyping import Shaped
 from torch import Tensor
 from torch.nn import Module
@@ -38,9 +40,9 @@ def watch(model: Module, *wanted: str) -> Iterator[Activations]:
     `wanted` are names or patterns such as "blocks.*.attention.pattern"; all if none is given.
     Of several passes the last is kept, and so it is of a module that runs several times in
     one. The tensors are those of the pass, not copies: without `torch.no_grad()` gradients
-    flow through them. A fused attention takes the explicit path meanwhile, which has the
-    pattern. ValueError for a name that the model does not have, and for what torch.compile
-    returned, which runs other code.
+    flow through them. Meanwhile a fused attention takes the explicit path, which has the
+    pattern, and what torch.compile made runs as it is written, that of other models too.
+    ValueError for a name that the model does not have.
     """
     seen = Activations()
     with _open(model, wanted or ("*",), "keeps", seen.keep):
@@ -87,10 +89,11 @@ def _names(model: Module) -> dict[str, dict[str, str]]:
     for path, module in model.named_modules():
         if type(module).forward is Module.forward:  # a list of modules, which is never called
             continue
-        own = {"": path} if path else {}
+        at = ".".join(part for part in path.split(".") if part != "_orig_mod")  # torch.compile's
+        own = {"": at} if at else {}
         for variable in named_values(type(module).forward):
             if variable not in module._modules:  # a part's result has that name already
-                own[variable] = f"{path}.{variable}" if path else variable
+                own[variable] = f"{at}.{variable}" if at else variable
         names[path] = own
     return names
 
@@ -132,26 +135,45 @@ class _Tap:
             self.module.__dict__["path"] = "fused"
 
 
+class _AsWritten:
+    """While it is entered, what torch.compile made runs as it is written.
+
+    Its code passes through no module. The setting is one for the whole process: the context that
+    is left last, whichever it is, puts back what there was before.
+    """
+
+    def __init__(self) -> None:
+        self.n_contexts = 0
+        self.setting: Any = None
+
+    def __enter__(self) -> None:
+        self.n_contexts += 1
+        # Without torch._dynamo nothing is compiled; to import it takes more than a second.
+        if self.setting is None and "torch._dynamo" in sys.modules:
+            self.setting = torch.compiler.set_stance("force_eager")
+
+    def __exit__(self, *_: object) -> None:
+        self.n_contexts -= 1
+        if self.setting is not None and not self.n_contexts:
+            self.setting.__exit__(None, None, None)
+            self.setting = None
+
+
+_as_written = _AsWritten()
+
+
 @contextmanager
 def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> Iterator[None]:
     """Let `visit` see the values whose names match a pattern, inside the context."""
-    if behind := [path for path, _ in model.named_modules() if path.endswith("_orig_mod")]:
-        raise ValueError(
-            f"{', '.join(behind)} is behind torch.compile, whose code does not pass through the "
-            "modules: watch the model that torch.compile was given, and run that one"
-        )
     names = _names(model)
     every = [name for of_module in names.values() for name in of_module.values()]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in every):
             close = ", ".join(get_close_matches(pattern, every)) or ", ".join(every[:5]) + " ..."
             raise ValueError(f"the model has no activation {pattern}; it has {close}")
-    # What `module.compile()` put in the way runs again afterwards.
-    compiled = [(m, m._compiled_call_impl) for m in model.modules() if m._compiled_call_impl]
     opened = []
+    _as_written.__enter__()
     try:
-        for module, _ in compiled:
-            module._compiled_call_impl = None
         for path, module in model.named_modules():
             wanted = {
                 variable: name
@@ -167,8 +189,7 @@ def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> 
                 opened.append((tap, listeners, mine))
         yield
     finally:
-        for module, call in compiled:
-            module._compiled_call_impl = call
+        _as_written.__exit__()
         for tap, listeners, mine in opened:
             listeners.remove(mine)
             if not tap.changes and not tap.keeps:
