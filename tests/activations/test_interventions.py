@@ -64,6 +64,24 @@ def test_patched_positions_alone_are_those_of_the_other_run() -> None:
         assert torch.equal(mixed[name][:, position], source[name][:, position])
 
 
+@pytest.mark.parametrize("positions", [[2, 7], slice(3, 5)])
+@pytest.mark.parametrize("kind", ["scores", "pattern"])
+def test_the_positions_of_a_pattern_are_those_of_its_queries(
+    kind: str, positions: slice | list[int]
+) -> None:
+    model, clean, corrupted = make(), random_tokens(), random_tokens()
+    name = f"blocks.1.attention.{kind}"
+    with watch(model) as seen:
+        model(clean)
+    with watch(model, name) as other:
+        model(corrupted)
+    with edit(model, patched(seen, name, positions=positions)), watch(model, name) as mixed:
+        model(corrupted)
+    for position in range(POS):
+        source = seen if position in (*torch.arange(POS)[positions],) else other
+        assert torch.equal(mixed[name][:, :, position], source[name][:, :, position])
+
+
 def test_one_row_is_patched_into_every_row() -> None:
     model, one, several = make(), random_tokens()[:1], random_tokens()
     name = "blocks.1.resid_post"

@@ -1,8 +1,10 @@
 """The terms sum to the logit, and each is what its part adds to it."""
 
+import re
 from dataclasses import replace
 from typing import Any, cast
 
+import jaxtyping
 import pytest
 import torch
 from torch import Tensor
@@ -85,6 +87,29 @@ def test_what_is_no_sum_is_refused() -> None:
         logit_attribution(make().train(), tokens, tokens)
     with pytest.raises(ValueError, match=r"bfloat16 rounds too much \(call model.float\(\)\)"):
         logit_attribution(make().bfloat16(), tokens, tokens)
+
+
+@pytest.mark.parametrize("shape", [(BATCH, 5), (1, POS), (POS,), ()])
+@pytest.mark.parametrize("name", ["of", "minus"])
+def test_every_position_needs_a_token_of_its_own(
+    name: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As for a user: in tests the shape checker comes first.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    tokens, wrong = random_tokens(), torch.zeros(shape, dtype=torch.long)
+    said = (
+        rf"{name} has a token for each position, \(3, 11\) as tokens, got {re.escape(str(shape))}"
+    )
+    with pytest.raises(ValueError, match=said):
+        logit_attribution(make(), tokens, **{"of": tokens, name: wrong})
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_model_that_has_diverged_is_told_from_one_with_dropout(value: float) -> None:
+    model, tokens = make(), random_tokens()
+    model.blocks[0].mlp.b_out.data[3] = value
+    with pytest.raises(ValueError, match=r"NaN or infinite.*has the model diverged"):
+        logit_attribution(model, tokens, tokens)
 
 
 # Oracle

@@ -93,6 +93,31 @@ def test_the_strongest_head_is_named_by_layer_and_head() -> None:
     assert strongest(scores) == (1, 4)
 
 
+def test_no_head_is_the_strongest_where_scores_are_nan() -> None:
+    scores = torch.zeros(3, 5)
+    scores[1, 4] = torch.nan
+    with pytest.raises(ValueError, match="1 of 15 scores are NaN"):
+        strongest(scores)
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "n_ctx", "tokens", "said"),
+    [
+        (2, 1, None, "rows of 2 tokens or more; n_ctx is 1"),
+        (2, 13, torch.zeros(3, 1, dtype=torch.long), "the rows' length is 1"),
+        (0, 13, None, "without blocks has no heads"),
+    ],
+)
+def test_a_model_that_cannot_look_back_has_no_scores(
+    n_layers: int, n_ctx: int, tokens: Tensor | None, said: str
+) -> None:
+    config = TransformerConfig(
+        d_vocab=17, n_ctx=n_ctx, d_model=10, n_layers=n_layers, n_heads=5, d_head=4, d_mlp=7
+    )
+    with pytest.raises(ValueError, match=said):
+        head_scores(attention_only(config), tokens)
+
+
 def test_random_rows_are_repeated_once() -> None:
     tokens = repeated_tokens(d_vocab=13, half=5, batch=3, seed=1)
     assert tokens.shape == (3, 10)

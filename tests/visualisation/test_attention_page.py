@@ -59,6 +59,11 @@ def test_what_does_not_fit_is_refused(
         attention_page(patterns, **where)
 
 
+def test_a_page_of_no_patterns_is_refused() -> None:
+    with pytest.raises(ValueError, match="patterns of at least one kind, got an empty mapping"):
+        attention_page({})
+
+
 def test_weights_that_are_no_numbers_are_refused() -> None:
     patterns = Patterns(weights=causal_patterns() * torch.nan, queries=TOKENS)
     with pytest.raises(ValueError, match="NaN: has the model diverged"):

@@ -50,25 +50,25 @@ def patched(
 ) -> dict[str, Edit]:
     """Return the edits that put activations of another run, `seen`, in place of this one's.
 
-    With `positions` only those along the second axis, `pos`, are replaced. A run of one row is
-    put into every row. Activation patching, as causal tracing (Meng et al. 2022, section 2.1) does
-    it with a run on corrupted tokens. ValueError from the edit where the two runs do not fit.
+    With `positions` only those are replaced: along the second axis, `pos`, and of scores and
+    patterns the queries' along the third. A run of one row is put into every row. Activation
+    patching, as causal tracing (Meng et al. 2022, section 2.1) does it with a run on corrupted
+    tokens. ValueError from the edit where the two runs do not fit.
     """
 
     def put(name: str, source: Shaped[Tensor, "*shape"]) -> Edit:
         def put_source(value: Shaped[Tensor, "*shape2"]) -> Shaped[Tensor, "*shape2"]:
-            new, taken = value.clone(), source[:, positions]
+            axis = 2 if name.endswith((".scores", ".pattern")) else 1
+            at = (*[slice(None)] * axis, positions)
+            new, taken = value.clone(), source[at]
             # Torch would repeat a single position, as the last pass of a generation has it.
-            if (
-                len(source) not in (1, len(value))
-                or taken.shape[1:] != value[:, positions].shape[1:]
-            ):
+            if len(source) not in (1, len(value)) or taken.shape[1:] != value[at].shape[1:]:
                 raise ValueError(
                     f"{name} is {tuple(source.shape)} in the run to take from and "
                     f"{tuple(value.shape)} in this one: both need tokens of the same shape, or the "
                     "first a single row"
                 )
-            new[:, positions] = taken
+            new[at] = taken
             return new
 
         return put_source

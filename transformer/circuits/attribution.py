@@ -56,9 +56,16 @@ def logit_attribution(
     With `minus` they are those of the difference of two tokens' logits. Parts are the
     embedding, the position, each head ("0.3" is head 3 of block 0), each MLP, what each
     attention adds besides its heads, and the biases of final norm and unembedding. ValueError
-    for a post-norm model, in which the stream is no sum, where dropout is at work, and where
-    rounding to bfloat16 loses too much.
+    for a post-norm model, in which the stream is no sum, where dropout is at work, where rounding
+    to bfloat16 loses too much, for logits of NaN, and where `of` or `minus` are not shaped as
+    `tokens`.
     """
+    for name, asked in (("of", of), ("minus", minus)):
+        if asked is not None and asked.shape != tokens.shape:
+            raise ValueError(
+                f"{name} has a token for each position, {tuple(tokens.shape)} as tokens, got "
+                f"{tuple(asked.shape)}: torch.full_like(tokens, 5) asks for token 5 at all of them"
+            )
     if model.config.norm_position == "post":
         raise ValueError("the stream of a post-norm model is no sum: each block normalises it")
     known = set(activation_names(model))
@@ -77,6 +84,8 @@ def logit_attribution(
     terms = {part: logit_terms(x.double(), reading) for part, x in _written(model, seen)}
     terms["biases"] = constant + of_norm
     together = torch.stack([*terms.values()])
+    if not (together.isfinite().all() and wanted.isfinite().all()):
+        raise ValueError("some logits are NaN or infinite, or their terms: has the model diverged?")
     missed = gap(together, wanted).item()
     if not missed < CLOSE * (1 + logits.abs().max().item()):
         why = "is dropout at work (call model.eval()), or does a part of your own add something "

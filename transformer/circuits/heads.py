@@ -73,7 +73,12 @@ class HeadScores:
 
 
 def strongest(scores: Float[Tensor, "n_layers n_heads"]) -> tuple[int, int]:
-    """Return the (layer, head) with the highest score."""
+    """Return the (layer, head) with the highest score; ValueError where a score is NaN."""
+    if scores.isnan().any():
+        raise ValueError(
+            f"{int(scores.isnan().sum())} of {scores.numel()} scores are NaN, so no head is the "
+            "strongest: no token comes twice in the rows, or the model has diverged"
+        )
     layer, head = divmod(int(scores.argmax()), scores.shape[1])
     return layer, head
 
@@ -85,8 +90,18 @@ def head_scores(
     """Return the scores on `tokens`, by default random ones, each row repeated once.
 
     The default rows are as long as the context allows, up to 2 x 50 tokens, and eight of them.
-    The model is used in the mode it is in: call `model.eval()` first.
+    The model is used in the mode it is in: call `model.eval()` first. ValueError for a model
+    without blocks, and for rows of one token, the only ones that a context of one has room for.
     """
+    if not len(model.blocks):
+        raise ValueError("a model without blocks has no heads")
+    longest = model.config.n_ctx if tokens is None else tokens.shape[1]
+    if longest < 2:
+        of = "n_ctx" if tokens is None else "the rows' length"
+        raise ValueError(
+            f"heads are scored by how they look back, in rows of 2 tokens or more; {of} is "
+            f"{longest}"
+        )
     if tokens is None:
         tokens = repeated_tokens(
             d_vocab=model.config.d_vocab, half=min(50, model.config.n_ctx // 2), seed=seed

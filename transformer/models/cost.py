@@ -28,9 +28,9 @@ class Cost:
         parameters_without_embeddings: without W_E, W_pos and W_U, as scaling laws count
             (Kaplan et al. 2020, section 2.1).
         state_bytes: weights, gradients and AdamW's two moments in float32.
-        activation_bytes: what the backward pass of one sequence of n_ctx tokens keeps, in
-            float32 and uncompiled. Of the fused attention it is what torch keeps where it has
-            no kernel: the most, for its kernels hold no pattern. Compiled models keep less.
+        activation_bytes: what the backward pass of one window, which trains n_ctx positions,
+            keeps in float32 and uncompiled. Of the fused attention it is what torch keeps where
+            it has no kernel: the most, for its kernels hold no pattern. Compiled models keep less.
         flops_per_token: multiplications and additions to train on one token at full
             context: 6 N + 12 n_layers (n_heads d_head) n_ctx, N without the looked-up
             embeddings (Chowdhery et al. 2022, PaLM, appendix B). A third is the forward pass.
@@ -50,7 +50,8 @@ def model_cost(config: TransformerConfig) -> Cost:
     """
     with torch.device("meta"):
         model = MaskedLanguageBERT(config) if isinstance(config, BERTConfig) else GPT(config)
-        tokens = torch.zeros(1, config.n_ctx, dtype=torch.long)
+        n_targets = 1 if isinstance(model, GPT) else 0  # a window has the last one's too
+        tokens = torch.zeros(1, config.n_ctx + n_targets, dtype=torch.long)
     sizes = {name.rpartition(".")[2]: 0 for name in EMBEDDINGS}
     total = 0
     for name, parameter in model.named_parameters():
@@ -90,9 +91,10 @@ def _saved_bytes(model: GPT | MaskedLanguageBERT, tokens: Int[Tensor, "batch pos
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        logits = model(tokens)
-        to_loss = next_token_loss if isinstance(model, GPT) else cross_entropy
-        loss = to_loss(logits, tokens)
+        if isinstance(model, GPT):
+            loss = next_token_loss(model(tokens[:, :-1]), tokens)
+        else:
+            loss = cross_entropy(model(tokens), tokens)
     for parameter in model.parameters():
         saved.pop(parameter.untyped_storage()._cdata, None)
     del loss

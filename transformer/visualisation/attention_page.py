@@ -34,9 +34,12 @@ def attention_page(
     """Return the page of one kind of patterns, or of several to choose from by name.
 
     It opens at `layer` and `head`. Weights are kept to 1 / 65535: 12 layers of 12 heads over 64
-    tokens are 1.6 MB. ValueError where labels and weights do not fit, and for weights of NaN.
+    tokens are 1.6 MB. ValueError where labels and weights do not fit, for weights of NaN, and
+    where there is nothing to show.
     """
     by_name = {"": patterns} if isinstance(patterns, Patterns) else patterns
+    if not by_name:
+        raise ValueError("a page needs patterns of at least one kind, got an empty mapping")
     sets = [_as_data(name, one) for name, one in by_name.items()]
     first = sets[0]
     if not (0 <= layer < first["layers"] and 0 <= head < first["heads"]):
