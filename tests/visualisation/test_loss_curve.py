@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from transformer.visualisation.loss_curve import plot_loss_curve
 
@@ -11,12 +12,23 @@ RECORDS = [
 ]
 
 
-@pytest.mark.parametrize("records", [RECORDS, RECORDS[:2], []])
+@pytest.mark.parametrize("records", [RECORDS, RECORDS[:2], RECORDS[:1], []])
 def test_a_picture_is_drawn_of_a_run_of_any_length(
     tmp_path: Path, records: list[dict[str, float]]
 ) -> None:
     plot_loss_curve(records, tmp_path / "loss.png", n_answers=7)
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("n", "markers"), [(1, 1), (2, 0)])
+def test_one_record_is_a_point(
+    n: int, markers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: kept.append(figure))
+    plot_loss_curve(RECORDS[:n], tmp_path / "loss.png", n_answers=7)
+    [figure] = kept
+    assert [line.get_marker() for line in figure.axes[0].lines].count("o") == markers
 
 
 def test_the_picture_says_the_final_loss_the_axes_and_the_uniform_guess(tmp_path: Path) -> None:

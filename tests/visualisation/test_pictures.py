@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 
 from transformer.components.position import sinusoidal
 from transformer.visualisation.attention_maps import attention_maps
@@ -80,6 +81,26 @@ def test_a_picture_displays_itself_in_a_notebook_and_is_written_whole(tmp_path: 
     assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
 
 
+@pytest.mark.parametrize("ending", ["png", "pdf"])
+def test_a_letter_that_no_font_has_is_named_and_where_it_is_to_be_seen(
+    tmp_path: Path, ending: str
+) -> None:
+    labels = ["a", "\N{WATCH}", "\U0010fffd"]  # of two fonts, and of none
+    picture = residual_norms(torch.ones(1, 3), ["embedding"], labels)
+    with pytest.warns(UserWarning, match=r"no font .* has .*U\+10FFFD.*save .* as \.svg") as said:
+        picture.save(tmp_path / f"a.{ending}")
+    assert len(said) == 1
+    assert "U+231A" not in str(said[0].message), "a font of matplotlib's has it"
+
+
+def test_a_letter_is_drawn_in_the_font_that_has_it() -> None:
+    picture = residual_norms(torch.ones(1, 2), ["embedding"], ["a", "\N{WATCH}"])
+    drawn = picture._repr_png_()  # any warning would be an error
+    families = {name for text in picture.figure.findobj(Text) for name in text.get_fontfamily()}
+    assert "STIXGeneral" in families
+    assert picture._repr_png_() == drawn, "the second time it is another picture"
+
+
 def test_an_svg_needs_no_glyphs_of_matplotlibs_own_font(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
@@ -144,6 +165,21 @@ def test_runs_are_drawn_over_one_another_by_the_tokens_seen() -> None:
     assert rate.lines[1].get_xydata().tolist() == [[15, 0.3]]  # type: ignore[union-attr]
     assert norm.lines[0].get_xydata().tolist() == [[10, 3.0], [20, 1.0]]  # type: ignore[union-attr]
     assert loss.lines[0].get_color() != loss.lines[2].get_color()
+
+
+def test_each_of_24_runs_has_a_look_of_its_own_in_every_part() -> None:
+    figure = training_curves({str(i): RUNS["first"] for i in range(24)}).figure
+    for axes, lines_a_run in zip(figure.axes, (2, 1, 1), strict=True):
+        looks = [(line.get_color(), line.get_linestyle()) for line in axes.lines]
+        assert len(looks) == 24 * lines_a_run
+        assert len(set(looks)) == 24, "two runs look alike"
+
+
+def test_a_run_of_one_record_is_drawn_as_points() -> None:
+    figure = training_curves({"one": RUNS["second"], "more": RUNS["first"]}).figure
+    for axes, of_more in zip(figure.axes, (2, 1, 1), strict=True):
+        assert axes.lines[0].get_marker() == "o", "one point makes no line"
+        assert axes.lines[of_more].get_marker() == "None"
 
 
 @pytest.mark.parametrize("name", ["_mine", "$a$", "cost $x^$"])

@@ -27,7 +27,10 @@ def plot_loss_curve(
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     if training:
-        axes.plot(*zip(*training, strict=True), color="#9bb7d4", linewidth=1, label="training")
+        one = "o" if len(training) == 1 else None  # one point makes no line
+        axes.plot(
+            *zip(*training, strict=True), color="#9bb7d4", linewidth=1, marker=one, label="training"
+        )
     if validation:
         axes.plot(
             *zip(*validation, strict=True),

@@ -3,16 +3,18 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from warnings import catch_warnings, filterwarnings
+from warnings import catch_warnings, filterwarnings, warn
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transformer.visualisation.fonts import take_fonts
 from transformer.whole import write_whole
 
 BLUE, RED, GREY = "#3b6ea5", "#c0392b", "#888888"
 LINES = (BLUE, RED, "#2e8b57", "#b8860b", "#7d5ba6", "#5f9ea0")
+DASHES = ("-", "--", ":", "-.")  # for more lines than there are colours
 WEIGHTS = "Blues"  # from none to all
 SIGNED = "RdBu_r"  # from negative to positive
 
@@ -43,11 +45,19 @@ class Picture:
     def _drawn(self, kind: str) -> bytes:
         buffer = io.BytesIO()
         # Text stays text in an SVG: it can be searched, and is read out. Whoever shows it has the
-        # fonts; what matplotlib's own lacks, Chinese or emoji, is missing in a PNG or PDF only.
+        # fonts; a PNG or PDF is drawn with those that are installed here.
         with rc_context({"svg.fonttype": "none"}), catch_warnings():
-            if kind == "svg":
-                filterwarnings("ignore", message="Glyph .* missing from font")
+            filterwarnings("ignore", message="Glyph .* missing from font")
+            missing = "" if kind == "svg" else take_fonts(self.figure)
             self.figure.savefig(buffer, format=kind, dpi=110)
+        if missing:
+            codes = ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in missing[:5])
+            warn(
+                f"no font that is installed has {codes}{' ...' if missing[5:] else ''}, drawn as "
+                "boxes: save the picture as .svg, or install a font that has them (such as Noto "
+                "Sans CJK)",
+                stacklevel=3,
+            )
         return buffer.getvalue()
 
 
