@@ -158,6 +158,32 @@ def test_many_parts_are_drawn_as_the_largest_and_one_for_the_rest() -> None:
     assert widths == [*map(float, range(7, 31)), float(sum(range(7))), float(terms.sum())]
 
 
+@pytest.mark.parametrize("rounding", [1e-8, -1e-8])
+def test_a_rest_that_is_rounding_is_nothing(rounding: float) -> None:
+    """Else its bar could end left of 0, and its number stand on its name."""
+    terms = torch.tensor([1.0, 2.0, rounding, rounding], dtype=torch.float64)
+    figure = attribution_picture(terms, ["0.0", "0.1", "a", "b"], title="").figure
+    bars = figure.axes[0].patches
+    assert [bar.get_width() for bar in bars][:3] == [1.0, 2.0, 0.0]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("n", [5, 17])
+def test_the_names_of_many_runs_cover_no_line(n: int) -> None:
+    figure = training_curves({f"run {i}": RUNS["first"] for i in range(n)}).figure
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    legend = axes.get_legend()
+    assert legend is not None
+    inside, frame = legend.get_window_extent(), axes.get_window_extent()
+    assert (inside.x0 >= frame.x1) == (n > 6)
+    assert figure.bbox.x0 <= inside.x0 < inside.x1 <= figure.bbox.x1, "it leaves the picture"
+
+
+def test_the_few_pairs_of_a_small_head_are_counted_in_whole_numbers() -> None:
+    axes = rotary_picture(n_ctx=7, d_head=8, base=100.0).figure.axes[0]
+    assert all(tick == round(tick) for tick in axes.get_yticks())
+
+
 def test_runs_are_drawn_over_one_another_by_the_tokens_seen() -> None:
     loss, rate, norm = training_curves(RUNS).figure.axes
     assert loss.lines[0].get_xydata().tolist() == [[10, 2.5], [20, 1.5]]  # type: ignore[union-attr]

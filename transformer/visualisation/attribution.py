@@ -23,7 +23,9 @@ def attribution_picture(
     largest = sorted(values, key=lambda part: -abs(values[part]))[:MOST]
     shown = {part: values[part] for part in values if part in largest and abs(values[part]) > LEAST}
     if rest := len(values) - len(shown):
-        shown[f"{rest} others"] = sum(values.values()) - sum(shown.values())
+        others = sum(values.values()) - sum(shown.values())
+        # A bar a little below 0 would have its number on top of its name.
+        shown[f"{rest} others"] = others if abs(others) > LEAST else 0.0
     figure = Figure(figsize=(7, 1.3 + 0.24 * (len(shown) + 1)), layout="constrained")
     axes = bare(figure.add_subplot())
     names = [*shown, "the logit"]

@@ -10,6 +10,7 @@ from matplotlib.ticker import EngFormatter
 from transformer.visualisation.picture import DASHES, LINES, Picture
 
 Record = Mapping[str, float]
+MOST_INSIDE = 6  # runs; a longer legend would cover the lines
 
 
 def training_curves(runs: Mapping[str, Sequence[Record]]) -> Picture:
@@ -40,7 +41,8 @@ def training_curves(runs: Mapping[str, Sequence[Record]]) -> Picture:
         axes.set_axisbelow(True)
     # Given by themselves: of its own matplotlib leaves out labels that begin with an underscore.
     title = "run: last validation loss"
-    loss.legend(lines, labels, frameon=False, fontsize=8, title=title, title_fontsize=8)
+    beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(runs) > MOST_INSIDE else {}
+    loss.legend(lines, labels, frameon=False, fontsize=8, title=title, title_fontsize=8, **beside)
     return Picture(figure)
 
 

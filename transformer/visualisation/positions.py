@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from transformer.components.position import rotate, sinusoidal
@@ -35,6 +36,7 @@ def rotary_picture(*, n_ctx: int = 128, d_head: int = 32, base: float = 10_000.0
     left, right = figure.subplots(1, 2)
     image = bare(left).imshow(cosines.T.numpy(), cmap=SIGNED, vmin=-1, vmax=1, aspect="auto")
     left.set(xlabel="position", ylabel="pair of coordinates")
+    left.yaxis.set_major_locator(MaxNLocator(integer=True))  # of a small head there are few
     left.set_title(f"rotary, base {base:,.0f}: cosine of the angle", fontsize=10)
     _colorbar(figure, image, left)
     right.plot((turned @ turned[0] / d_head).numpy(), color=BLUE)
