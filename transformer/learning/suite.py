@@ -67,7 +67,7 @@ def arguments(*files: str, implementation: str | None, expression: str) -> list[
     home = folder()
     options = ["--import-mode=importlib", f"--rootdir={home}", "-c", os.devnull]
     if implementation is not None:
-        options += [OPTION, implementation]
+        options.append(f"{OPTION}={implementation}")  # as two words pytest 8 takes it for tests
     return [*options, "-m", expression, *(str(home / "tests" / file) for file in files)]
 
 
