@@ -101,6 +101,30 @@ def test_a_row_of_a_data_set_without_a_text_or_a_label_is_named(
         find_labelled(tmp_path)
 
 
+@pytest.mark.parametrize("label", ["", " "])
+def test_a_row_with_an_empty_label_is_named_with_its_line(tmp_path: Path, label: str) -> None:
+    table = tmp_path / "reviews.csv"
+    table.write_text(f'text,label\n"dull,\nand long",bad\nfine,{label}\nok,good\n')
+    with pytest.raises(ValueError, match=r"row 2 has no text or no label; .*\(line 4 of"):
+        find_labelled(table)
+    lines = tmp_path / "reviews.jsonl"
+    rows = [{"text": "dull", "label": 0}, {"text": "fine", "label": label}]
+    lines.write_text("\n\n".join(map(json.dumps, rows)))
+    with pytest.raises(ValueError, match=r"row 2 has no text or no label; .*\(line 3 of"):
+        find_labelled(lines)
+    columns = {"text": ["dull", "fine"], "label": ["bad", label]}
+    (tmp_path / "set").mkdir()
+    Dataset.from_dict(columns).to_parquet(str(tmp_path / "set" / "train-0.parquet"))
+    with pytest.raises(ValueError, match="row 2 has no text or no label"):
+        find_labelled(tmp_path / "set")
+
+
+def test_what_a_row_has_is_what_is_filled_in(tmp_path: Path) -> None:
+    (tmp_path / "reviews.csv").write_text('text,label\n"a",\n')
+    with pytest.raises(ValueError, match=r"row 1 .*; it has text \(line 2 of the file\)$"):
+        find_labelled(tmp_path / "reviews.csv")
+
+
 def test_the_name_imdb_is_the_reviews_of_the_hub(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,3 +39,8 @@ class LabelledText(NamedTuple):
 
     text: str
     label: int
+
+
+def names_a_class(label: object) -> bool:
+    """Return whether a label is there; in a table of texts a missing one is an empty text."""
+    return label is not None and bool(str(label).strip())

@@ -9,7 +9,7 @@ stay on the disk, memory-mapped, until they are asked for.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformer.data.base import IndexedData, LabelledText
+from transformer.data.base import IndexedData, LabelledText, names_a_class
 from transformer.data.cache import cache_folder
 from transformer.data.documents import Documents
 
@@ -79,9 +79,10 @@ def labelled_columns(name: str, *, split: str = "train") -> tuple[list[str], lis
     texts, labels = list(rows["text"]), list(rows["label"])
     for number, (text, label) in enumerate(zip(texts, labels, strict=True), start=1):
         # -1 is the hub's word for a label that is kept back; names[-1] would be the last one.
-        if text is None or label is None or (names is not None and label < 0):
+        kept_back = names is not None and label is not None and label < 0
+        if text is None or not names_a_class(label) or kept_back:
             raise ValueError(
-                f"{name}: row {number} has no text or no label: text {text!r:.50}, label {label}"
+                f"{name}: row {number} has no text or no label: text {text!r:.50}, label {label!r}"
             )
     return texts, [str(label if names is None else names[label]) for label in labels]
 

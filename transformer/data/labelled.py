@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from transformer.data.base import IndexedData, LabelledText
+from transformer.data.base import IndexedData, LabelledText, names_a_class
 from transformer.data.text import read_text
 
 
@@ -85,13 +85,14 @@ def _texts_and_labels(source: str | Path, split: str) -> tuple[list[str], list[s
         return _from_folders(path)
     if path.suffix in (".csv", ".jsonl") and path.is_file():
         rows = _csv_rows(path) if path.suffix == ".csv" else _json_rows(path)
-        for number, row in enumerate(rows, start=1):
-            if row.get("text") is None or row.get("label") is None:
+        for number, (line, row) in enumerate(rows, start=1):
+            if row.get("text") is None or not names_a_class(row.get("label")):
+                filled = [str(name) for name, value in row.items() if value not in (None, "")]
                 raise ValueError(
                     f"{path}: row {number} has no text or no label; it has "
-                    f"{', '.join(map(str, row)) or 'nothing'}"
+                    f"{', '.join(filled) or 'nothing'} (line {line} of the file)"
                 )
-        return [str(row["text"]) for row in rows], [str(row["label"]) for row in rows]
+        return [str(row["text"]) for _, row in rows], [str(row["label"]) for _, row in rows]
     raise FileNotFoundError(
         f"there are no labelled texts at {source}: expected a folder with a folder of .txt files "
         "for each class, a .csv or .jsonl file with text and label, or the name imdb"
@@ -107,15 +108,18 @@ def _from_folders(folder: Path) -> tuple[list[str], list[str]]:
     return [read_text(file) for file in files], [file.parent.name for file in files]
 
 
-def _csv_rows(file: Path) -> list[dict[str, Any]]:
+def _csv_rows(file: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Return each row, with the line of the file in which it ends."""
     csv.field_size_limit(2**31 - 1)  # else 131,072 characters, which a text may well have
     try:
-        return list(csv.DictReader(StringIO(read_text(file), newline="")))
+        reader = csv.DictReader(StringIO(read_text(file), newline=""))
+        return [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise ValueError(f"{file} is no table of comma-separated values: {error}") from error
 
 
-def _json_rows(file: Path) -> list[dict[str, Any]]:
+def _json_rows(file: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Return the object of each line that is not blank, with the line's number."""
     rows = []
     # Not splitlines: JSON's strings may hold U+2028 and others that it takes for line ends.
     for number, line in enumerate(read_text(file).split("\n"), start=1):
@@ -125,7 +129,7 @@ def _json_rows(file: Path) -> list[dict[str, Any]]:
             row = json.loads(line)
         except ValueError as error:
             raise ValueError(f"{file}: line {number} is no JSON: {error}") from error
-        rows.append(row if isinstance(row, dict) else {})
+        rows.append((number, row if isinstance(row, dict) else {}))
     return rows
 
 
