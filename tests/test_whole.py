@@ -1,5 +1,6 @@
 """Files and folders that are there whole or not at all."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,32 @@ def test_a_folder_that_is_not_there_is_named_and_not_the_file_aside(tmp_path: Pa
         write_whole(folder / "a.svg", "<svg/>")
     assert str(missing.value) == f"there is no folder {folder} to write a.svg into"
     assert not folder.exists()
+
+
+def test_what_may_not_be_written_is_named_and_not_what_lies_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", locked)
+    with pytest.raises(PermissionError) as file:
+        write_whole(tmp_path / "t.json", "{}")
+    with pytest.raises(PermissionError) as inside, whole_folder(tmp_path / "model") as aside:
+        (aside / "config.json").write_bytes(b"{}")
+    monkeypatch.setattr(Path, "mkdir", locked)
+    with pytest.raises(PermissionError) as folder, whole_folder(tmp_path / "model"):
+        pass
+    named = [str(one.value.filename) for one in (file, inside, folder)]
+    asked = ["t.json", "model/config.json", "model"]
+    assert named == [str(tmp_path / name) for name in asked]
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as missing, whole_file(tmp_path / "file"):
+        (tmp_path / "other").read_text()
+    assert missing.value.filename == str(tmp_path / "other")
 
 
 def test_a_folder_is_not_written_over_as_a_file(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     require_folder(target)
     aside = _beside(target)
     try:
-        yield aside
-        aside.replace(target)
+        with _errors_of(aside, target):
+            yield aside
+            aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -33,12 +34,13 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     aside = _beside(target)
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with _errors_of(aside, target):
+        aside.mkdir(parents=True)
+        try:
+            yield aside
+            aside.rename(target)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def require_folder(path: str | Path) -> None:
@@ -57,6 +59,19 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     """Write `content` into `path`, whole or not at all; text in UTF-8, line ends as they are."""
     with whole_file(path) as aside:
         aside.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def _errors_of(aside: Path, target: Path) -> Iterator[None]:
+    """Have what the system refuses for `aside` named after `target`, which was asked for."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename
+        if not isinstance(name, str | Path) or not Path(name).is_relative_to(aside):
+            raise
+        asked = target / Path(name).relative_to(aside)
+        raise OSError(error.errno, error.strerror, str(asked)) from error
 
 
 def _beside(target: Path) -> Path:
