@@ -1,5 +1,6 @@
 """Corpora: found by name, file or folder; a prepared folder is whole or is refused."""
 
+import math
 import re
 from pathlib import Path
 
@@ -105,6 +106,22 @@ def test_a_first_preparation_that_fails_leaves_nothing(tmp_path: Path) -> None:
         prepare_corpus(ListOfTexts(TEXTS), TOKENIZER, tmp_path / "corpus", num_processes=0)
     with pytest.raises(ValueError, match="there are no tokens"):
         prepare_corpus(ListOfTexts(TEXTS), TOKENIZER, tmp_path / "corpus", validation_fraction=0.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.5, 1.0, math.nan])
+def test_a_fraction_that_leaves_a_part_nothing_is_refused_before_a_text_is_read(
+    tmp_path: Path, fraction: float
+) -> None:
+    unread = ListOfTexts(["not in the vocabulary: é"] * 20)
+    with pytest.raises(ValueError, match=rf"there are no tokens .* {fraction}: give one above 0"):
+        prepare_corpus(unread, TOKENIZER, tmp_path / "corpus", validation_fraction=fraction)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_too_short_to_cut_is_told_its_length(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"train or to validate on: 1 in all, .*: give more text"):
+        prepare_corpus(ListOfTexts([TEXTS[0][:1]]), TOKENIZER, tmp_path / "corpus")
     assert list(tmp_path.iterdir()) == []
 
 

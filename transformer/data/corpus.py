@@ -115,8 +115,14 @@ def prepare_corpus(
     Where there are too few documents to hold one out, it is the end of the text. Each
     document is followed by `end_of_text`, or by the tokenizer's own where it has one. All is
     written aside: a corpus that was there stays until the new one is whole. The tokenizer comes
-    last, and `open_corpus` takes no folder without it.
+    last, and `open_corpus` takes no folder without it. ValueError for a fraction or a text that
+    leaves nothing to train or to validate on.
     """
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            "there are no tokens to train or to validate on with a validation_fraction of "
+            f"{validation_fraction}: give one above 0 and below 1, such as 0.1"
+        )
     train, validation, _ = split_documents(
         documents, validation_fraction=validation_fraction, seed=seed
     )
@@ -136,6 +142,11 @@ def prepare_corpus(
             else:
                 whole = write(documents, path=aside / WHOLE)
                 parts = split_tokens(tokens_in(whole), validation_fraction=validation_fraction)
+                if not (len(parts.train) and len(parts.validation)):
+                    raise ValueError(
+                        f"there are no tokens to train or to validate on: {len(whole.tokens)} in "
+                        f"all, and a validation_fraction of {validation_fraction}: give more text"
+                    )
                 copy_tokens(parts.train.numpy(), whole, aside / TRAIN)
                 copy_tokens(parts.validation.numpy(), whole, aside / VALIDATION)
             tokenizer.save(aside / TOKENIZER)
