@@ -214,7 +214,7 @@ def test_ctrl_c_while_it_is_imported_shows_no_traceback(monkeypatch: pytest.Monk
     ("arguments", "said"),
     [
         ([], "train,sample,evaluate,tokenize,prepare"),
-        (["trian"], "invalid choice: 'trian'"),
+        (["trian"], "there is no command 'trian'; is it train? (there are train, sample, evalu"),
         (["config", "gpt5"], "no preset 'gpt5'; there are: shakespeare-cpu, gpt-mini"),
         (["config", "gpt5"], "nor has a recipe that name: bert-mlm, gpt2-openwebtext, imdb-cl"),
         (["config", "."], "there is no run at .: expected a folder with train.yaml"),
@@ -461,7 +461,19 @@ def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str])
         ("sample", "sample needs run; see: transformer sample --help"),
         ("evaluate", "evaluate needs run and data; see: transformer evaluate --help"),
         ("tokenize train a", "tokenize train needs out; see: transformer tokenize train --help"),
-        ("train my.txt", "unrecognized arguments: my.txt; is the option missing that it belongs"),
+        (
+            "train my.txt",
+            "unrecognized arguments: my.txt; is the option missing that it belongs to, --text or "
+            "--data? --help lists them",
+        ),
+        (
+            "evaluate some_run my.txt",
+            "unrecognized arguments: my.txt; is the option missing that it belongs to, --data? ",
+        ),
+        ("tokenise a.txt", "there is no command 'tokenise'; is it tokenize? (there are train, sam"),
+        ("qqqqq", "there is no command 'qqqqq' (there are train, sample, evaluate, tokenize,"),
+        ("tokenize encoed a", "there is no action 'encoed'; is it encode? (there are train, enco"),
+        ("plot atention a", "there is no picture 'atention'; is it attention? (there are attenti"),
         ("train --max_steps ten", "max_steps must be a whole number or null; got ten"),
         ("train --optimizer.lr fast", "optimizer.lr must be a number; got fast"),
         (
@@ -470,6 +482,17 @@ def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str])
             "written .inf",
         ),
         ("train --model.norm batch", "model.norm must be layer or rms; got batch"),
+        ("train --optimizer.clip_norm -.inf", "clip_norm must be above 0; got -inf"),
+        (
+            "train --optimizer.clip_norm -Infinity",
+            "optimizer.clip_norm must be a number; got -Infinity, which is a text: the number is "
+            "written -.inf",
+        ),
+        (
+            "train --optimizer.clip_norm -NaN",
+            "optimizer.clip_norm must be a number; got -NaN, which is a text: the number is "
+            "written .nan",
+        ),
         ("train --compile maybe", "compile must be true, false or null; got maybe"),
         ("grade a --exercises linear", "exercises must be a list, such as '[linear]'; got linear"),
         ("lab list lab-1", "list is of all the labs, and takes no name; got lab-1: transformer"),
@@ -477,6 +500,12 @@ def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str])
         ("exercise status linear", "status is of all the exercises, and takes no name; got linear"),
         ("lab strat", "action must be list, start or check; got strat"),
         ("train --schedule cosine", "--schedule takes a YAML file, and cosine is none"),
+        (
+            "train --model gpt2",
+            "--model takes a YAML file, and gpt2 is none that can be read; one setting of it is "
+            "given by its name, as --model.NAME, and those of a recipe by the recipe's, as "
+            "--config gpt-mini (--help lists both)",
+        ),
     ],
 )
 def test_a_wrong_call_is_told_what_was_expected_in_words_of_the_command_line(
@@ -502,7 +531,7 @@ def test_a_wrong_call_is_told_what_was_expected_in_words_of_the_command_line(
         ),
         ("train --config imdb-classifier --text a.csv", "or take it away: --data null"),
         ("tokenize decode byte ids.txt", "token ids are whole numbers between spaces or commas"),
-        ("sample some_run --weights int4", "invalid choice: 'int4'"),
+        ("sample some_run --weights int4", "weights must be bfloat16 or int8; got int4"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line_with_what_can(

@@ -3,6 +3,7 @@
 jsonargparse speaks of its own keys and of Python's types.
 """
 
+import difflib
 import re
 
 KINDS = {
@@ -21,6 +22,7 @@ IN_HELP = {
     "Path": ["path"],
     "list[str]": ["list"],
 }
+CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)")
 EXPECTED = re.compile(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])")
 
 
@@ -37,9 +39,17 @@ def in_plain_words(complaint: str) -> str:
         return f"a configuration file has what {unknown[1]} has not: option '{unknown[2]}'"
     if file := re.match(r"Parser key \"(\w+)\": Unable to load config '(.*?)'", complaint):
         return (
-            f"--{file[1]} takes a YAML file, and {file[2]} is none that can be read; "
-            f"one setting of it is given by its name, as --{file[1]}.NAME"
+            f"--{file[1]} takes a YAML file, and {file[2]} is none that can be read; one setting "
+            f"of it is given by its name, as --{file[1]}.NAME, and those of a recipe by the "
+            "recipe's, as --config gpt-mini (--help lists both)"
         )
+    if choice := CHOICE.match(complaint):
+        name, value, choices = choice[1], choice[2], _choices(choice[3])
+        if name.startswith("--"):
+            return f"{name.removeprefix('--')} must be {_one_of(choices)}; got {value}"
+        near = difflib.get_close_matches(value, choices, n=1)
+        question = f"; is it {near[0]}?" if near else ""
+        return f"there is no {name.lower()} '{value}'{question} (there are {', '.join(choices)})"
     if given := re.match(r'Parser key "([\w.-]+)": (.*?)(?:Got|Given) value: (.*)$', complaint):
         key, types, value = given.groups()
         expected = EXPECTED.findall(types)
@@ -84,5 +94,6 @@ def _in_yaml(value: str, types: str) -> str:
     """Return how YAML writes what it has taken for a text, where that is no finite number."""
     if "'float'" not in types or not re.fullmatch(r"[+-]?(inf|infinity|nan)", value, re.IGNORECASE):
         return ""
-    sign = "-" if value.startswith("-") else ""
-    return f", which is a text: the number is written {sign}.{value.lstrip('+-').lower()[:3]}"
+    name = value.lstrip("+-").lower()[:3]
+    sign = "-" if value.startswith("-") and name == "inf" else ""
+    return f", which is a text: the number is written {sign}.{name}"

@@ -13,7 +13,7 @@ HELP = "measure a trained model on other data, such as a published test split"
 
 def make_parser() -> Parser:
     """Return the parser of this command's arguments."""
-    parser = Parser(description=HELP)
+    parser = Parser(description=HELP, of_words=["--data"])
     parser.add_argument("run", type=Path, help="the folder of a run, or of one of its checkpoints")
     parser.add_argument(
         "--data",

@@ -3,7 +3,7 @@
 import difflib
 import re
 from argparse import Action, ArgumentTypeError, _SubParsersAction
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,8 +11,8 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from transformer.cli.complaints import type_in_words
 
-# What a negative number looks like: argparse by itself takes -1e3 and -inf for options.
-NEGATIVE = re.compile(r"-(inf|nan|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)$", re.IGNORECASE)
+# What a negative number looks like: argparse by itself takes -1e3 and -.inf for options.
+NEGATIVE = re.compile(r"-(\.?inf|infinity|nan|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)$", re.IGNORECASE)
 
 # The last part of a help text, where jsonargparse writes the type as Python does.
 TYPE = re.compile(r"(?<=\btype: )(.*?)(?=(?:, default: .*)?\)$)", re.DOTALL)
@@ -32,13 +32,20 @@ class HelpFormatter(DefaultHelpFormatter):
 class Parser(ArgumentParser):
     """An ArgumentParser whose complaints are raised as UsageError, not printed with usage.
 
-    `elsewhere` has names that other programs give to its options, and how each is called here.
+    `elsewhere` has names that other programs give to its options, and how each is called here;
+    `of_words` are the options that a word without one is likely to belong to.
     """
 
-    def __init__(self, *args: Any, elsewhere: Mapping[str, str] = {}, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        elsewhere: Mapping[str, str] = {},
+        of_words: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, formatter_class=HelpFormatter, **kwargs)
         self._negative_number_matcher = NEGATIVE
-        self.elsewhere = elsewhere
+        self.elsewhere, self.of_words = elsewhere, of_words
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise UsageError with the message."""
@@ -56,7 +63,9 @@ class Parser(ArgumentParser):
         if not re.match("unrecognized arguments?:", complaint, re.IGNORECASE):
             return complaint
         if " -" not in complaint:
-            return f"{complaint}; is the option missing that it belongs to? --help lists them"
+            likely = f", {' or '.join(self.of_words)}" if self.of_words else ""
+            missing = f"is the option missing that it belongs to{likely}?"
+            return f"{complaint}; {missing} --help lists them"
         return complaint + self._nearest(re.findall(r"--([\w.-]+)", complaint))
 
     def _nearest(self, unknown: list[str]) -> str:

@@ -83,7 +83,7 @@ def _complaints_of(parser: Parser) -> Iterator[None]:
 
 def make_parser() -> Parser:
     """Return the parser of this command's arguments: the fields of TrainConfig."""
-    parser = Parser(description=HELP, elsewhere=ELSEWHERE)
+    parser = Parser(description=HELP, elsewhere=ELSEWHERE, of_words=["--text", "--data"])
     parser.add_argument(
         "--config",
         action=ConfigFile,
