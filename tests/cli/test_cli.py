@@ -15,9 +15,10 @@ from transformer.__main__ import run as run_it
 from transformer.cli import main
 from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.tokenizers import CharacterTokenizer
+from transformer.training.config import TrainConfig
 from transformer.training.load import find_checkpoint
 from transformer.training.recipes import RECIPES
-from transformer.training.run_folder import read_train_config
+from transformer.training.run_folder import new_run_folder, read_train_config
 from transformer.training.trained import bert_config
 
 SMALL = [
@@ -410,6 +411,44 @@ def test_a_setting_of_a_file_that_is_not_there_is_told_the_one_that_is(
     said = complaint(["train", "--config", str(tmp_path / "mine.yaml")], capsys)
     assert meant in said
     assert ("is it" in said) == ("is it" in meant)
+
+
+@pytest.mark.parametrize(
+    ("line", "put", "meant"),
+    [
+        ("seed: 0", "max_step: 3", "option 'max_step'; is it --max_steps?"),
+        ("  lr: 0.0015", "  lrr: 3", "option 'optimizer.lrr'; is it --optimizer.lr"),
+        ("seed: 0", "version: 3", "option 'version'; is the file another version's? --help lists"),
+    ],
+)
+def test_so_is_a_setting_of_a_run_that_is_resumed(
+    line: str, put: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_run_folder(TrainConfig(runs=tmp_path))
+    file = folder / "train.yaml"
+    file.write_text(file.read_text().replace(f"{line}\n", f"{put}\n"))
+    said = complaint(["train", "--resume", str(folder)], capsys)
+    assert said.startswith(f"transformer: {file} is no configuration: it has what a run has not: ")
+    assert meant in said
+
+
+def test_a_run_goes_on_with_a_file_only_if_its_model_is_the_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resume = ["train", "--resume", str(new_run_folder(TrainConfig(runs=tmp_path)))]
+    said = complaint([*resume, "--config", "gpt-mini"], capsys)
+    assert f"{resume[2]} goes on with the model that it has, and " in said
+    assert "norm rms, there layer" in said
+    assert "d_vocab" not in said
+    assert "take its model away, all else in it is taken" in said
+    longer = tmp_path / "longer.yaml"
+    longer.write_text("max_steps: 8009\nmodel: {norm: rms}\n")
+    with pytest.raises(SystemExit) as end:
+        main([*resume, "--config", str(longer), "--print_config"])
+    assert end.value.code in (0, None)
+    assert "max_steps: 8009" in capsys.readouterr().out
+    said = complaint(["train", "--config", str(longer), *resume[1:]], capsys)
+    assert said.startswith("transformer: --resume takes the run's own options in place of those of")
 
 
 @pytest.mark.parametrize(

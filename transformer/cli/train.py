@@ -51,11 +51,13 @@ class ConfigFile(ActionConfigFile):
     """Takes the options of a YAML file, or of a recipe."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
-        from transformer.training.run_folder import require_plain
+        from transformer.training.run_folder import require_plain, require_same_model
 
         with _complaints_of(parser):
             file = find_recipe(values)
             require_plain(Path(file))
+            if (run := cfg.get("resume")) is not None:
+                require_same_model(file, Path(run))
         self.apply_config(parser, cfg, self.dest, str(file))
 
 
@@ -65,6 +67,11 @@ class ResumeRun(Action):
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
         from transformer.training.run_folder import config_file, load_train_config
 
+        if cfg.get("config"):
+            parser.error(
+                "--resume takes the run's own options in place of those of --config: leave "
+                "--config out, or give it behind --resume, to change what it names"
+            )
         with _complaints_of(parser):
             file = config_file(values)
             load_train_config(Path(values))

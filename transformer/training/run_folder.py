@@ -9,6 +9,7 @@ loss.png            the loss curve
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
@@ -24,6 +25,9 @@ from transformer.yaml_file import read_yaml
 
 CONFIG, ENVIRONMENT, METRICS = "train.yaml", "environment.jsonl", "metrics.jsonl"
 SHOWN_RUNS = 3
+
+# What jsonargparse says of an option that there is not, by itself or in a group.
+UNKNOWN = re.compile(r"(?:Group '([\w.]+)' does not accept o|O)ption '([\w.-]+)'")
 
 
 def new_run_folder(config: TrainConfig) -> Path:
@@ -98,7 +102,22 @@ def read_train_config(file: Path) -> TrainConfig:
         return TrainConfig(**vars(parser.instantiate(parser.parse_path(file))))
     except Exception as error:  # jsonargparse passes on whatever was wrong
         reason = " ".join(str(error).split())
+        if unknown := UNKNOWN.match(reason):
+            name = ".".join(part for part in unknown.groups() if part)
+            reason = f"it has what a run has not: option '{name}'"
         raise ValueError(f"{file} is no configuration: {reason}") from error
+
+
+def require_same_model(file: Path, run: Path) -> None:
+    """Raise ValueError for a YAML file with another model than the run's, which cannot change."""
+    given = set(read_yaml(file).get("model", {})) - {"d_vocab"}  # that is the tokenizer's
+    asked, own = asdict(read_train_config(file).model), asdict(load_train_config(run).model)
+    if changed := sorted(name for name in given if asked[name] != own[name]):
+        differences = ", ".join(f"{name} {own[name]}, there {asked[name]}" for name in changed)
+        raise ValueError(
+            f"{run} goes on with the model that it has, and {file} has another ({differences}): "
+            "take its model away, all else in it is taken; without --resume a new run begins"
+        )
 
 
 def require_plain(file: Path) -> None:
