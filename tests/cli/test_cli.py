@@ -586,6 +586,21 @@ def test_what_cannot_be_is_said_in_one_line_with_what_can(
     assert said in complaint(call.split(), capsys)
 
 
+def test_a_folder_of_runs_that_cannot_be_is_told_before_the_text_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    train = ["train", "--text", str(tmp_path / "no_text.txt"), "--runs"]
+    for runs in ("file", "file/in/it"):
+        said = complaint([*train, str(tmp_path / runs)], capsys)
+        assert said.startswith(
+            f"transformer: {tmp_path / 'file'} is a file: name a folder with --r"
+        )
+    monkeypatch.setattr(os, "access", lambda folder, _: Path(folder) != tmp_path)
+    said = complaint([*train, str(tmp_path / "new" / "runs")], capsys)
+    assert said.startswith(f"transformer: {tmp_path} may not be written into: name another folder")
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -110,8 +110,12 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Train, and say on the way what is done and where it is kept."""
+    from transformer.training.run_folder import require_room
+
     config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
     resumed = None if options.resume is None else Path(options.resume)
+    if resumed is None:
+        require_room(config.runs)
     if is_launched():
         end_with_torchrun()
     elif config.devices > 1:

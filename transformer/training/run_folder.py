@@ -55,6 +55,16 @@ def new_run_folder(config: TrainConfig) -> Path:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def require_room(runs: Path) -> None:
+    """Raise OSError if no run's folder can be made in `runs`; asked before a model is made."""
+    whole = runs.absolute()
+    there = next(folder for folder in (whole, *whole.parents) if folder.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is a file: name a folder with --runs, it may be new")
+    if not os.access(there, os.W_OK):
+        raise PermissionError(f"{there} may not be written into: name another folder with --runs")
+
+
 def save_train_config(folder: Path, config: TrainConfig) -> None:
     """Write what the run was asked to do, every default filled in."""
     values = asdict(config)
