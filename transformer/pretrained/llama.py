@@ -70,6 +70,10 @@ ROWS = (
 def read_config(settings: Settings) -> TransformerConfig:
     """Return our config of LLaMA's settings."""
     rotary = settings.get("rope_scaling") or settings.get("rope_parameters") or {}
+    if not isinstance(rotary, dict):
+        raise ValueError(
+            f"rope_scaling must be settings by their names, or null; got {rotary!r:.60}"
+        )
     require(
         {"rope_type": rotary.get("rope_type", rotary.get("type", "default"))},
         allowed={"rope_type": ("default",)},
@@ -85,8 +89,17 @@ def read_config(settings: Settings) -> TransformerConfig:
     n_kv_heads, d_head = n_heads, settings.get("head_dim")
     if settings.get("num_key_value_heads") is not None:
         n_kv_heads = integer(settings, "num_key_value_heads")
+    if n_heads % n_kv_heads:
+        raise ValueError(
+            f"num_attention_heads = {n_heads} is no multiple of num_key_value_heads = {n_kv_heads}"
+        )
     if d_head is None:
         d_head = head_size(settings, "hidden_size", "num_attention_heads")
+    if integer({"head_dim": d_head}, "head_dim") % 2:
+        raise ValueError(
+            "head_dim, without it hidden_size / num_attention_heads, must be even: rotary "
+            f"positions turn pairs of coordinates; got {d_head}"
+        )
     base = rotary if rotary.get("rope_theta") is not None else settings
     return TransformerConfig(
         d_vocab=integer(settings, "vocab_size"),
@@ -95,7 +108,7 @@ def read_config(settings: Settings) -> TransformerConfig:
         n_layers=integer(settings, "num_hidden_layers", least=0),
         n_heads=n_heads,
         n_kv_heads=None if n_kv_heads == n_heads else n_kv_heads,
-        d_head=integer({"head_dim": d_head}, "head_dim"),
+        d_head=d_head,
         d_mlp=integer(settings, "intermediate_size"),
         activation=activation_name(settings.get("hidden_act", "silu")),
         mlp="gated",
