@@ -3,9 +3,11 @@
 An endless loop, a wish for all the memory or an `os._exit` costs a verdict, not the run.
 """
 
+import contextlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -71,9 +73,11 @@ def _run(names: Sequence[str], implementation: str, limits: Limits) -> Iterator[
                     *(sys.executable, "-P", "-m", "transformer.learning.worker", str(report)),
                     *(implementation, str(limits.memory_bytes), *names),
                 ],
+                stdin=subprocess.DEVNULL,  # who asks for input would wait, the question unseen
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 env=os.environ | {"OMP_NUM_THREADS": "1"},
+                start_new_session=True,
             )
         try:
             yield from _watch(worker, report, names, limits)
@@ -81,8 +85,16 @@ def _run(names: Sequence[str], implementation: str, limits: Limits) -> Iterator[
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise ValueError(said[-1] if said else str(failed)) from None
         finally:
-            worker.kill()
-            worker.wait()
+            _end(worker)
+
+
+def _end(worker: "subprocess.Popen[bytes]") -> None:
+    """End a process and all that it started, as its tests or a learner's own processes."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(worker.pid, signal.SIGKILL)
+    worker.kill()
+    worker.wait()
 
 
 def _watch(

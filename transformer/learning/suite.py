@@ -5,6 +5,7 @@ import io
 import multiprocessing
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,10 +97,14 @@ def run_tests(
 
 
 def run_tests_apart(exercise: Exercise, implementation: str) -> Outcome:
-    """Run the tests of one exercise in a process of their own, which may change everything."""
+    """Run the tests of one exercise in a process of their own, which may change everything.
+
+    BrokenProcessPool where the learner's code ended that process.
+    """
     kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    with multiprocessing.get_context(kind).Pool(1, initializer=_forget_tests) as pool:
-        return pool.apply(run_tests, (exercise, implementation))
+    context = multiprocessing.get_context(kind)
+    with ProcessPoolExecutor(1, context, initializer=_forget_tests) as pool:
+        return pool.submit(run_tests, exercise, implementation).result()
 
 
 def _forget_tests() -> None:

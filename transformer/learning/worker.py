@@ -13,6 +13,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,12 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
         return with_more(verdict, broken_properties(wanted, namespace))
     if verdict.status == "not written":
         return verdict
-    report("tests", name=f"tests/{wanted.tests}")
-    return after_tests(verdict, run_tests_apart(wanted, implementation))
+    tests = f"tests/{wanted.tests}"
+    report("tests", name=tests)
+    try:
+        return after_tests(verdict, run_tests_apart(wanted, implementation))
+    except BrokenProcessPool:
+        return Verdict(wanted.name, "stopped", f"your code ended the process: {tests}")
 
 
 def _other_layouts(
