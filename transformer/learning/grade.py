@@ -30,12 +30,14 @@ def grade(
 ) -> Iterator[Grade]:
     """Yield the grade of each folder; one that cannot be read is graded, not an error."""
     wanted = list(names) or list(EXERCISES)
-    for folder in folders:
+    folders = list(folders)
+    names_of = [folder.resolve().name for folder in folders]
+    for folder, name_of in zip(folders, names_of, strict=True):
         try:
             verdicts = tuple(check_exercises(wanted, str(folder), limits))
         except (OSError, ValueError) as error:
             verdicts = tuple(Verdict(name, "broken", str(error)) for name in wanted)
-        yield Grade(folder.name, verdicts)
+        yield Grade(name_of if names_of.count(name_of) == 1 else str(folder), verdicts)
 
 
 def as_csv(grades: Iterable[Grade]) -> str:
