@@ -62,6 +62,17 @@ def test_a_folder_gives_what_its_files_define(tmp_path: Path) -> None:
     assert names["LAYOUT"] == {"Linear": {}, "MLP": {}}
 
 
+def test_what_stands_in_the_file_of_an_exercise_is_what_counts(tmp_path: Path) -> None:
+    for name in ("softmax", "softmax_old", "another"):
+        (tmp_path / f"{name}.py").write_text(f"def softmax(x): return {name!r}\n")
+    assert load(str(tmp_path))["softmax"](0) == "softmax"
+
+
+def test_a_file_with_a_byte_order_mark_is_python(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_bytes(b"\xef\xbb\xbf" + b"def relu(x): return 7\n")
+    assert load(str(tmp_path / "mine.py"))["relu"](0) == 7
+
+
 def test_a_module_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_parts.py").write_text("def silu(x): return x\n")
     monkeypatch.syspath_prepend(tmp_path)

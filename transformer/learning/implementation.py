@@ -124,7 +124,9 @@ def defined_names(place: str, exercise: Exercise) -> list[str]:
 
 
 def _files_of(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("test_"))
+    """Return a folder's files; those named after an exercise count most, so they come last."""
+    files = [file for file in folder.glob("*.py") if not file.name.startswith("test_")]
+    return sorted(files, key=lambda file: (file.stem in EXERCISES, file))
 
 
 def _merge(names: dict[str, Any], more: dict[str, Any]) -> None:
@@ -148,7 +150,7 @@ def _import_file(file: Path) -> types.ModuleType:
 
 def _text_of(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         byte = f"byte {error.start} is {error.object[error.start]:#04x}"
         raise ValueError(f"{file} is not UTF-8 text ({byte}): save it as UTF-8") from None
