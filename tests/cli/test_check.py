@@ -1,5 +1,6 @@
 """`transformer check` and `transformer exercise`: what is printed, and with which exit code."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,17 @@ def test_a_hint_is_a_hint_alone_where_no_mistake_is_known(
     assert "begin with the first experiment that is wrong" in " ".join(" ".join(hint).split())
     assert not any("yours gives" in line or "Wrong:" in line for line in hint)
     assert chapter.split() == ["Chapter", "1,", "Tensors", "and", "shapes."]
+
+
+def test_what_is_to_be_called_next_can_be_pasted_where_a_folder_has_a_blank_in_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my work"
+    main(["exercise", "start", "linear", "--into", str(folder)])
+    _, told = capsys.readouterr().out.splitlines()
+    assert shlex.split(told.removeprefix("Then: ")) == [
+        *("transformer", "check", "linear", "--implementation", str(folder))
+    ]
 
 
 def test_the_list_stands_in_columns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """`transformer exercise`: write a component yourself, beginning from its skeleton."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from jsonargparse import Namespace
@@ -55,7 +56,7 @@ def run(options: Namespace) -> None:
             console.print(f"{name:<{widths[0]}}  {chapter:<{widths[1]}}  {', '.join(required)}")
     elif options.action == "start":
         file = start(exercise(options.name), folder)
-        elsewhere = "" if folder == FOLDER else f" --implementation {folder}"
+        elsewhere = "" if folder == FOLDER else f" --implementation {quote(str(folder))}"
         console.print(
             f"{file} is yours to write.\nThen: transformer check {options.name}{elsewhere}"
         )
