@@ -73,6 +73,12 @@ def test_a_file_with_a_byte_order_mark_is_python(tmp_path: Path) -> None:
     assert load(str(tmp_path / "mine.py"))["relu"](0) == 7
 
 
+def test_a_file_that_ends_the_process_is_said_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(ValueError, match=r"stops with SystemExit: 0 \(mine.py, line 2: sys.exit"):
+        load_or_say(str(tmp_path / "mine.py"))
+
+
 def test_a_module_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_parts.py").write_text("def silu(x): return x\n")
     monkeypatch.syspath_prepend(tmp_path)

@@ -99,7 +99,7 @@ def load_or_say(place: str) -> dict[str, Any]:
         return load(place)
     except (FileNotFoundError, ValueError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{place} stops with {in_a_line(error)}") from error
 
 
