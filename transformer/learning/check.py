@@ -1,4 +1,4 @@
-"""Checking an implementation: each exercise in a process of its own, with limits.
+"""Checking an implementation: in a process of its own, with limits, anew after one that is stopped.
 
 An endless loop, a wish for all the memory or an `os._exit` costs a verdict, not the run.
 """
