@@ -113,8 +113,8 @@ FAULTS = [
     component(
         "the causal mask lets one later key through",
         "mask",
-        "tril(key_pos - query_pos)",
-        "tril(key_pos - query_pos + 1)",
+        "keys <= queries[:, None]",
+        "keys <= queries[:, None] + 1",
     ),
     component(
         "the softmax runs over the query axis",

@@ -77,8 +77,6 @@ def _execute(
                 f"the run has made {state.step} updates and was asked for {job.plan.steps} in "
                 "all: give a --max_steps or --epochs of more"
             )
-        if rank.first and state.step == job.plan.steps:
-            warn(f"the run has made all its {state.step} updates: --max_steps of more goes on")
     elif not rank.first:
         seed_apart(job)
     measured = fingerprint(job.task.validation.beginning(config.eval_tokens))
