@@ -1,11 +1,14 @@
 """Files and folders that are there whole or not at all."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from transformer.whole import whole_file, whole_folder, write_whole
+from transformer.whole import beside, whole_file, whole_folder, write_whole
+
+needs_long_paths = pytest.mark.skipif(os.name == "nt", reason="Windows ends paths at 260 letters")
 
 # Contract
 
@@ -113,3 +116,27 @@ def test_a_folder_with_something_in_it_is_never_replaced(tmp_path: Path) -> None
     with pytest.raises(OSError, match="folder"), whole_folder(tmp_path / "folder") as aside:
         (aside / "a").touch()
     assert [file.name for file in tmp_path.rglob("*")] == ["folder", "work"]
+
+
+@needs_long_paths
+@pytest.mark.parametrize("letter", ["a", "é"])
+def test_a_name_as_long_as_may_be_is_written_too(letter: str, tmp_path: Path) -> None:
+    room = 255 // len(letter.encode())
+    for n_letters in range(room - 5, room + 1):
+        name = n_letters * letter
+        write_whole(tmp_path / name, name)
+        assert (tmp_path / name).read_text(encoding="utf-8") == name
+        (tmp_path / name).unlink()
+        with whole_folder(tmp_path / name) as aside:
+            (aside / "a").touch()
+        assert [file.name for file in (tmp_path / name).iterdir()] == ["a"]
+    names = {beside(tmp_path / (room * letter)), beside(tmp_path / ((room - 1) * letter + "b"))}
+    assert len(names) == 2, "two files of one folder are written under one name"
+
+
+@needs_long_paths
+def test_a_name_that_is_too_long_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="too long") as refusal, whole_file(tmp_path / (256 * "a")):
+        beside(tmp_path / (256 * "a")).touch()
+    assert refusal.value.filename == str(tmp_path / (256 * "a"))
+    assert not list(tmp_path.iterdir())

@@ -1,9 +1,14 @@
 """Files and folders that are there whole or not at all."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
+
+PART = ".part"  # how a name ends of what is not whole yet
+LONGEST_NAME = 255  # bytes, on nearly all file systems
 
 
 @contextmanager
@@ -15,13 +20,13 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     require_folder(target)
-    aside = _beside(target)
-    try:
-        with _errors_of(aside, target):
+    aside = beside(target)
+    with _errors_of(aside, target):
+        try:
             yield aside
             aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -32,7 +37,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     something in it, is an OSError.
     """
     target = Path(path)
-    aside = _beside(target)
+    aside = beside(target)
     shutil.rmtree(aside, ignore_errors=True)
     with _errors_of(aside, target):
         aside.mkdir(parents=True)
@@ -41,6 +46,18 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
             aside.rename(target)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+
+def beside(path: str | Path) -> Path:
+    """Return the name beside `path` that something has until it is whole: `path`.part.
+
+    Where only `path` itself is short enough for a file's name, it is the SHA-256 of that.
+    """
+    target = Path(path)
+    name = os.fsencode(target.name)
+    if len(name) <= LONGEST_NAME < len(name) + len(PART):
+        return target.with_name(sha256(name).hexdigest() + PART)
+    return target.with_name(target.name + PART)
 
 
 def require_folder(path: str | Path) -> None:
@@ -72,7 +89,3 @@ def _errors_of(aside: Path, target: Path) -> Iterator[None]:
             raise
         asked = target / Path(name).relative_to(aside)
         raise OSError(error.errno, error.strerror, str(asked)) from error
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part")

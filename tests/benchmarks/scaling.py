@@ -39,6 +39,7 @@ from transformer.training.loop import train
 from transformer.training.meter import Meter
 from transformer.training.plan import make_plan
 from transformer.training.state import TrainState
+from transformer.whole import write_whole
 
 CPU = torch.device("cpu")
 N_CTX, ROWS = 64, 8
@@ -171,9 +172,7 @@ def write(file: Path, content: dict[str, Any]) -> None:
     head = {name: value for name, value in content.items() if name != "rows"}
     lines = ",\n".join(json.dumps(row) for row in content["rows"])
     text = json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n{lines}\n]}}\n'
-    aside = file.with_name(file.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)
+    write_whole(file, text)
 
 
 def main() -> None:

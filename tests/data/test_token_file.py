@@ -1,5 +1,6 @@
 """Token files: what was written comes back, and nothing else is taken for one."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -104,6 +105,15 @@ def test_an_error_while_writing_leaves_what_was_there(file: Path) -> None:
         raise KeyboardInterrupt
     assert file.read_bytes() == before
     assert [other.name for other in file.parent.iterdir()] == ["train.tokens"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends paths at 260 letters")
+def test_a_file_with_the_longest_name_is_written_too(tmp_path: Path) -> None:
+    path = tmp_path / (255 * "a")
+    with TokenFileWriter(path, d_vocab=7, vocabulary=bytes(32), end_of_text=None) as writer:
+        writer.write(np.array([2, 5]))
+    assert TokenFile.open(path).tokens.tolist() == [2, 5]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("token", [-1, 13])

@@ -30,6 +30,8 @@ from typing import BinaryIO, Self
 import numpy as np
 from jaxtyping import Integer, UInt
 
+from transformer.whole import beside
+
 MAGIC = b"\x93TOKENS\n"
 VERSION = 1
 NO_END = 0xFFFFFFFF
@@ -139,7 +141,7 @@ class TokenFileWriter:
         self.n_tokens = 0
         self._hash = vocabulary
         self._crc = 0
-        self._aside = self.path.with_name(self.path.name + ".part")
+        self._aside = beside(self.path)
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)

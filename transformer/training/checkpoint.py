@@ -45,6 +45,7 @@ from transformer.training.resume import (
     split_states,
 )
 from transformer.training.state import TrainState
+from transformer.whole import PART, beside
 
 FORMAT = "transformer.checkpoint/1"
 FOLDER, PREFIX = "checkpoints", "step-"
@@ -82,7 +83,7 @@ def write_checkpoint(
     where the disk refuses; the checkpoints before it are then still there.
     """
     folder = checkpoint_path(run, state.step)
-    aside = folder.with_name(f".{folder.name}.part")
+    aside = beside(folder.with_name(f".{folder.name}"))
     clear_leftovers(run)
     aside.mkdir(parents=True)
     try:
@@ -115,7 +116,7 @@ def write_checkpoint(
 
 def clear_leftovers(run: Path) -> None:
     """Remove what a crash left half-written or half-removed."""
-    for part in (run / FOLDER).glob(".*.part"):
+    for part in (run / FOLDER).glob(f".*{PART}"):
         shutil.rmtree(part)
 
 
@@ -125,7 +126,7 @@ def remove_old(run: Path, *, keep: int, bests: Sequence[int]) -> None:
     for old in checkpoints(run)[:-keep]:
         if old not in kept:
             # Renamed before it is removed: half a checkpoint is never seen under its name.
-            aside = old.rename(old.with_name(f".{old.name}.part"))
+            aside = old.rename(beside(old.with_name(f".{old.name}")))
             shutil.rmtree(aside)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from transformer.training.config import TrainConfig
-from transformer.whole import write_whole
+from transformer.whole import beside, write_whole
 from transformer.yaml_file import read_yaml
 
 CONFIG, ENVIRONMENT, METRICS = "train.yaml", "environment.jsonl", "metrics.jsonl"
@@ -38,7 +38,7 @@ def new_run_folder(config: TrainConfig) -> Path:
     """
     config.runs.mkdir(parents=True, exist_ok=True)
     name = datetime.now().strftime("%Y-%m-%d-%H%M%S")
-    aside = config.runs / f".{name}-{os.getpid()}.part"
+    aside = beside(config.runs / f".{name}-{os.getpid()}")
     aside.mkdir()
     try:
         save_train_config(aside, config)
