@@ -400,7 +400,7 @@ def test_an_option_that_is_not_there_is_told_the_one_that_is(
     [
         ("max_step: 3", "a configuration file has what train has not: option 'max_step'; is it --"),
         ("optimizer: {lrr: 3}", "option 'optimizer.lrr'; is it --optimizer.lr"),
-        ("version: 3", "option 'version'; is the file another version's? --help lists the options"),
+        ("version: 3", "is the file another version's? transformer train --help lists the options"),
         ("optimizer: {qqqqq: 3}", "option 'optimizer.qqqqq'; is the file another version's?"),
     ],
 )
@@ -418,18 +418,35 @@ def test_a_setting_of_a_file_that_is_not_there_is_told_the_one_that_is(
     [
         ("seed: 0", "max_step: 3", "option 'max_step'; is it --max_steps?"),
         ("  lr: 0.0015", "  lrr: 3", "option 'optimizer.lrr'; is it --optimizer.lr"),
-        ("seed: 0", "version: 3", "option 'version'; is the file another version's? --help lists"),
+        ("seed: 0", "version: 3", "option 'version'; is the file another version's? transformer "),
     ],
 )
-def test_so_is_a_setting_of_a_run_that_is_resumed(
-    line: str, put: str, meant: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["train --resume", "config"])
+def test_so_is_a_setting_of_a_run_whatever_reads_it(
+    command: str,
+    line: str,
+    put: str,
+    meant: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = new_run_folder(TrainConfig(runs=tmp_path))
     file = folder / "train.yaml"
     file.write_text(file.read_text().replace(f"{line}\n", f"{put}\n"))
-    said = complaint(["train", "--resume", str(folder)], capsys)
+    said = complaint([*command.split(), str(folder)], capsys)
     assert said.startswith(f"transformer: {file} is no configuration: it has what a run has not: ")
     assert meant in said
+
+
+@pytest.mark.parametrize("command", ["train --resume", "config"])
+def test_a_wrong_value_in_a_runs_file_is_told_in_the_words_of_an_option(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_run_folder(TrainConfig(runs=tmp_path))
+    file = folder / "train.yaml"
+    file.write_text(file.read_text().replace("seed: 0\n", "seed: many\n"))
+    said = complaint([*command.split(), str(folder)], capsys)
+    assert said.endswith(f"{file} is no configuration: seed must be a whole number; got many")
 
 
 def test_a_run_goes_on_with_a_file_only_if_its_model_is_the_runs(

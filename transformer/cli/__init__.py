@@ -68,6 +68,8 @@ def main(arguments: list[str] | None = None) -> None:
             complaint = in_plain_words(complaint)
             if arguments and arguments[0] in parsers:
                 complaint = parsers[arguments[0]].meant(complaint)
+        elif isinstance(error, ValueError):  # a run's file is read by other commands, too
+            complaint = parsers["train"].meant(in_plain_words(complaint))
         print(f"{COMPLAINT}{complaint}", file=sys.stderr)
         raise SystemExit(EXIT_SAID) from None
     except KeyboardInterrupt as interrupt:

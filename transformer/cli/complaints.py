@@ -35,6 +35,8 @@ def in_plain_words(complaint: str) -> str:
         command = names[0][0].replace(".", " ")
         needed = " and ".join(name for *_, name in names)
         return f"{command} needs {needed}; see: {_call(command)} --help"
+    if file := re.match(r"(.*? is no configuration: )(.*)", complaint):
+        return file[1] + in_plain_words(file[2])
     if unknown := re.match(r"\w+ '([\w.]+)' does not accept option '([\w.-]+)'", complaint):
         return f"a configuration file has what {unknown[1]} has not: option '{unknown[2]}'"
     if file := re.match(r"Parser key \"(\w+)\": Unable to load config '(.*?)'", complaint):

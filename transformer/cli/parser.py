@@ -58,8 +58,8 @@ class Parser(ArgumentParser):
         part it is. Words that no option stands before, as in `train my.txt`, are told that.
         """
         if key := re.search(r"has not: option '([\w.-]+)'", complaint):
-            of_another = "; is the file another version's? --help lists the options of this one"
-            return complaint + (self._nearest([key[1]]) or of_another)
+            of_another = "is the file another version's? transformer train --help lists the options"
+            return complaint + (self._nearest([key[1]]) or f"; {of_another} of this one")
         if not re.match("unrecognized arguments?:", complaint, re.IGNORECASE):
             return complaint
         if " -" not in complaint:
