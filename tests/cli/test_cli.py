@@ -112,6 +112,16 @@ def test_a_run_goes_on_and_is_made_longer(run: Path, capsys: pytest.CaptureFixtu
     assert "model.yaml is not the model of this run" in said
 
 
+def test_of_a_finished_run_that_is_resumed_it_is_said_that_nothing_was_to_do(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["train", "--resume", str(run)])
+    printed = capsys.readouterr()
+    finished = "the run was finished at step 12, and there was nothing to do: to go on, resume it "
+    assert printed.out.count(f"{finished}with a larger --max_steps\n") == 1
+    assert printed.err == ""
+
+
 def test_a_sample_begins_with_the_prompt_and_its_seed_repeats_it(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

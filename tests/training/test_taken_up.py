@@ -127,6 +127,36 @@ def test_fewer_updates_than_are_made_are_refused_and_nothing_is_changed(run: Pat
     assert (run / CONFIG).read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("changes", "longer"),
+    [
+        ({}, "--max_steps"),
+        ({"max_steps": None, "epochs": 2, "max_steps_per_epoch": 3}, "--epochs"),
+        ({"max_steps": 9, "patience": 1}, "--patience"),
+    ],
+)
+def test_of_a_run_that_was_finished_it_is_told_that_and_how_it_goes_on(
+    run: Path, changes: dict[str, Any], longer: str
+) -> None:
+    step = 6
+    if "patience" in changes:
+        with_an_unbeatable_best(run)
+        execute(prepare(replace(load_train_config(run), **changes)), lambda _: None, run=run)
+        step = 8
+    told: list[str] = []
+    config = replace(load_train_config(run), **changes)
+    execute(prepare(config), lambda _: None, run=run, tell=told.append)
+    assert told == [
+        f"the run was finished at step {step}, and there was nothing to do: to go on, resume it "
+        f"with a larger {longer}"
+    ]
+    told.clear()
+    config = replace(config, max_steps=11, epochs=None, patience=None)
+    execute(prepare(config), lambda _: None, run=run, tell=told.append)
+    assert told == []
+    assert read_metrics(run)[-1]["step"] == 11
+
+
 def test_a_damaged_configuration_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (run / CONFIG).write_text("stepp: 3\n")
     with pytest.raises(SystemExit):

@@ -172,7 +172,7 @@ def run(options: Namespace) -> None:
                     line += f", {accuracy:.1%} right"
                 console.print(line)
 
-        folder = execute(job, observe, run=resumed, warn=console.print)
+        folder = execute(job, observe, run=resumed, warn=console.print, tell=console.print)
 
     if not first:
         return

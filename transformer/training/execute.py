@@ -29,7 +29,7 @@ from transformer.training.meter import DivergedError, Meter, Record
 from transformer.training.peak import peak_flops
 from transformer.training.resume import random_states
 from transformer.training.run_folder import cut_metrics, new_run_folder, save_train_config
-from transformer.training.start import go_on, note_start, seed_apart
+from transformer.training.start import go_on, note_start, nothing_left, seed_apart
 from transformer.training.state import TrainState
 
 
@@ -39,13 +39,14 @@ def execute(
     *,
     run: Path | None = None,
     warn: Callable[[str], None] = print,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Train, write the run's folder and return it; `observe` gets each record.
 
     With `run`, the folder of a run that was stopped in whatever way, go on from its newest
     whole checkpoint: on a CPU the end is then, to the bit, what it had been without the stop.
-    `warn` gets a line for each checkpoint that cannot be taken; `observe` gets the records of
-    before, too. Of several processes, which torchrun has started, the first alone writes and
+    `warn` gets a line for each checkpoint that cannot be taken, and `tell` one where the run was
+    finished already; `observe` gets the records of before, too. Of several processes, which torchrun has started, the first alone writes and
     observes.
 
     Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved; they do
@@ -57,7 +58,7 @@ def execute(
         folder = from_first(lambda: new_run_folder(job.config)) if run is None else run
         from_first(lambda: stack.enter_context(only_here(folder)))
         stack.enter_context(explained(job.config, folder, job.batches))
-        _execute(job, observe, folder, warn, resume=run is not None)
+        _execute(job, observe, folder, warn, tell, resume=run is not None)
     return folder
 
 
@@ -66,6 +67,7 @@ def _execute(
     observe: Callable[[Record], None],
     folder: Path,
     warn: Callable[[str], None],
+    tell: Callable[[str], None],
     *,
     resume: bool,
 ) -> None:
@@ -87,6 +89,8 @@ def _execute(
             observe(record)
     if rank.first:
         note_start(job, folder, best_before, warn)
+        if resume and (finished := nothing_left(job)):
+            tell(finished)
     meter = Meter(
         job.device,
         tokens_per_step=job.tokens_per_step,

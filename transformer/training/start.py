@@ -69,3 +69,17 @@ def note_start(job: Job, folder: Path, best_before: int, warn: Callable[[str], N
     append_start(
         folder, {"step": job.state.step} | describe_environment(job.device) | {"data": data}
     )
+
+
+def nothing_left(job: Job) -> str:
+    """Return that a run which is taken up is finished, and what makes it longer; "" if it is not."""
+    state, plan = job.state, job.plan
+    if not plan.ends(state.step, state.evaluations_without_gain):
+        return ""
+    longer = "--max_steps" if plan.steps == job.config.max_steps else "--epochs"
+    if state.step < plan.steps:
+        longer = "--patience"
+    return (
+        f"the run was finished at step {state.step:,}, and there was nothing to do: to go on, "
+        f"resume it with a larger {longer}"
+    )
