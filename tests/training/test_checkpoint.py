@@ -1,5 +1,6 @@
 """What is saved comes back as it was; what is damaged or foreign is refused with its reason."""
 
+import errno
 import json
 import shutil
 from functools import partial
@@ -199,6 +200,22 @@ def test_steps_of_any_length_are_in_order(tmp_path: Path) -> None:
 def test_a_file_among_them_is_no_checkpoint(run: Path) -> None:
     (run / "checkpoints" / "step-00000009").write_text("notes")
     assert checkpoints(run) == [checkpoint_path(run, step) for step in (1, 2, 3)]
+
+
+def test_of_a_full_disk_it_is_said_where_and_nothing_half_written_stays(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = sorted((run / "checkpoints").iterdir())
+    state = a_state()
+    state.step = 4
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left on device") as refusal:
+        write_checkpoint(run, state, TOKENIZER, keep=9)
+    assert refusal.value.filename == str(checkpoint_path(run, 4))
+    assert sorted((run / "checkpoints").iterdir()) == before
 
 
 def test_what_a_crash_left_is_cleared_away(run: Path) -> None:

@@ -120,6 +120,7 @@ def test_a_batch_is_kept_whole_or_not_at_all_and_what_it_did_is_said_still(
     [
         (PermissionError(13, "Permission denied", "runs/a"), "runs/a: Permission denied"),
         (OSError("the disk is gone"), "the disk is gone"),
+        (OSError(28, "No space left on device"), "No space left on device"),
     ],
 )
 def test_what_the_system_says_is_said_without_its_number(

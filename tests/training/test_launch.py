@@ -339,6 +339,12 @@ def test_what_the_first_process_alone_meets_is_said_in_one_line(
     with only_here(run):
         line = complaint_of(*again)
     assert line.startswith(f"transformer: another process is training in {run}")
+    (run / "checkpoints" / "step-00000007").write_text("in its way")
+    line = complaint_of(*again[:-1], "--max_steps=7")
+    assert line.startswith(f"transformer: {run / 'checkpoints'}"), "not said is what was in its way"
+    (run / "metrics.jsonl").rename(run / "metrics")
+    (run / "metrics.jsonl").mkdir()
+    assert complaint_of(*again).startswith(f"transformer: {run / 'metrics.jsonl'}: Is a directory")
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from transformer.training import checkpoint, start
 from transformer.training import job as jobs
 from transformer.training.checkpoint import checkpoints, resume_from_newest, write_checkpoint
 from transformer.training.config import ScheduleConfig, TrainConfig
+from transformer.training.distributed import Ranks
 from transformer.training.execute import execute
 from transformer.training.job import prepare
 from transformer.training.load import find_checkpoint, load_checkpoint
@@ -172,6 +173,13 @@ def test_the_configuration_that_a_run_goes_on_with_is_printed(
     printed = yaml.safe_load(capsys.readouterr().out)
     assert (printed["resume"], printed["max_steps"]) == (str(run), 8)
     assert printed["model"]["d_head"] == 2
+
+
+def test_processes_that_are_new_are_told_of(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "ranks", lambda: Ranks(n_ranks=3))
+    said: list[str] = []
+    start.go_on(prepare(load_train_config(run)), run, said.append)
+    assert said[0].startswith("the checkpoint was written by 1 process, and 3 go on: the batches")
 
 
 # With other data

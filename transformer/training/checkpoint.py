@@ -107,6 +107,10 @@ def write_checkpoint(
         aside.rename(folder)
     except SafetensorError as error:
         raise OSError(f"{folder} cannot be written: {error}") from error
+    except OSError as error:
+        if error.filename is None and error.strerror:  # as of a disk that is full
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     wait_for_disk(folder.parent)

@@ -46,8 +46,8 @@ def execute(
     With `run`, the folder of a run that was stopped in whatever way, go on from its newest
     whole checkpoint: on a CPU the end is then, to the bit, what it had been without the stop.
     `warn` gets a line for each checkpoint that cannot be taken, and `tell` one where the run was
-    finished already; `observe` gets the records of before, too. Of several processes, which torchrun has started, the first alone writes and
-    observes.
+    finished already; `observe` gets the records of before, too. Of several processes, which
+    torchrun has started, the first alone writes and observes.
 
     Ctrl-C and SIGTERM end the run after the update that they come in, and it is saved; they do
     not wait for the first one, which compiles: Interrupted is raised. Raises DivergedError,
@@ -83,14 +83,17 @@ def _execute(
         seed_apart(job)
     measured = fingerprint(job.task.validation.beginning(config.eval_tokens))
     best_before = state.measure_on(str(measured["sha256"]))
-    if rank.first and resume:
-        save_train_config(folder, config)
-        for record in cut_metrics(folder, after=state.step):
-            observe(record)
-    if rank.first:
+
+    def note() -> None:
+        if resume:
+            save_train_config(folder, config)
+            for record in cut_metrics(folder, after=state.step):
+                observe(record)
         note_start(job, folder, best_before, warn)
         if resume and (finished := nothing_left(job)):
             tell(finished)
+
+    from_first(note)
     meter = Meter(
         job.device,
         tokens_per_step=job.tokens_per_step,
@@ -132,7 +135,6 @@ def _execute(
             if signals.under_way or signals.signum is None:
                 raise
     if signals.signum is not None:
-        # Of several processes the first writes, and the others may be here before it has.
         saved = signals.under_way or bool(checkpoints(folder))
         raise Interrupted(signals.signum, folder, saved=saved)
 
@@ -150,9 +152,8 @@ def _spread(
         broken = rank.first and not all(bool(p.isfinite().all()) for p in whole.model.parameters())
         if largest(broken):
             raise DivergedError(f"weights are no numbers after step {state.step}", state.step)
-        random = from_all(random_states())
-        if rank.first:
-            write_checkpoint(folder, whole, job.tokenizer, keep=config.keep, random=random)
+        keep, random = config.keep, from_all(random_states())
+        from_first(lambda: write_checkpoint(folder, whole, job.tokenizer, keep=keep, random=random))
 
     if rank.n_ranks > 1 and config.sharded:
         from transformer.training.sharding import gathered, shard

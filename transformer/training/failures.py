@@ -56,7 +56,7 @@ def explained(config: TrainConfig, run: Path, batches: IndexedData[Any]) -> Iter
         raise
     except OSError as error:
         named = error.filename is not None and error.strerror is not None
-        said = f"{error.filename}: {error.strerror}" if named else str(error)
+        said = f"{error.filename}: {error.strerror}" if named else error.strerror or str(error)
         raise OSError(f"{said}; {last_good(run)}") from error
 
 

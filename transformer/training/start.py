@@ -32,8 +32,9 @@ def go_on(job: Job, folder: Path, warn: Callable[[str], None]) -> None:
             seed_apart(job)
     elif n_before not in (0, rank.n_ranks):
         warn(
-            f"the checkpoint was written by {n_before} processes, and {rank.n_ranks} go on: the "
-            "batches stay the same, dropout draws other numbers for their rows"
+            f"the checkpoint was written by {n_before} process{'es' if n_before > 1 else ''}, and "
+            f"{rank.n_ranks} go on: the batches stay the same, dropout draws other numbers for "
+            "their rows"
         )
     if len(set(steps := from_all(job.state.step))) > 1:
         raise ValueError(
@@ -72,7 +73,7 @@ def note_start(job: Job, folder: Path, best_before: int, warn: Callable[[str], N
 
 
 def nothing_left(job: Job) -> str:
-    """Return that a run which is taken up is finished, and what makes it longer; "" if it is not."""
+    """Return that a run which goes on is finished, and what makes it longer; "" if it is not."""
     state, plan = job.state, job.plan
     if not plan.ends(state.step, state.evaluations_without_gain):
         return ""
