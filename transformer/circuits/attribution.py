@@ -4,9 +4,10 @@ The residual stream is a sum, and the unembedding linear, so that
 
     logit = (embedding + position + heads + MLPs) norm W_U + b_U
 
-falls into one term a part (Elhage et al. 2021, "Residual stream" and "Logit attribution"). The
-final norm is linear once it is told by which length to divide: by that of this run (frozen).
-What a part does to a logit through later parts is in their terms.
+falls into one term a part (Elhage et al. 2021, "Path expansion of logits", where such a term is
+followed further, through the heads that read what others wrote). The final norm is linear once
+it is told by which length to divide: by that of this run (frozen). What a part does to a logit
+through later parts is in the terms of those.
 """
 
 from collections.abc import Iterator

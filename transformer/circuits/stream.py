@@ -6,8 +6,9 @@ and as the last step to a logit is a product with one column of W_U,
 
     logit of a token = resid . W_U[:, token] = sum over parts of contribution . W_U[:, token]
 
-Elhage et al. 2021, "Residual stream" and "Logit attribution". A final norm stands between the
-two in most models; how it becomes a part of the direction is in `attribution.py`.
+Elhage et al. 2021, "Virtual weights and the residual stream as a communication channel" and
+"Path expansion of logits". A final norm stands between the two in most models; how it becomes a
+part of the direction is in `attribution.py`.
 """
 
 from einops import einsum
