@@ -36,6 +36,15 @@ def test_epsilon_stands_inside_the_root() -> None:
         torch.testing.assert_close(norm.double()(x).tolist(), [-0.5, 0.5])
 
 
+@pytest.mark.house
+@pytest.mark.parametrize("norm", [LayerNorm, RMSNorm])
+def test_epsilon_is_1e_5_where_none_is_given(norm: Callable[..., Module]) -> None:
+    x = 1e-3 * torch.randn(POS, D_MODEL, dtype=torch.float64)  # whose variance is a tenth of that
+    torch.testing.assert_close(
+        norm(d_model=D_MODEL).double()(x), norm(d_model=D_MODEL, eps=1e-5).double()(x)
+    )
+
+
 def test_each_position_has_mean_0_and_variance_1_by_itself() -> None:
     out = LayerNorm(d_model=D_MODEL, eps=1e-12).double()(some_stream())
     torch.testing.assert_close(out.mean(-1), torch.zeros(BATCH, POS, dtype=torch.float64))

@@ -89,8 +89,8 @@ def test_a_row_with_nothing_to_choose_from_is_zeros_and_never_nan() -> None:
 def test_half_precision_is_computed_in_float32_and_returned_as_it_came(
     function: Callable[[Tensor], Tensor], dtype: torch.dtype
 ) -> None:
-    # 4,000 equal terms: summed in bfloat16, 1 + 1 + ... stops growing at 256.
-    scores = torch.zeros(4000, dtype=dtype)
+    # Spread scores: each exponential, their sum and the quotient would be rounded on the way.
+    scores = (3 * torch.randn(4001)).to(dtype)
     out = function(scores)
     assert out.dtype == dtype
     torch.testing.assert_close(out, function(scores.float()).to(dtype), rtol=0, atol=0)
