@@ -27,8 +27,8 @@ def copying_score(full_ov: LowRank) -> Float[Tensor, "*heads"]:
 def composition_score(first: LowRank, second: LowRank) -> Float[Tensor, "*heads"]:
     """Return |first second| / (|first| |second|) in Frobenius norms, from 0 to 1.
 
-    1 / sqrt(d_model) is what two unrelated matrices have: the root of the mean over random
-    rotations between them is exactly that.
+    Two unrelated matrices have about 1 / sqrt(d_model): over all rotations between them that is
+    the root mean square of the score, exactly.
     """
     return (first @ second).frobenius() / (first.frobenius() * second.frobenius())
 
@@ -36,11 +36,11 @@ def composition_score(first: LowRank, second: LowRank) -> Float[Tensor, "*heads"
 def composition_scores(
     W_QK: LowRank, W_OV: LowRank, *, side: Side
 ) -> Float[Tensor, "n_layers n_heads n_layers2 n_heads2"]:
-    """Return how far what each first head writes is what each second head reads, zeros if earlier.
+    """Return, for each two heads, how much of what the first writes the second reads.
 
     `side` says where the second reads it: "Q" to decide what to look for, "K" what to be found
-    by, "V" what to move (Elhage et al. 2021: Q-, K- and V-composition). Entries in which the
-    second layer is not after the first are zeros.
+    by, "V" what to move (Elhage et al. 2021: Q-, K- and V-composition). The entry of two heads is
+    zero where the second is not in a later layer than the first.
     """
     reads = {"Q": W_QK, "K": W_QK.transposed, "V": W_OV}[side]
     n_layers, n_heads = W_OV.shape[:2]

@@ -29,8 +29,8 @@ def writes_to_stream(name: str) -> bool:
 def scale_residual_projections(blocks: Module, *, n_layers: int) -> None:
     """Multiply every matrix of `blocks` that writes to the stream by 1/sqrt(2 n_layers), in place.
 
-    `n_layers` is the number of blocks, of which each writes twice. What autograd records of a
-    model begins after this.
+    `n_layers` is the number of blocks, of which each writes twice. Autograd does not record it: it
+    is a part of how a model is made, not of what is trained.
     """
     with torch.no_grad():
         for name, parameter in blocks.named_parameters():

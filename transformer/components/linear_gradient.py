@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 
 def is_faster_written_out(x: Float[Tensor, "*shape"]) -> bool:
-    """Return whether the gradient of x W + b is: compiled for a CPU, in half precision.
+    """Return whether x W + b is: it is where it is compiled for a CPU, in half precision.
 
     In float32 nothing is gained. On CUDA it was not measured.
     """

@@ -5,7 +5,7 @@
 Subtracting the largest score first changes nothing in exact arithmetic and keeps every
 exponential at most 1 (Goodfellow, Bengio and Courville 2016, Deep Learning, section 4.1);
 for the same reason no gradient need flow through it. Half precision is computed in
-float32: a sum of many bfloat16 terms keeps two digits.
+float32: in bfloat16 a sum of many terms keeps only two digits.
 """
 
 import torch
