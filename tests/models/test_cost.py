@@ -8,9 +8,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from transformer.components.loss import next_token_loss
+from transformer.components.loss import cross_entropy, next_token_loss
 from transformer.config import PRESETS, AttentionPath, TransformerConfig
-from transformer.models.bert import BERTConfig
+from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.models.cost import flops_per_token, model_cost
 from transformer.models.gpt import GPT
 from transformer.training.optimizer import is_decayed
@@ -123,3 +123,16 @@ def test_the_flops_are_those_that_torch_counts_in_the_products(
     # Biases and norms are parameters and no products: the formula counts them, torch does not.
     added = sum(p.numel() for name, p in model.named_parameters() if not is_decayed(name))
     assert counter.get_total_flops() == n_ctx * (flops_per_token(model) - 6 * added)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_flops_of_an_encoder_are_those_that_torch_counts_in_the_products(tied: bool) -> None:
+    config = BERTConfig(
+        d_vocab=13, n_ctx=7, d_model=10, n_layers=2, n_heads=3, d_head=2, d_mlp=11, tied=tied
+    )
+    with torch.device("meta"):
+        model, tokens = MaskedLanguageBERT(config), torch.zeros(1, 7, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        cross_entropy(model(tokens), tokens).backward()  # type: ignore[no-untyped-call]
+    added = sum(p.numel() for name, p in model.named_parameters() if not is_decayed(name))
+    assert counter.get_total_flops() == 7 * (flops_per_token(model) - 6 * added)

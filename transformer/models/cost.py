@@ -71,7 +71,7 @@ def flops_per_token(model: GPT | MaskedLanguageBERT | ClassifierBERT) -> int:
     """Return the FLOPs of training `model` on one token, at full context; see `Cost`."""
     config = model.config
     multiplies_W_E = config.tied and not isinstance(model, ClassifierBERT)
-    looked_up = ("W_pos",) if multiplies_W_E else ("W_pos", "W_E")
+    looked_up = ("W_pos", "segment.W_E" if multiplies_W_E else "W_E")
     multiplied = sum(
         parameter.numel()
         for name, parameter in model.named_parameters()
