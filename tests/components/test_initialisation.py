@@ -1,17 +1,25 @@
 """How weights begin, by their statistics: never by the numbers that a seed gives."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import Module, ModuleList, Parameter
 
 from transformer.components.initialisation import scale_residual_projections, writes_to_stream
 from transformer.config import TransformerConfig
+from transformer.models.bert import BERTConfig, ClassifierBERT, MaskedLanguageBERT
+from transformer.models.encoder_decoder import EncoderDecoder
 from transformer.models.gpt import GPT
 
 CONFIG = TransformerConfig(
     d_vocab=101, n_ctx=53, d_model=62, n_layers=3, n_heads=5, d_head=13, d_mlp=127, init_std=0.05
+)
+BERT_CONFIG = BERTConfig(
+    **(vars(CONFIG) | {"norm_position": "post", "tied": False, "unembedding_bias": True})
 )
 
 
@@ -23,18 +31,46 @@ def test_weights_are_normal_and_what_a_layer_adds_is_scaled_down_with_depth(mlp:
         if not last.startswith("W_"):
             continue
         expected = 0.05 / math.sqrt(2 * 3) if last in ("W_O", "W_out") else 0.05
-        # A standard deviation estimated from n numbers has the relative error
-        # 1/sqrt(2n), a mean std/sqrt(n); five of each.
-        n = parameter.numel()
-        assert parameter.std().item() == pytest.approx(expected, rel=5 / math.sqrt(2 * n)), name
-        assert parameter.mean().item() == pytest.approx(0, abs=5 * expected / math.sqrt(n)), name
-        # Normal and not uniform, say: the mean of |x| is sqrt(2/pi) of the deviation.
-        share = parameter.abs().mean().item() / parameter.std().item()
-        assert share == pytest.approx(math.sqrt(2 / math.pi), abs=5 * 0.6 / math.sqrt(n)), name
+        assert_normal(parameter, expected, name)
 
 
-def test_biases_begin_as_zeros_and_scales_as_ones() -> None:
-    for name, parameter in GPT(CONFIG).named_parameters():
+@pytest.mark.house
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MaskedLanguageBERT(BERT_CONFIG),
+        lambda: ClassifierBERT(BERT_CONFIG, n_classes=103),
+        lambda: EncoderDecoder(CONFIG),
+    ],
+    ids=["masked-language", "classifier", "encoder-decoder"],
+)
+def test_in_other_models_weights_are_normal_and_none_is_scaled_down(
+    make: Callable[[], Module],
+) -> None:
+    for name, parameter in make().named_parameters():
+        last = name.rpartition(".")[2]
+        if last.startswith("W"):
+            assert_normal(parameter, 0.05, name)
+        else:
+            assert (parameter == (1 if last == "scale" else 0)).all(), name
+
+
+def assert_normal(parameter: Tensor, expected: float, name: str) -> None:
+    """Assert that the numbers look like draws from N(0, expected^2)."""
+    # A standard deviation estimated from n numbers has the relative error
+    # 1/sqrt(2n), a mean std/sqrt(n); five of each.
+    n = parameter.numel()
+    assert parameter.std().item() == pytest.approx(expected, rel=5 / math.sqrt(2 * n)), name
+    assert parameter.mean().item() == pytest.approx(0, abs=5 * expected / math.sqrt(n)), name
+    # Normal and not uniform, say: the mean of |x| is sqrt(2/pi) of the deviation.
+    share = parameter.abs().mean().item() / parameter.std().item()
+    assert share == pytest.approx(math.sqrt(2 / math.pi), abs=5 * 0.6 / math.sqrt(n)), name
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_biases_begin_as_zeros_and_scales_as_ones(tied: bool) -> None:
+    config = replace(CONFIG, tied=tied, unembedding_bias=True)
+    for name, parameter in GPT(config).named_parameters():
         last = name.rpartition(".")[2]
         if last.startswith("b"):
             assert (parameter == 0).all(), name
