@@ -105,6 +105,7 @@ def test_at_the_start_the_stream_grows_no_more_with_many_layers_than_with_few() 
         ("blocks.0.mlp.W_in", False),
         ("W_O.scale", False),
         ("blocks.0.mlp.W_out_gate", False),
+        pytest.param("blocks.0.mlp.low_W_out", False, marks=pytest.mark.house),
     ],
 )
 def test_the_last_matrix_of_a_layer_writes_to_the_stream(name: str, writes: bool) -> None:

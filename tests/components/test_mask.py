@@ -22,6 +22,11 @@ def test_fewer_queries_than_keys_stand_at_the_end() -> None:
     assert torch.equal(causal_mask(2, 5), causal_mask(5, 5)[:, :, -2:])
 
 
+def test_positions_far_on_are_counted_without_an_overflow() -> None:
+    # In int16 position 32,768 would be -32,768, before all others.
+    assert torch.equal(causal_mask(2, 32_771)[0, 0].sum(-1), torch.tensor([32_770, 32_771]))
+
+
 def test_more_queries_than_keys_have_no_place_to_stand() -> None:
     with pytest.raises(ValueError, match="query_pos must be at most key_pos, got 3 over 2"):
         causal_mask(3, 2)
