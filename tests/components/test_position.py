@@ -56,9 +56,10 @@ def test_a_position_past_the_context_is_an_error() -> None:
 # Contract and oracle: sinusoidal
 
 
-@pytest.mark.parametrize("base", [10_000.0, 50.0])
-def test_sinusoids_follow_the_formula_of_the_paper(base: float) -> None:
-    out = SinusoidalPosition(d_model=D_MODEL, base=base).double()(some_positions())
+@pytest.mark.parametrize("given", [{}, {"base": 50.0}], ids=["default", "50"])
+def test_sinusoids_follow_the_formula_of_the_paper(given: dict[str, float]) -> None:
+    base = given.get("base", 10_000.0)
+    out = SinusoidalPosition(d_model=D_MODEL, **given).double()(some_positions())
     expected = torch.empty_like(out)
     for row, positions in enumerate(some_positions().tolist()):
         for i, place in enumerate(positions):
@@ -101,10 +102,11 @@ def test_sinusoids_come_in_pairs(d_model: int) -> None:
 # Contract and oracle: rotary
 
 
-@pytest.mark.parametrize("base", [10_000.0, 50.0])
-def test_rotation_is_a_product_of_complex_numbers(base: float) -> None:
+@pytest.mark.parametrize("given", [{}, {"base": 50.0}], ids=["default", "50"])
+def test_rotation_is_a_product_of_complex_numbers(given: dict[str, float]) -> None:
+    base = given.get("base", 10_000.0)
     x, positions = some_heads(), some_positions()
-    out = Rotary(d_head=D_HEAD, base=base)(x, positions)
+    out = Rotary(d_head=D_HEAD, **given)(x, positions)
     half = D_HEAD // 2
     for row in range(BATCH):
         for i in range(POS):
