@@ -38,13 +38,14 @@ def random_tokens() -> Tensor:
 # Contract
 
 
+@pytest.mark.parametrize("norm_eps", [1e-5, 0.7])  # the second is seen in the sum
 @pytest.mark.parametrize("norm", ["layer", "rms"])
 @pytest.mark.parametrize("position", ["learned", "rotary"])
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_terms_sum_to_the_logits_within_1e_5(
-    norm: NormKind, position: PositionKind, tied: bool
+    norm: NormKind, position: PositionKind, tied: bool, norm_eps: float
 ) -> None:
-    model = make(replace(CONFIG, norm=norm, position=position, tied=tied))
+    model = make(replace(CONFIG, norm=norm, position=position, tied=tied, norm_eps=norm_eps))
     tokens, of = random_tokens(), random_tokens()
     expected = model(tokens).gather(-1, of[..., None])[..., 0]
     found = logit_attribution(model, tokens, of)

@@ -191,14 +191,17 @@ def test_an_induction_circuit_made_by_hand_is_found_in_every_way() -> None:
     assert query == value == 0.0
 
 
-def test_the_scores_of_a_model_are_of_random_tokens_if_none_are_given() -> None:
+@pytest.mark.parametrize(("n_ctx", "half"), [(13, 6), (127, 50)])  # half of it, at most 50
+def test_the_scores_of_a_model_are_of_random_tokens_if_none_are_given(
+    n_ctx: int, half: int
+) -> None:
     model = attention_only(
         TransformerConfig(
-            d_vocab=17, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7
+            d_vocab=17, n_ctx=n_ctx, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7
         )
     )
     randomise(model)
     found = head_scores(model, seed=3)
-    expected = head_scores(model, repeated_tokens(d_vocab=17, half=6, seed=3))
+    expected = head_scores(model, repeated_tokens(d_vocab=17, half=half, seed=3))
     torch.testing.assert_close(found.induction, expected.induction)
     assert found.previous_token.shape == found.duplicate_token.shape == (2, 5)

@@ -35,6 +35,15 @@ def test_a_matrix_too_large_to_be_made_has_a_trace_norms_and_eigenvalues() -> No
     assert huge.shape == (n, n)
 
 
+def test_the_leading_axes_of_a_product_are_those_that_broadcasting_gives() -> None:
+    each_with_each = (
+        tall()[:, None] @ LowRank(normal(2, D_OUT, RANK), normal(2, RANK, D_IN))[None, :]
+    )
+    for product in (each_with_each, each_with_each.transposed):
+        assert product.shape == product.full().shape
+    assert each_with_each.shape == (HEADS, 2, D_IN, D_IN)
+
+
 def test_only_a_square_matrix_has_eigenvalues_and_a_trace() -> None:
     for wanted in (tall().eigenvalues, tall().trace):
         with pytest.raises(ValueError, match="square"):

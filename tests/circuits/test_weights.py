@@ -60,10 +60,16 @@ def test_a_model_in_half_precision_has_the_scores_of_its_weights_in_float32(make
 # Oracle: the model itself
 
 
+@pytest.mark.parametrize(
+    ("n_heads", "n_kv_heads"), [(5, None), (6, 2)], ids=["own keys", "shared keys"]
+)
 @pytest.mark.parametrize("tied", [True, False])
-def test_full_circuits_are_the_scores_and_the_logits_of_one_layer(tied: bool) -> None:
+def test_full_circuits_are_the_scores_and_the_logits_of_one_layer(
+    tied: bool, n_heads: int, n_kv_heads: int | None
+) -> None:
     """In one layer without positions all is in the full circuits and the direct path."""
-    model: Any = attention_only(replace(CONFIG, n_layers=1, tied=tied)).double()
+    config = replace(CONFIG, n_layers=1, tied=tied, n_heads=n_heads, n_kv_heads=n_kv_heads)
+    model: Any = attention_only(config).double()
     randomise(model)
     tokens = torch.randint(17, (1, 11))
     with watch(model) as seen:
