@@ -91,6 +91,19 @@ def test_one_row_is_patched_into_every_row() -> None:
         torch.testing.assert_close(model(several), expected.expand(BATCH, -1, -1))
 
 
+def test_what_the_model_has_computed_is_left_as_it_was_where_it_is_patched() -> None:
+    """What block 1 reads is the tensor that block 0 has returned: patched is a copy of it."""
+    model, clean, corrupted = make(), random_tokens(), random_tokens()
+    with watch(model, "blocks.0", "blocks.1.resid_pre") as seen:
+        model(clean)
+    with watch(model, "blocks.0") as other:
+        model(corrupted)
+    put = patched(seen, "blocks.1.resid_pre", positions=[2, 5])
+    with edit(model, put), watch(model, "blocks.0") as kept:
+        model(corrupted)
+    assert torch.equal(kept["blocks.0"], other["blocks.0"])
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(BATCH, 1), (1, 1), (2, POS), (BATCH, 7)])
 def test_a_run_of_another_shape_is_not_patched_in(rows: int, columns: int) -> None:
     model, tokens = make(), random_tokens()
