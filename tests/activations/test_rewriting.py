@@ -1,5 +1,6 @@
 """A caller's own forward, of whatever form, is seen and edited by the names in its source."""
 
+import sys
 from collections.abc import Callable
 from functools import update_wrapper, wraps
 from importlib import import_module
@@ -113,6 +114,14 @@ def tenfold(forward: Callable[..., Any]) -> Callable[..., Any]:
     return around
 
 
+def one_more(forward: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(forward)
+    def around(*given: Any, **by_name: Any) -> Any:
+        return forward(*given, **by_name) + 1
+
+    return around
+
+
 class Elsewhere:
     """A decorator that is an object, which holds what it calls where it likes."""
 
@@ -129,6 +138,7 @@ class Elsewhere:
 
 class Decorated(Module):
     @tenfold
+    @one_more
     @torch.no_grad()
     def forward(self, x: Tensor, *, scale: float = 2.0) -> Tensor:
         doubled = x * scale
@@ -148,7 +158,7 @@ def test_what_a_decorator_does_is_done_while_a_model_is_watched_too(kind: type[M
     expected = model(x)
     with watch(model) as seen:
         out = model(x)
-    assert torch.equal(out, expected), "the decorator's factor of ten is lost"
+    assert torch.equal(out, expected), "a decorator's work is lost, or done in another order"
     assert out.requires_grad == expected.requires_grad, "torch.no_grad is lost"
     assert torch.equal(seen.get("0.doubled", 2 * x), 2 * x)
     assert ("0.doubled" in activation_names(model)) == (kind is Decorated)
@@ -175,3 +185,34 @@ def test_a_file_that_never_evaluates_its_annotations_is_seen_by_its_names_too(
     with watch(model) as seen:
         model(torch.ones(3))
     assert torch.equal(seen["0.z"], torch.full((3,), 2.0))
+
+
+EDITED = """
+from torch.nn import Module
+class Edited(Module):
+    def forward(self, x):
+        'of {}'
+        doubled = x * 2
+        return doubled
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("x * 2", "x * 3"), ("x * 2", "x.exp() * 2"), ("forward", "backward")],
+    ids=["number", "name", "gone"],
+)
+def test_what_was_edited_since_its_import_runs_as_it_was_imported(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = EDITED.format(tmp_path)  # two modules with equal code would count as one
+    (tmp_path / "edited.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "edited", raising=False)
+    model = import_module("edited").Edited()
+    (tmp_path / "edited.py").write_text(source.replace(old, new) + "# now\n", encoding="utf-8")
+    assert activation_names(model) == []
+    model = torch.nn.Sequential(model)
+    with watch(model) as seen:
+        assert torch.equal(model(torch.ones(3)), torch.full((3,), 2.0))
+    assert torch.equal(seen["0"], torch.full((3,), 2.0))

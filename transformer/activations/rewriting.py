@@ -28,7 +28,8 @@ SEE = "__see__"
 def named_values(function: Callable[..., Any]) -> tuple[str, ...]:
     """Return the names whose values a rewritten `function` passes on, in the source's order.
 
-    None where the source is not at hand: that of a built-in, or one edited since its import.
+    None where the source is not at hand: that of a built-in, or one in which names or numbers
+    were edited since its import.
     """
     plain, _ = _undecorated(function)
     found = None if plain is None else _rewritten(plain.__code__)
@@ -90,7 +91,7 @@ def _like(function: FunctionType, code: CodeType, closure: tuple[CellType, ...])
 def _rewritten(code: CodeType) -> tuple[CodeType, tuple[str, ...]] | None:
     """Return the rewritten code and the names it passes on; None without the right source."""
     method = _definition(code)
-    if method is None or _compiled(method, code).co_names != code.co_names:
+    if method is None or _said(_compiled(method, code)) != _said(code):
         return None
     places = last_places(method)
     all_places = [(index, block, name) for name in places for block, index in places[name]]
@@ -101,6 +102,14 @@ def _rewritten(code: CodeType) -> tuple[CodeType, tuple[str, ...]] | None:
     for statement in method.body:
         _Returns().visit(statement)
     return _compiled(method, code), tuple(places)
+
+
+def _said(code: CodeType) -> tuple[tuple[str, ...], list[tuple[type, Any]]]:
+    """Return the names and constants of a function's own code, by which an edit is seen.
+
+    Its instructions cannot be compared: what checks the types of a package lays them out anew.
+    """
+    return code.co_names, [(type(x), x) for x in code.co_consts if not isinstance(x, CodeType)]
 
 
 def _definition(code: CodeType) -> ast.FunctionDef | None:

@@ -1,8 +1,8 @@
 """The static cache: memory for all positions is taken once, and each is written in its place.
 
 The growing cache copies all that it holds for every token: t copies at position t, so that a
-text of n tokens costs about n^2 / 2 of them. Here a token costs one write. Pope et al. 2022, section 2.1,
-has the sizes: 2 n_kv_heads d_head numbers a position, a layer and a row.
+text of n tokens costs about n^2 / 2 of them. Here a token costs one write. Pope et al. 2022,
+section 2.1, has the sizes: 2 n_kv_heads d_head numbers a position, a layer and a row.
 
 A head's keys stand one behind the other in memory, as its query reads them.
 """
