@@ -85,6 +85,6 @@ def test_names_of_other_scopes_are_not_its_own() -> None:
             g = 1
             def inner():
                 hidden = 1
-            later = [n for n in (lambda m: m)(range(3))]
+            later = [n for n in range(3)], (lambda m: (o := m))(3)
     """
-    assert places(source) == {"later": ["later = [n for n in (lambda m: m)(range(3))]"]}
+    assert places(source) == {"later": ["later = ([n for n in range(3)], (lambda m: (o := m))(3))"]}

@@ -98,6 +98,12 @@ def test_top_p_keeps_the_likeliest_up_to_the_one_that_crosses_p(
     assert kept(keep_top_p(PROBS.log(), p)) == expected
 
 
+@pytest.mark.house  # which of equal tokens stay is left open, and how many where all equal ones do
+def test_top_p_keeps_no_token_more_once_p_is_reached_exactly() -> None:
+    logits = torch.zeros(1, 4)  # probabilities of 1/4, which sum without rounding
+    assert (keep_top_p(logits, 0.5) > -INF).sum().item() == 2
+
+
 def test_top_p_leaves_what_it_keeps_as_it_was() -> None:
     expected = torch.tensor([[-INF, 3.0, -INF, -INF, 2.5], [7.0, -INF, -INF, -INF, -INF]])
     torch.testing.assert_close(keep_top_p(LOGITS, 0.6), expected)
