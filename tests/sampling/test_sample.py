@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from tests.sampling.support import collected, tokens_of
 from tests.support import randomise
@@ -15,7 +16,7 @@ from transformer.models.gpt import GPT
 from transformer.sampling.beam import beam_search
 from transformer.sampling.generate import generate
 from transformer.sampling.options import Sampling
-from transformer.sampling.sample import Drawn, draw_rows, generators_of, sample
+from transformer.sampling.sample import Drawn, draw_rows, generators_of, sample, sample_each
 
 D_VOCAB, N_CTX = 13, 11
 # Without biases: large random ones make the same token win at every step.
@@ -143,6 +144,36 @@ def test_each_row_is_drawn_with_the_frequencies_of_its_softmax() -> None:
         frequencies = torch.bincount(drawn[row::2], minlength=4) / n
         # Five standard deviations of a frequency: a right sampler fails once in a million runs.
         assert ((frequencies - expected).abs() <= 5 * (expected * (1 - expected) / n).sqrt()).all()
+
+
+class TwoTokens:
+    """Texts after which two tokens are always alike to come, in half precision."""
+
+    real = None
+
+    def __init__(self, n_texts: int) -> None:
+        self.tokens = torch.zeros(n_texts, 1, dtype=torch.long)
+
+    def forecast(self) -> Tensor:
+        return torch.tensor([1.0, 1.0, 0.1], dtype=torch.bfloat16).repeat(len(self.tokens), 1)
+
+    def append(self, new: Tensor) -> None:
+        self.tokens = torch.cat([self.tokens, new[:, None]], dim=1)
+
+    def select(self, rows: Tensor) -> None:
+        self.tokens = self.tokens[rows]
+
+
+def test_any_temperature_above_0_draws() -> None:
+    [step] = sample_each(TwoTokens(60), n_new=1, sampling=Sampling(temperature=0.01, seed=0))
+    assert {one.token for one in step} == {0, 1}  # 60 times the same: once in 2^59 runs
+
+
+def test_log_probabilities_are_computed_in_float32() -> None:
+    [[one]] = sample_each(TwoTokens(1), n_new=1, sampling=Sampling(seed=0), log_probs=True)
+    logits = TwoTokens(1).forecast()[0].float()
+    expected = torch.log_softmax(logits, dim=0)[one.token].item()
+    assert one.log_prob == pytest.approx(expected, rel=1e-6)
 
 
 # Oracle: the loop at its shortest

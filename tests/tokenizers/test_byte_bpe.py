@@ -137,6 +137,14 @@ def test_training_ends_when_no_pair_is_left(kind: type[ByteBPETokenizer]) -> Non
     assert kind.train("", d_vocab=999).d_vocab == 256
 
 
+@pytest.mark.parametrize("kind", [ByteBPETokenizer, FastByteBPETokenizer])
+def test_the_smallest_vocabulary_is_the_bytes_and_the_special_tokens(
+    kind: type[ByteBPETokenizer],
+) -> None:
+    tokenizer = kind.train("ab ab", d_vocab=257, special_tokens=["<|end|>"])
+    assert (tokenizer.merges, tokenizer.d_vocab) == ((), 257)
+
+
 @pytest.mark.parametrize(("d_vocab", "special"), [(255, []), (256, ["<|end|>"]), (-1, [])])
 def test_a_vocabulary_smaller_than_the_bytes_is_refused(d_vocab: int, special: list[str]) -> None:
     with pytest.raises(ValueError, match=f"at least {256 + len(special)}"):
@@ -147,6 +155,7 @@ def test_a_vocabulary_smaller_than_the_bytes_is_refused(d_vocab: int, special: l
     ("merges", "special", "complaint"),
     [
         ([(0, 256)], [], "merge 0, 256 is not made"),
+        ([(256, 0)], [], "merge 256, 0 is not made"),
         ([(-1, 0)], [], "merge -1, 0 is not made"),
         ([(0, 0), (0, 256), (256, 0)], [], "two merges make the same token"),
         ([], ["a", "a"], "distinct"),

@@ -93,6 +93,12 @@ def test_decoding_gives_the_words_with_a_space_between_them(text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == " ".join(short)
 
 
+def test_decoding_leaves_padding_out_and_a_mark_by_itself_in() -> None:
+    tokenizer = WordPieceTokenizer([*SPECIAL, "un", "##able", "##"])
+    un, able, mark = range(len(SPECIAL), len(SPECIAL) + 3)
+    assert tokenizer.decode([0, un, 0, able, mark, able, un, 0]) == "unable ##able un"
+
+
 def test_training_learns_the_commonest_parts() -> None:
     tokenizer = WordPieceTokenizer.train("lower Lower slow", d_vocab=15)
     letters = ("##e", "##l", "##o", "##r", "##w", "l", "s")
