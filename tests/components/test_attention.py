@@ -185,11 +185,14 @@ def test_bias_false_leaves_weights_alone() -> None:
     assert names == {"W_Q", "W_K", "W_V", "W_O"}
 
 
-def test_dropout_thins_the_pattern_in_training_and_nothing_in_evaluation() -> None:
+@pytest.mark.parametrize("path", ["explicit", pytest.param("fused", marks=pytest.mark.house)])
+def test_dropout_thins_the_pattern_in_training_and_nothing_in_evaluation(
+    path: AttentionPath,
+) -> None:
     # With values and W_O all ones an output is the sum of its pattern's row: 1 without
     # dropout; with it the mean of many stays 1 and each is a multiple of nothing fixed.
     attention = Attention(
-        d_model=1, n_heads=1, d_head=1, causal=False, bias=False, dropout=0.5
+        d_model=1, n_heads=1, d_head=1, causal=False, bias=False, dropout=0.5, path=path
     ).double()
     with torch.no_grad():
         for weight in (attention.W_V, attention.W_O):

@@ -98,6 +98,22 @@ def test_no_token_at_all_is_refused_on_both_paths(attention_path: AttentionPath)
         make_gpt(attention_path=attention_path)(torch.zeros(BATCH, 0, dtype=torch.long))
 
 
+@pytest.mark.house
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("position", ["learned", "sinusoidal", "rotary", "none"])
+def test_in_pieces_with_a_cache_the_logits_are_those_of_the_whole(
+    position: PositionKind, padded: bool
+) -> None:
+    model, tokens = make_gpt(position=position), random_tokens()
+    real = torch.arange(POS) >= torch.tensor([0, 2, 5])[:, None] if padded else None
+    cache, pieces = [KeyValueCache(), KeyValueCache()], []
+    for start, end in ((0, 5), (5, 6), (6, POS)):
+        seen = None if real is None else real[:, :end]
+        pieces.append(model(tokens[:, start:end], seen, cache=cache))
+    at_tokens = slice(None) if real is None else real
+    torch.testing.assert_close(torch.cat(pieces, 1)[at_tokens], model(tokens, real)[at_tokens])
+
+
 @pytest.mark.parametrize("position", ["learned", "rotary"])
 def test_past_n_ctx_a_cache_is_refused_with_what_it_holds_and_a_way_out(
     position: PositionKind,
