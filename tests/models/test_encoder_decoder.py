@@ -14,6 +14,7 @@ from transformer.components.loss import next_token_loss
 from transformer.components.position import sinusoidal
 from transformer.config import NormPosition, TransformerConfig
 from transformer.models.encoder_decoder import ENCODER_DECODER_PRESETS, EncoderDecoder
+from transformer.models.parts import Parts
 
 CONFIG = TransformerConfig(
     d_vocab=17,
@@ -62,6 +63,30 @@ def test_the_target_is_read_backwards_only_and_the_source_everywhere(
         assert not same[:, place:].any(), f"position {place} is not seen by a later one"
     for place in (0, N_SOURCE - 1):
         assert (model(changed_at(source, place), target) != logits).any(dim=-1).all()
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("norm_position", ["pre", "post"])
+def test_dropout_falls_on_both_embeddings_and_on_all_that_layers_add(
+    norm_position: NormPosition,
+) -> None:
+    used = []
+
+    class Recorded(nn.Module):
+        def __init__(self, *, p: float) -> None:
+            super().__init__()
+            self.p = p
+
+        def forward(self, x: Tensor) -> Tensor:
+            used.append((self.p, x.shape[1]))
+            return x
+
+    config = replace(CONFIG, dropout=0.3, norm_position=norm_position)
+    model = EncoderDecoder(config, Parts(dropout=Recorded))
+    model(*some_tokens())
+    of_source, of_target = [(0.3, N_SOURCE)], [(0.3, N_TARGET)]
+    # An embedding each; two additions in a block of the encoder, three in one of the decoder.
+    assert used == of_source * (1 + 2 * 2) + of_target * (1 + 2 * 3)
 
 
 def test_padding_of_the_source_is_never_read() -> None:
