@@ -185,6 +185,8 @@ def test_a_file_that_never_evaluates_its_annotations_is_seen_by_its_names_too(
     with watch(model) as seen:
         model(torch.ones(3))
     assert torch.equal(seen["0.z"], torch.full((3,), 2.0))
+    with edit(model, {"0": lambda x: x + 1}):  # and not what the function inside it returns
+        assert torch.equal(model(torch.ones(3)), torch.full((3,), 3.0))
 
 
 EDITED = """
