@@ -1,4 +1,4 @@
-"""Softmax by torch's own, rows without a choice put aside; log-softmax by logsumexp."""
+"""Both by logsumexp; in softmax rows without a choice are put aside."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,8 @@ from torch import Tensor
 
 def softmax(x: Tensor, dim: int = -1) -> Tensor:
     nothing = (x == -torch.inf).all(dim, keepdim=True)
-    return torch.softmax(x.masked_fill(nothing, 0.0), dim).masked_fill(nothing, 0.0)
+    some = x.masked_fill(nothing, 0.0)
+    return (some - some.logsumexp(dim, keepdim=True)).exp().masked_fill(nothing, 0.0)
 
 
 def log_softmax(x: Tensor, dim: int = -1) -> Tensor:
