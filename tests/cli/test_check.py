@@ -92,12 +92,14 @@ def test_a_hint_on_a_folder_that_is_not_there_says_how_one_is_made(
     ],
 )
 def test_a_name_that_is_not_there_is_told_the_nearest(
-    name: str, said: str, capsys: pytest.CaptureFixture[str]
+    name: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, printed = refusal(["check", name], capsys)
-    assert code == 2
-    assert said in printed
-    assert len(printed.splitlines()) == 1
+    no_folder = ["exercise", "hint", name, "--into", str(tmp_path / "no")]
+    for call in (["check", name], no_folder):
+        code, printed = refusal(call, capsys)
+        assert code == 2
+        assert said in printed
+        assert len(printed.splitlines()) == 1
 
 
 def test_a_hint_is_a_hint_alone_where_no_mistake_is_known(

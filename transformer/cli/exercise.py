@@ -61,12 +61,13 @@ def run(options: Namespace) -> None:
             f"{file} is yours to write.\nThen: transformer check {options.name}{elsewhere}"
         )
     elif options.action == "hint":
+        wanted = exercise(options.name)
         if not folder.is_dir():
             raise ValueError(
-                f"there is no folder {folder} here: transformer exercise start {options.name} "
+                f"there is no folder {folder} here: transformer exercise start {wanted.name} "
                 "makes one; or say with --into where your code is"
             )
-        for verdict in check_exercises([exercise(options.name).name], str(folder)):
+        for verdict in check_exercises([wanted.name], str(folder)):
             show(Console(highlight=False), verdict, hint_only=True)
     elif options.action == "solution":
         text = solution(exercise(options.name), folder)
