@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformer.learning.own_line import stands_at
 from transformer.learning.verdict import Verdict
 
 POLL = 0.02  # seconds
@@ -130,7 +131,7 @@ def _watch(
             if why := time_left.is_over():
                 if not current:
                     raise WorkerError("Python and torch did not come up in time")
-                yield _stopped(current, why, doing)
+                yield _stopped(current, why, doing, stands_at(worker, report))
                 return
             time.sleep(POLL)
 
@@ -190,5 +191,6 @@ def _events(lines: Any) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def _stopped(exercise: str, why: str, doing: str) -> Verdict:
-    return Verdict(exercise, "stopped", f"{why}: {doing}" if doing else why)
+def _stopped(exercise: str, why: str, doing: str, at: str = "") -> Verdict:
+    what = f"{why}: {doing}" if doing else why
+    return Verdict(exercise, "stopped", f"{what} ({at})" if at else what)

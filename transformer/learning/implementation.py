@@ -4,7 +4,6 @@ Names that it does not define are "not written yet"; everything else of ours sta
 so that one part can be checked inside the whole model.
 """
 
-import ast
 import importlib
 import sys
 import types
@@ -18,6 +17,7 @@ from transformer.learning.biases import LackingNames, biases_lacking
 from transformer.learning.calling import NotWrittenError
 from transformer.learning.exercises import EXERCISES, Exercise
 from transformer.learning.layout import require_declaration
+from transformer.learning.own_files import files_for, files_of, text_of
 from transformer.learning.own_line import in_a_line
 
 LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
@@ -64,22 +64,26 @@ def reference(exercise: Exercise) -> Namespace:
     return Namespace({name: getattr(module, name) for name in exercise.writes})
 
 
-def load(place: str) -> dict[str, Any]:
+def load(place: str, exercise: Exercise | None = None) -> dict[str, Any]:
     """Return the public names that a module, a file or a folder of files defines itself.
 
+    Given an exercise, of a folder what concerns it: what breaks another does not break it.
     Raises FileNotFoundError or ValueError when there is nothing to load or it is no text, and
     whatever the learner's own code raises while it is imported.
     """
     path = Path(place)
     if path.is_dir():
-        files = _files_of(path)
-        if not files:
-            raise ValueError(f"there is no Python file in {path}")
         names: dict[str, Any] = {}
-        for file in files:
+        for file in files_for(exercise, path) if exercise else files_of(path):
             _merge(names, _defined_by(_import_file(file)))
         return names
     if path.is_file():
+        if path.suffix == ".ipynb":
+            raise ValueError(
+                f"{path} is a notebook, and what is read is Python: export it with jupyter "
+                f"nbconvert --to script {path}, or in Colab with File, Download .py; then give "
+                "the .py file"
+            )
         return _defined_by(_import_file(path))
     if path.suffix == ".py" or "/" in place:
         raise FileNotFoundError(f"there is no file or folder at {place}")
@@ -93,40 +97,14 @@ def load(place: str) -> dict[str, Any]:
         raise
 
 
-def load_or_say(place: str) -> dict[str, Any]:
+def load_or_say(place: str, exercise: Exercise | None = None) -> dict[str, Any]:
     """Return what `load` does; an error of the learner's code is a ValueError with its line."""
     try:
-        return load(place)
+        return load(place, exercise)
     except (FileNotFoundError, ValueError):
         raise
     except (Exception, SystemExit) as error:
         raise ValueError(f"{place} stops with {in_a_line(error)}") from error
-
-
-def defined_names(place: str, exercise: Exercise) -> list[str]:
-    """Return the classes and functions, of any name, that stand where an exercise should.
-
-    That is in the file given, or that of the module that was loaded; of a folder in the file of
-    the exercise's name, or without one in those that are not named after any exercise.
-    """
-    path = Path(getattr(sys.modules.get(place), "__file__", None) or place)
-    own = path / f"{exercise.name}.py"
-    if path.is_dir() and not own.is_file():
-        files = [file for file in _files_of(path) if file.stem not in EXERCISES]
-    else:
-        files = [file for file in (own, path) if file.is_file()]
-    return [
-        node.name
-        for file in files
-        for node in ast.parse(_text_of(file)).body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
-    ]
-
-
-def _files_of(folder: Path) -> list[Path]:
-    """Return a folder's files; those named after an exercise count most, so they come last."""
-    files = [file for file in folder.glob("*.py") if not file.name.startswith("test_")]
-    return sorted(files, key=lambda file: (file.stem in EXERCISES, file))
 
 
 def _merge(names: dict[str, Any], more: dict[str, Any]) -> None:
@@ -144,16 +122,8 @@ def _import_file(file: Path) -> types.ModuleType:
     folder = str(file.resolve().parent)
     if folder not in sys.path:  # a learner's files may import each other
         sys.path.append(folder)
-    exec(compile(_text_of(file), str(file), "exec"), module.__dict__)
+    exec(compile(text_of(file), str(file), "exec"), module.__dict__)
     return module
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        byte = f"byte {error.start} is {error.object[error.start]:#04x}"
-        raise ValueError(f"{file} is not UTF-8 text ({byte}): save it as UTF-8") from None
 
 
 def _defined_by(module: types.ModuleType) -> dict[str, Any]:

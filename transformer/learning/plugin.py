@@ -15,7 +15,7 @@ import torch
 from transformer.learning.exercises import EXERCISES, Exercise
 from transformer.learning.outcome import first_difference, same
 
-OPTION = "--implementation"
+OPTION, ALONE = "--implementation", "--exercise-alone"
 MARKERS = (
     "slow: takes longer than a learner waits for; run in CI with -m slow",
     "long: ten thousand examples of each property; run by hand with -m long, half an hour",
@@ -34,6 +34,7 @@ def add_option(parser: pytest.Parser) -> None:
         metavar="MODULE_OR_FILE",
         help="a module, file or folder whose components stand in for ours in every test",
     )
+    parser.addoption(ALONE, default=None, metavar="NAME", help="read what concerns this one only")
 
 
 def configure(config: pytest.Config) -> None:
@@ -47,7 +48,7 @@ def configure(config: pytest.Config) -> None:
 
     forget()
     try:
-        names = load_or_say(place)
+        names = load_or_say(place, EXERCISES.get(config.getoption(ALONE)))
         substitute(names)
     except (FileNotFoundError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None

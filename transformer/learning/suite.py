@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from transformer.learning.exercises import Exercise
-from transformer.learning.plugin import OPTION
+from transformer.learning.plugin import ALONE, OPTION
 from transformer.learning.source import PACKAGE
 
 QUICK = "not slow and not long and not gpu and not house and not learning"
@@ -78,7 +78,7 @@ def run_tests(
     """Run the tests of one exercise on an implementation, in this process."""
     sys.path.insert(0, str(folder()))
     outcome = Outcome()
-    options = ["-q", *WITHOUT_PLUGINS, *(["-x"] if first_only else [])]
+    options = ["-q", f"{ALONE}={exercise.name}", *WITHOUT_PLUGINS, *(["-x"] if first_only else [])]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         code = pytest.main(
             [

@@ -22,9 +22,10 @@ from transformer.learning.arrangement import Layout
 from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.evidence import confirmed
 from transformer.learning.exercises import Exercise, exercise
-from transformer.learning.implementation import LAYOUT, defined_names, for_exercise, load
+from transformer.learning.implementation import LAYOUT, for_exercise, load
 from transformer.learning.layout import LayoutError
-from transformer.learning.own_line import in_a_line, raised_at
+from transformer.learning.own_files import NotTextError, defined_names
+from transformer.learning.own_line import in_a_line, raised_at, tell_when_asked
 from transformer.learning.properties import broken_properties
 from transformer.learning.relayout import laid_out_otherwise, said_of
 from transformer.learning.suite import run_tests_apart
@@ -45,6 +46,7 @@ Report = Callable[..., None]
 def main(arguments: list[str]) -> None:
     """Check the exercises named and report each verdict."""
     file, implementation, memory, *wanted = arguments
+    tell_when_asked(Path(file))
     if memory != "0":
         limit_memory(int(memory))
 
@@ -66,7 +68,7 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
     """Return the verdict on one exercise."""
     report("probe", name="importing it")
     try:
-        names = load(implementation)
+        names = load(implementation, wanted)
         if not any(name in names for name in wanted.writes):
             return not_written(wanted, defined_names(implementation, wanted))
         namespace = for_exercise(wanted, names)
@@ -81,12 +83,14 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
         return Verdict(wanted.name, "layout", str(error))
     except MemoryError:
         return Verdict(wanted.name, "stopped", "it needs more memory than it is given")
+    except NotTextError as error:
+        return Verdict(wanted.name, "broken", str(error))
     except (FileNotFoundError, ValueError) as error:
         if not raised_at(error):  # no line of the learner's: there is none to load
             report("nothing", why=str(error))
             raise SystemExit(1) from error
         return broken(wanted, error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return broken(wanted, error)
     verdict = from_diagnosis(wanted, found)
     if found.wrong and (layouts := instead(found)):
