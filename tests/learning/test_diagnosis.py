@@ -1,6 +1,7 @@
 """Naming a mistake: on an exact match, never on errors alone; else what breaks, in words."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ from transformer.learning import matching
 from transformer.learning.bank import Misconception, find, variant
 from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.evidence import confirmed, read_pattern
-from transformer.learning.exercises import exercise
-from transformer.learning.implementation import Namespace, reference
+from transformer.learning.exercises import EXERCISES, exercise
+from transformer.learning.implementation import Namespace, for_exercise, load, reference
 from transformer.learning.outcome import Raised, first_difference, same
 from transformer.learning.properties import broken_properties, influence, influence_map
 from transformer.learning.relations import relation
 from transformer.learning.report import MARKS
+from transformer.learning.source import edited, reference_source
 from transformer.learning.verdict import Verdict, from_diagnosis
 
 
@@ -190,10 +192,34 @@ def test_outcomes_are_the_same_in_structure_dtype_and_value() -> None:
     assert not same(one, {"a": [RIGHT + 1e-3, 1.0, "x"], "b": None})
     assert not same(RIGHT, RIGHT.float())
     assert not same(True, 1)
+    assert not same(0, RIGHT)
+    assert not same(RIGHT.numpy(), RIGHT)
     assert same(RIGHT * torch.nan, RIGHT * torch.nan)
     assert same(Raised("ValueError", "a"), Raised("ValueError", "b"))
     assert not same(Raised("ValueError"), Raised("KeyError"))
     assert first_difference([1, 2], [1, 3]) == "number 1: yours gives 2, expected 3"
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("linear", "x @ W if b is None else x @ W + b"),  # seen as None
+        ("rotate", "torch.cat([first"),  # where ours goes on with it
+    ],
+)
+def test_a_result_that_is_not_returned_is_told_so(name: str, last: str, tmp_path: Path) -> None:
+    [of] = [one for one in EXERCISES.values() if name in one.writes]
+    unreturned = edited(reference_source(of), [(f"return {last}", last)])
+    (tmp_path / "mine.py").write_text(unreturned)
+    found = diagnose(of, for_exercise(of, load(str(tmp_path / "mine.py"))))
+    assert found.evidence[0].endswith(": is a `return` missing?")
+
+
+def test_a_gradient_that_is_none_is_no_missing_return() -> None:
+    said = first_difference({"gradient of W": None}, {"gradient of W": torch.ones(2)})
+    assert said == "gradient of W: yours gives None, expected a tensor (2,)"
+    stopped = Raised("TypeError", "'NoneType' object is not iterable", at="mine.py, line 3: f()")
+    assert "return" not in first_difference(stopped, 1)
 
 
 def test_what_is_right_as_far_as_it_goes_does_not_look_done() -> None:

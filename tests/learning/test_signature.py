@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.learning.by_hand import diagnosed, verdict_on
+from tests.learning.by_hand import changed, diagnosed, verdict_on
+from tests.learning.test_free_hand import ATTENTION
 from transformer.components.attention import Attention, project
 from transformer.learning.signature import call_in_words
 from transformer.tokenizers.character import CharacterTokenizer
@@ -62,6 +63,28 @@ def test_who_has_other_arguments_is_told_ours(tmp_path: Path) -> None:
     evidence = diagnosed("schedule", SCHEDULE, tmp_path).evidence
     assert "unexpected keyword argument 'highest'" in evidence[0]
     assert evidence[1].startswith("warmup_cosine is called with step and by name highest, steps,")
+
+
+def test_who_calls_a_part_of_ours_with_other_axes_is_told_how_that_one_is_called(
+    tmp_path: Path,
+) -> None:
+    source = changed(
+        ATTENTION,
+        [
+            ("x, mask=None", "x, mask=None, positions=None"),
+            (
+                "scores = q",
+                "if self.rotary is not None:\n"
+                "            q, k = self.rotary(q, positions), self.rotary(k, positions)\n"
+                "        scores = q",
+            ),
+            ("bias=True,", "bias=True, rotary=None,"),
+            ("super().__init__()", "super().__init__()\n        self.rotary = rotary"),
+        ],
+    )
+    evidence = " ".join(diagnosed("attention", source, tmp_path).evidence)
+    assert "Rotary is called with x [batch pos n_heads d_head], positions [batch pos]" in evidence
+    assert "Attention is called with" not in evidence
 
 
 def test_who_is_merely_wrong_is_told_no_call(tmp_path: Path) -> None:

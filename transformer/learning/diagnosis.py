@@ -11,7 +11,7 @@ from typing import Any
 from transformer.learning.bank import Misconception
 from transformer.learning.biases import LackingNames, in_our_order
 from transformer.learning.calling import NotWrittenError
-from transformer.learning.exercises import Exercise
+from transformer.learning.exercises import EXERCISES, Exercise
 from transformer.learning.implementation import Namespace, reference
 from transformer.learning.known_outcomes import right_outcomes
 from transformer.learning.matching import Match, find_match
@@ -109,9 +109,11 @@ def _evidence(
         yield f"{of[0]}: {first_difference(theirs[of[0]], ours[of[0]])}"
     yield f"{first}: {first_difference(theirs[first], ours[first])}"
     probes = {probe.name: probe for probe in PROBES[exercise.name]}
-    if not match and isinstance(theirs[of[0]], Raised) and not isinstance(ours[of[0]], Raised):
-        needed = probes[of[0]].needs[-1]
-        if said := call_in_words(needed, getattr(reference(exercise), needed)):
+    stopped = theirs[of[0]]
+    if not match and isinstance(stopped, Raised) and not isinstance(ours[of[0]], Raised):
+        homes = {name: one for one in EXERCISES.values() for name in one.writes}
+        asked = stopped.called if stopped.called in homes else probes[of[0]].needs[-1]
+        if said := call_in_words(asked, getattr(reference(homes[asked]), asked)):
             yield said
     if match:
         if unexplained := match.unexplained:

@@ -20,6 +20,7 @@ class Raised:
     kind: str
     message: str = ""
     at: str = field(default="", compare=False)  # the learner's line
+    called: str = field(default="", compare=False)  # what of ours stops, called by it
 
 
 Tolerance = tuple[float, float]  # relative, absolute
@@ -49,7 +50,10 @@ def same(left: Any, right: Any, tolerance: Tolerance | None = None) -> bool:
         return len(left) == len(right) and all(
             same(one, other, tolerance) for one, other in zip(left, right, strict=True)
         )
-    return bool(left == right)
+    try:
+        return bool(left == right)
+    except (RuntimeError, ValueError):  # of a number and a tensor, entry by entry
+        return False
 
 
 def _same_tensor(left: Tensor, right: Tensor, tolerance: Tolerance | None) -> bool:
@@ -63,6 +67,13 @@ def _same_tensor(left: Tensor, right: Tensor, tolerance: Tolerance | None) -> bo
 
 def first_difference(theirs: Any, ours: Any) -> str:
     """Return in a few words where two outcomes differ, with both figures."""
+    # Where ours stops at None, and no line of the learner's, that is what theirs has returned.
+    at_none = isinstance(theirs, Raised) and not theirs.at and "NoneType" in theirs.message
+    asked = ": is a `return` missing?" if theirs is None or at_none else ""
+    return _difference(theirs, ours) + asked
+
+
+def _difference(theirs: Any, ours: Any) -> str:
     if isinstance(theirs, Raised):
         where = f" ({theirs.at})" if theirs.at else ""
         due = f" where {ours.kind} should be raised" if isinstance(ours, Raised) else ""
@@ -74,11 +85,11 @@ def first_difference(theirs: Any, ours: Any) -> str:
     if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
         for key in ours:
             if key not in theirs or not same(theirs[key], ours[key]):
-                return f"{key}: {first_difference(theirs.get(key), ours[key])}"
+                return f"{key}: {_difference(theirs.get(key), ours[key])}"
     if isinstance(theirs, list | tuple) and isinstance(ours, list | tuple):
         for i, (left, right) in enumerate(zip(theirs, ours, strict=False)):
             if not same(left, right):
-                return f"number {i}: {first_difference(left, right)}"
+                return f"number {i}: {_difference(left, right)}"
     return f"yours gives {_short(theirs)}, expected {_short(ours)}"
 
 

@@ -26,6 +26,20 @@ def raised_at(error: BaseException) -> str:
     return ""
 
 
+def called_in_it(error: BaseException) -> str:
+    """Return which class or function of ours that line called, where the exception is from it."""
+    called = ""
+    for frame, _ in reversed([*traceback.walk_tb(error.__traceback__)]):
+        if _is_own(frame.f_code.co_filename):
+            return called
+        of = type(frame.f_locals.get("self"))
+        if of.__module__.startswith("transformer."):
+            called = of.__name__
+        elif Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
+            called = frame.f_code.co_name
+    return ""
+
+
 def in_a_line(error: BaseException) -> str:
     """Return the kind of an exception, the first line of what it says, and the learner's line.
 

@@ -12,7 +12,7 @@ from transformer.learning.calling import NotWrittenError
 from transformer.learning.implementation import Namespace
 from transformer.learning.layout import LayoutError
 from transformer.learning.outcome import Raised
-from transformer.learning.own_line import raised_at
+from transformer.learning.own_line import called_in_it, raised_at
 
 Run = Callable[[Namespace], Any]
 
@@ -51,7 +51,7 @@ class Probe:
         except Exception as error:
             text = str(error).strip()
             first_line = text.splitlines()[0][:200] if text else ""
-            return Raised(type(error).__name__, first_line, raised_at(error))
+            return Raised(type(error).__name__, first_line, raised_at(error), called_in_it(error))
 
 
 PROBES: dict[str, list[Probe]] = {}

@@ -111,7 +111,7 @@ def _gradients_kept(n: Namespace) -> Any:
     optimizer = n.AdamW([p], lr=0.1, weight_decay=0.5)
     p.square().sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return p.grad
+    return [p.grad]
 
 
 # Decay and clipping
