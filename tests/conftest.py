@@ -32,7 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # torch's compiler would start a Python of its own to try each kind of vector instruction.
     os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
     # How long an example takes says more about the machine than about the code.
-    settings.register_profile("untimed", deadline=None)
+    # Of several failures one is told: of a group its message says nothing but how many they are.
+    settings.register_profile("untimed", deadline=None, report_multiple_bugs=False)
     settings.load_profile("untimed")
     plugin.configure(config)
     if config.getoption("jaxtyping_packages", None):

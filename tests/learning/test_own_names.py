@@ -3,9 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from tests.learning.by_hand import changed, diagnosed, right_one, verdict_on
 from tests.learning.test_free_hand import ATTENTION
+from transformer.components.linear import Linear
+from transformer.components.norm import rms_norm
+from transformer.learning.adapting import adapted
+from transformer.learning.calling import called_as
 
 BLOCK = right_one("block_nanogpt")
 
@@ -64,3 +70,27 @@ def test_arguments_in_another_order_are_passed_by_name(tmp_path: Path) -> None:
     inverted = changed(source, [("(~mask", "(mask")])
     named = diagnosed("attention", inverted, tmp_path).named
     assert [entry.name for entry in named] == ["attention-given-mask-inverted"]
+
+
+def test_arguments_that_go_by_name_alone_are_passed_by_it(tmp_path: Path) -> None:
+    source = changed(ATTENTION, [("x, mask=None", "x, *, mask=None")])
+    found = diagnosed("attention", source, tmp_path)
+    assert "a padding mask, causal" in found.right
+    assert not found.wrong
+    assert "Attention with mask: not written yet" not in found.missing
+
+    def scaled(x: Tensor, *, scale: Tensor, eps: float) -> Tensor:
+        return x * scale + eps
+
+    x, scale = torch.randn(2, 3), torch.randn(3)
+    torch.testing.assert_close(called_as(rms_norm, scaled)(x, scale, 0.5), x * scale + 0.5)
+
+
+def test_where_nothing_is_said_of_a_bias_it_is_as_ours() -> None:
+    class Other(Linear):
+        def __init__(self, d_in: int, d_out: int, bias: bool = False) -> None:
+            super().__init__(d_in=d_in, d_out=d_out, bias=bias)
+
+    made = adapted(Linear, Other, {})
+    assert made(d_in=3, d_out=5).b is not None
+    assert made(d_in=3, d_out=5, bias=False).b is None

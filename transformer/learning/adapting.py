@@ -22,10 +22,10 @@ def adapted(
     """Return `theirs` made to be called as ours is.
 
     A function gets those of our arguments that it takes, a Module's constructor those of our
-    keywords. One that it does not take is left out where it stands at its default and is not
-    written yet otherwise. A Module's parameters must then have our names and shapes, or a
-    layout that is declared for our class. One that never has certain biases is not written yet
-    where they are asked for; given what is `lacking` it is made as it is.
+    keywords, and always whether there is a bias. One that it does not take is left out where it
+    stands at its default and is not written yet otherwise. A Module's parameters must then have
+    our names and shapes, or a layout that is declared for our class. One that never has certain
+    biases is not written yet where they are asked for; given what is `lacking` it is made as it is.
     """
     if inspect.isfunction(ours) and inspect.isfunction(theirs):
         return called_as(ours, theirs)
@@ -33,8 +33,13 @@ def adapted(
         return theirs
     in_part = lacking is not None
     lacks = lacking or biases_lacking(ours, theirs, layouts)
+    our_default = inspect.signature(ours).parameters.get(BIAS)
+    their_default = inspect.signature(theirs).parameters.get(BIAS)
 
     def construct(**keywords: Any) -> Module:
+        if our_default and their_default:  # theirs may have none by default
+            keywords.setdefault(BIAS, our_default.default)
+
         def make(**keywords: Any) -> Module:
             passed = _bias_left_out(ours, theirs, keywords, lacks, in_part)
             made: Module = theirs(**_taken(ours, theirs, passed))

@@ -49,7 +49,8 @@ def called_as(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[
     if inspect.Parameter.VAR_KEYWORD in kinds:
         by_name = set()
     beyond = positional[most:]
-    if inspect.Parameter.VAR_POSITIONAL in kinds or not optional.keys() >= set(beyond):
+    by_name_alone = {name for name, p in taken.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    if inspect.Parameter.VAR_POSITIONAL in kinds or set(beyond) - optional.keys() - by_name_alone:
         beyond = []  # it takes any number; or lacks what it cannot do without, which Python says
     # What is optional for ours may be required by theirs: softmax(x, dim).
     asked = [
@@ -98,7 +99,8 @@ def refuse_more_than(
     wanted = [*inspect.signature(ours.forward).parameters][1:]  # without self
     places = [name for name, p in parameters.items() if p.kind in BY_POSITION][1:]
     most = len(places)
-    moved = _in_other_places(wanted, places)
+    by_name = [name for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    moved = _in_other_places(wanted, places, by_name)
 
     def check(_: Module, arguments: Arguments, keywords: Keywords) -> tuple[Arguments, Keywords]:
         if moved:  # from the second on by name
@@ -118,18 +120,23 @@ def refuse_more_than(
     return check
 
 
-def _in_other_places(wanted: Sequence[str], places: Sequence[str]) -> dict[str, str]:
+def _in_other_places(
+    wanted: Sequence[str], places: Sequence[str], by_name: Sequence[str]
+) -> dict[str, str]:
     """Return by which name of theirs each argument of ours goes, if one stands in another place.
 
-    One of theirs that is not known stands for ours of the same place.
+    Or in none, as those that go by name alone. One of theirs that is not known stands for ours of
+    the same place.
     """
     known = {
         other: name
         for name in wanted[1:]
         for other in (name, *ALSO_CALLED.get(name, ()))
-        if other in places
+        if other in (*places, *by_name)
     }
-    if all(wanted[i : i + 1] == [known[name]] for i, name in enumerate(places) if name in known):
+    standing = [(i, known[name]) for i, name in enumerate(places) if name in known]
+    in_place = all(wanted[i : i + 1] == [ours] for i, ours in standing)
+    if in_place and known.keys().isdisjoint(by_name):
         return {}
     by_place = {
         ours: name
