@@ -67,6 +67,7 @@ def test_the_names_that_the_config_repeats_are_those_of_the_components() -> None
             for name in ("position_base", "dropout", "norm_eps", "init_std")
             for value in ("1e-5", None, True, float("inf"))
         ),
+        ({"mlp_bias": 1}, "mlp_bias must be true, false, or none where it is as bias is; got 1"),
         (
             {"activation": "tanh"},
             "activation must be one of relu, gelu, gelu_tanh, silu; got 'tanh'",
@@ -171,6 +172,7 @@ FULL = TransformerConfig(
     position="rotary",
     position_base=500.5,
     bias=False,
+    mlp_bias=True,
     unembedding_bias=True,
     tied=False,
     dropout=0.25,

@@ -55,6 +55,7 @@ class TransformerConfig:
         position: how the model knows where a token stands.
         position_base: the longest wavelength of sinusoids and rotary is near 2 pi times it.
         bias: whether attention, MLP and layer norm have biases.
+        mlp_bias: whether the MLP has, where it differs from `bias`; None where it does not.
         unembedding_bias: whether the logits have one.
         tied: whether W_U is the transpose of W_E.
         dropout: probability of dropping, for embeddings, patterns and what a layer adds.
@@ -78,6 +79,7 @@ class TransformerConfig:
     position: PositionKind = "learned"
     position_base: float = 10_000.0
     bias: bool = True
+    mlp_bias: bool | None = None
     unembedding_bias: bool = False
     tied: bool = True
     dropout: float = 0.0
@@ -96,6 +98,8 @@ class TransformerConfig:
         self._require("n_layers", _is_integer(self.n_layers, 0), "an integer of at least 0")
         for name in ("bias", "unembedding_bias", "tied"):
             self._require(name, isinstance(getattr(self, name), bool), "true or false")
+        known = self.mlp_bias is None or isinstance(self.mlp_bias, bool)
+        self._require("mlp_bias", known, "true, false, or none where it is as bias is")
         for name, choices in _CHOICES.items():
             self._require(name, getattr(self, name) in choices, f"one of {', '.join(choices)}")
         for name in _NUMBERS:
@@ -112,6 +116,11 @@ class TransformerConfig:
         if self.position == "rotary":
             why = "even with rotary positions: coordinates turn in pairs"
             self._require("d_head", self.d_head % 2 == 0, why)
+
+    @property
+    def bias_in_mlp(self) -> bool:
+        """Whether the MLP has biases."""
+        return self.bias if self.mlp_bias is None else self.mlp_bias
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:

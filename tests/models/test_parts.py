@@ -104,6 +104,7 @@ def test_each_part_is_given_all_its_keywords_and_the_configs_values(
         activation="relu",
         position_base=500.0,
         bias=not config.tied,
+        mlp_bias=config.tied,
         unembedding_bias=config.tied,
         dropout=0.3,
         norm_eps=0.1,
@@ -125,6 +126,8 @@ def test_each_part_is_given_all_its_keywords_and_the_configs_values(
         expected = dict(values)
         if "unembedding" in slot:
             expected["bias"] = config.unembedding_bias
+        if "mlp" in slot:
+            expected["bias"] = config.mlp_bias
         for name in signature(getattr(Parts, slot)).parameters:
             assert name in keywords, f"{slot} is left to its own default of {name}"
             if name in expected and not isinstance(keywords[name], Module):

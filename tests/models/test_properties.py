@@ -39,6 +39,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "position": get_args(PositionKind),
     "attention_path": get_args(AttentionPath),
     "bias": (True, False),
+    "mlp_bias": (None, True, False),
     "unembedding_bias": (True, False),
     "tied": (True, False),
     "dropout": (0.0, 0.3),

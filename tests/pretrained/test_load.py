@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.nn import Module, Parameter
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from tests.pretrained.support import TEXT, TOKENIZERS, assert_same, bert, gpt2, llama
+from tests.support import randomise
 from transformer.components.activations import gelu
 from transformer.models.attention_only import attention_only
 from transformer.models.bert import BERT, ClassifierBERT, MaskedLanguageBERT
@@ -74,10 +76,20 @@ def test_what_is_saved_comes_back_to_the_last_bit(make: Make, folder: Path) -> N
         (gpt2, {"tied": False}),
         (llama, {"position_base": 77.0, "tied": True, "d_head": 4}),
         (llama, {"n_kv_heads": None, "bias": True}),
+        (llama, {"bias": True, "mlp_bias": False}),
+        (llama, {"bias": False, "mlp_bias": True}),
         (bert, {"n_segments": 3, "position_offset": 0}),
         (bert, {"n_segments": 1, "position_offset": 2}),
     ],
-    ids=["GPT-2", "LLaMA", "LLaMA with biases", "BERT", "RoBERTa"],
+    ids=[
+        "GPT-2",
+        "LLaMA",
+        "LLaMA with biases",
+        "LLaMA with biases in attention",
+        "LLaMA with biases in the MLP",
+        "BERT",
+        "RoBERTa",
+    ],
 )
 def test_every_choice_of_the_config_comes_back(
     make: Make, changes: dict[str, Any], folder: Path
@@ -208,6 +220,27 @@ def test_berts_published_file_has_other_names_of_the_norms_and_two_more_heads(
         load_pretrained(folder, architecture="BertForQuestionAnswering")
 
 
+@pytest.mark.parametrize("offset", [0, 2], ids=["BERT", "RoBERTa"])
+def test_an_encoder_whose_file_has_no_pooler_has_none_and_half_a_pooler_is_damaged(
+    offset: int, folder: Path
+) -> None:
+    config = replace(bert().config, position_offset=offset)
+    model = BERT(config, pooler=True)
+    randomise(model)
+    tensors = saved(folder, model)
+    encoder = {name: one for name, one in tensors.items() if not name.startswith("pooler.")}
+    assert len(encoder) == len(tensors) - 2
+    write(folder, encoder)
+    found = load_pretrained(folder)
+    assert isinstance(found, BERT)
+    assert found.pooler is None
+    model.pooler = None
+    assert_same(found, model)
+    write(folder, encoder | {"pooler.dense.bias": tensors["pooler.dense.bias"]})
+    with pytest.raises(ValueError, match=r"missing: (ro)?bert(a)?\.pooler\.dense\.weight$"):
+        load_pretrained(folder)
+
+
 def assert_same_encoder(encoder: Module, model: Module) -> None:
     expected = model.state_dict()
     for name, value in encoder.state_dict().items():
@@ -295,12 +328,8 @@ def test_tied_matrices_are_one_and_parameters_have_the_dtype_asked_for(
         (llama, {"head_dim": None, "num_attention_heads": 0}, "num_attention_heads must be an int"),
         (bert, {"num_attention_heads": None}, "num_attention_heads must be an integer .* got None"),
         (llama, {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "rope_type = 'llama3'"),
-        (
-            llama,
-            {"mlp_bias": True},
-            "attention_bias = False and mlp_bias = True; what can be read is both or neither",
-        ),
-        (llama, {"attention_bias": True}, "attention_bias = True and mlp_bias = False; what can"),
+        (llama, {"mlp_bias": True}, r"missing: model\.layers\.0\.mlp\.down_proj\.bias, .*up_proj"),
+        (llama, {"attention_bias": True}, r"missing: model\.layers\.0\.self_attn\.k_proj\.bias, "),
         (bert, {"position_embedding_type": "relative_key"}, "can be read is 'absolute'"),
         (bert, {"vocab_size": 103}, r"config says \(103, 35\) \(d_vocab d_model\)"),
         (bert, {"num_hidden_layers": 0}, r"left over: bert\.encoder\.layer\.0"),
@@ -476,12 +505,14 @@ def test_a_model_without_a_tokenizer_is_said_to_be_what_it_is(
     [
         (gpt2(norm_position="post"), "a gpt2 model has norm_position = 'pre', this one 'post'"),
         (gpt2(bias=False), "a gpt2 model has bias = True, this one False"),
+        (gpt2(mlp_bias=False), "a gpt2 model has bias_in_mlp = True, this one False"),
+        (bert(mlp_bias=False), "a bert model has bias_in_mlp = True, this one False"),
         (gpt2(d_head=3), "a gpt2 model has d_model = 15, this one 35"),
         (llama(norm="layer"), "a llama model has norm = 'rms', this one 'layer'"),
         (llama(d_model=17), "d_model is a multiple of n_heads, this one has 17 and 6"),
         (bert(tied=False), "a bert model has tied = True, this one False"),
     ],
-    ids=["post", "bias", "d_head", "layer norm", "d_model", "untied"],
+    ids=["post", "bias", "MLP", "BERT's MLP", "d_head", "layer norm", "d_model", "untied"],
 )
 def test_a_model_that_no_family_is_like_is_refused_with_the_reasons(
     model: Module, said: str, tmp_path: Path

@@ -1,6 +1,7 @@
 """Published models as Hugging Face's library computes them, and the way back: slow to import."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from transformer.training.model_files import save_model_files
 
 pytestmark = pytest.mark.slow
 NAMES = [case.name for case in CASES]
+ENCODERS = [case for case in CASES if case.output == "pooler_output"]
 # Ours has the head for masked tokens alone: the pooler and the other task's head are not kept.
 SAVED_AS = {
     "BERT, pre-training": Case("BERT, masked tokens", "BertConfig", "BertForMaskedLM", BERT)
@@ -55,6 +57,20 @@ def test_a_llama_turns_all_of_a_head_whatever_part_its_config_names(tmp_path: Pa
     case = Case("LLaMA", "LlamaConfig", "LlamaForCausalLM", LLAMA | {"rope_parameters": rope})
     assert parity(case, tmp_path, torch.float32) < 1e-5
     assert "partial_rotary_factor" in (tmp_path / "config.json").read_text()
+
+
+@pytest.mark.parametrize("case", ENCODERS, ids=lambda case: case.name)
+def test_an_encoder_without_a_pooler_is_read_as_it_is(case: Case, tmp_path: Path) -> None:
+    library = hugging_face()
+    settings = getattr(library, case.config)(**case.settings)
+    theirs = getattr(library, case.model)(settings, add_pooling_layer=False).eval()
+    randomise(theirs, std=0.3)
+    theirs.save_pretrained(tmp_path)
+    ours = load_pretrained(tmp_path, dtype=torch.float64)
+    plain = replace(case, output="last_hidden_state")
+    expected, mine = both(plain, theirs.double(), ours, inputs(case))
+    assert expected.std() > 0.1
+    assert (expected - mine).abs().max() < 1e-10
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)

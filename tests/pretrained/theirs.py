@@ -95,6 +95,13 @@ CASES = [
         "LlamaForCausalLM",
         LLAMA | {"num_key_value_heads": 6, "attention_bias": True, "mlp_bias": True},
     ),
+    Case(
+        "LLaMA, biases in attention",
+        "LlamaConfig",
+        "LlamaForCausalLM",
+        LLAMA | {"attention_bias": True},
+    ),
+    Case("LLaMA, biases in the MLP", "LlamaConfig", "LlamaForCausalLM", LLAMA | {"mlp_bias": True}),
     Case("BERT, masked tokens", "BertConfig", "BertForMaskedLM", BERT),
     Case("BERT, pre-training", "BertConfig", "BertForPreTraining", BERT, "prediction_logits"),
     Case("BERT, classification", "BertConfig", "BertForSequenceClassification", BERT),

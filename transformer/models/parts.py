@@ -119,7 +119,7 @@ def build_mlp(config: TransformerConfig, parts: Parts) -> Module:
         d_model=config.d_model,
         d_mlp=config.d_mlp,
         activation=ACTIVATIONS[config.activation],
-        bias=config.bias,
+        bias=config.bias_in_mlp,
         init_std=config.init_std,
     )
 

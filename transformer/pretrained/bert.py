@@ -83,6 +83,7 @@ def _settings(model: Module) -> dict[str, Any]:
         norm_position="post",
         mlp="plain",
         bias=True,
+        bias_in_mlp=True,
         unembedding_bias=True,
         tied=True,
         n_kv_heads=None,
@@ -153,6 +154,7 @@ BERT_FAMILY = Family(
     bare=("BertModel",),
     constants=(r"bert\.embeddings\.position_ids",),
     heads=(r"bert\.pooler\..*", r"cls\.seq_relationship\..*", r"cls\.predictions\..*"),
+    optional=("pooler",),
     renames={"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"},
 )
 ROBERTA_FAMILY = Family(
@@ -178,4 +180,5 @@ ROBERTA_FAMILY = Family(
     bare=("RobertaModel",),
     constants=(r"roberta\.embeddings\.position_ids",),
     heads=(r"roberta\.pooler\..*", r"lm_head\..*"),
+    optional=("pooler",),
 )

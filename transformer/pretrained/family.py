@@ -42,6 +42,7 @@ class Family:
         heads: patterns of parameters that a model without that head passes over.
         bare: architectures that are written without the prefix.
         renames: parts of names that older files have, and what they are now.
+        optional: modules of ours that a file may lack: config.json does not tell.
     """
 
     model_type: str
@@ -56,10 +57,19 @@ class Family:
     heads: tuple[str, ...] = ()
     bare: tuple[str, ...] = ()
     renames: Mapping[str, str] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
 
     def rows_of(self, model: Module) -> list[Row]:
         """Return the rows that apply to the model."""
         return applying(self.rows, model, config_of(model).n_layers)
+
+    def leave_out(self, tensors: TensorFiles, model: Module) -> None:
+        """Take those optional modules off the model of which a file has no tensor at all."""
+        named = tensors.renamed(self._name_in_table)
+        for module in self.optional:
+            rows = [row for row in self.rows_of(model) if row.ours.startswith(f"{module}.")]
+            if rows and not any(row.theirs in named for row in rows):
+                setattr(model, module, None)
 
     def of_model(self, tensors: TensorFiles, model: Module) -> TensorFiles:
         """Return the tensors under the table's names, less what is no parameter of the model."""

@@ -96,6 +96,7 @@ def write_config(model: Module) -> dict[str, Any]:
         norm_position="pre",
         mlp="plain",
         bias=True,
+        bias_in_mlp=True,
         unembedding_bias=False,
         n_kv_heads=None,
         d_model=config.n_heads * config.d_head,

@@ -78,13 +78,7 @@ def read_config(settings: Settings) -> TransformerConfig:
         {"rope_type": rotary.get("rope_type", rotary.get("type", "default"))},
         allowed={"rope_type": ("default",)},
     )
-    bias = yes_or_no(settings, "attention_bias", False)
-    if yes_or_no(settings, "mlp_bias", False) != bias:
-        raise ValueError(
-            f"attention_bias = {bias} and mlp_bias = {not bias}; what can be read is both or "
-            "neither: ours has biases in attention and MLP alike"
-        )
-
+    bias, mlp_bias = (yes_or_no(settings, name, False) for name in ("attention_bias", "mlp_bias"))
     n_heads = integer(settings, "num_attention_heads")
     n_kv_heads, d_head = n_heads, settings.get("head_dim")
     if settings.get("num_key_value_heads") is not None:
@@ -116,6 +110,7 @@ def read_config(settings: Settings) -> TransformerConfig:
         position="rotary",
         position_base=number(base, "rope_theta", 10_000.0),
         bias=bias,
+        mlp_bias=None if mlp_bias == bias else mlp_bias,
         tied=yes_or_no(settings, "tie_word_embeddings", False),
         norm_eps=number(settings, "rms_norm_eps", 1e-6),
     )
@@ -150,7 +145,7 @@ def write_config(model: Module) -> dict[str, Any]:
         "hidden_act": THEIR_ACTIVATIONS[config.activation],
         "rope_theta": config.position_base,
         "attention_bias": config.bias,
-        "mlp_bias": config.bias,
+        "mlp_bias": config.bias_in_mlp,
         "rms_norm_eps": config.norm_eps,
         "initializer_range": config.init_std,
         "tie_word_embeddings": config.tied,

@@ -83,6 +83,7 @@ def load_pretrained(
         raise ValueError(f"{folder / 'config.json'}: {error}") from error
     tensors = open_tensors(folder)
     try:
+        family.leave_out(tensors, model)
         allocate(model, dtype)
         tensors = family.of_model(tensors, model)
         fill(model, family.rows_of(model), tensors, sizes_of(model))
