@@ -128,7 +128,7 @@ def test_that_a_beginning_is_to_be_added_is_no_token_of_that_name(tmp_path: Path
     assert (ours.special_tokens, ours.bos) == ({"<|endoftext|>": 259}, (259,))
 
 
-def test_special_tokens_added_to_wordpiece_are_kept_and_others_refused(tmp_path: Path) -> None:
+def test_special_tokens_added_to_wordpiece_are_kept_and_read_as_text(tmp_path: Path) -> None:
     n = WORDPIECE.d_vocab
     five = [entry(name, special=True) | {"id": i} for name, i in WORDPIECE.special_tokens.items()]
     new = {"id": n, **entry("dog", special=True)}
@@ -143,11 +143,89 @@ def test_special_tokens_added_to_wordpiece_are_kept_and_others_refused(tmp_path:
     assert read_tokenizer(tmp_path).fingerprint() == ours.fingerprint()
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     assert theirs.token_to_id("dog") == n
-    whole(tmp_path, WORDPIECE, added_tokens=[*five, new | {"special": False}])
-    with pytest.raises(
-        ValueError,
-        match=r"tokenizer\.json: its added tokens 'dog' are found in any .* With \"special\": true",
-    ):
+    assert theirs.encode("Dog").ids == ours.encode("Dog")  # no piece of a word in either
+
+
+FIVE = [entry(name, special=True) | {"id": i} for name, i in WORDPIECE.special_tokens.items()]
+FOUND = [
+    entry("<new>"),
+    entry("New York", normalized=True, lstrip=True),
+    entry("É", normalized=True),
+    entry("[X]", normalized=True, rstrip=True),
+    entry("中x", normalized=True),
+    entry("Rat"),
+    entry("<stop>", special=True),
+    entry("cats", normalized=True),
+]
+TEXTS = [
+    "the cat sat <new>on<new> the <NEW> mat",
+    "in new\tYORKs, new  york",
+    "ÉCAT e\u0301 Éat thecatsat Cats CATSÉ",
+    "the [x] cat[X]  mat",
+    "中x 中 x 中\nx x中x",
+    "rat Rat RATRat",
+]
+
+
+def test_tokens_added_to_wordpiece_are_found_as_hugging_face_finds_them(tmp_path: Path) -> None:
+    n, folder = WORDPIECE.d_vocab, tmp_path / "again"
+    added = [{"id": i, **one} for i, one in enumerate(FOUND, n)]
+    whole(tmp_path, WORDPIECE, added_tokens=[*FIVE, *added])
+    ours = read_tokenizer(tmp_path)
+    ours.save(tmp_path / "ours.json")
+    folder.mkdir()
+    save_hugging_face(ours, folder / "tokenizer.json")
+    assert {*range(n, n + len(FOUND))} - {n + 6} <= {
+        token for text in TEXTS for token in ours.encode(text)
+    }, "each is found in some text"
+    for theirs in (tmp_path, folder):
+        oracle = tokenizers.Tokenizer.from_file(str(theirs / "tokenizer.json"))
+        for text in TEXTS:
+            assert ours.encode(text) == oracle.encode(text, add_special_tokens=False).ids
+            halves = ours.encode_stream([text[:5], text[5:]])
+            assert [i for ids in halves for i in ids] == ours.encode(text)
+    for same in (read_tokenizer(folder), WordPieceTokenizer.load(tmp_path / "ours.json")):
+        assert same.fingerprint() == ours.fingerprint() != WORDPIECE.fingerprint()
+        assert [same.encode(text) for text in TEXTS] == [ours.encode(text) for text in TEXTS]
+    assert ours.decode([*ours.encode("cat"), n]) == "cat <new>"
+
+
+def test_tokens_added_beside_vocab_txt_are_found_too(tmp_path: Path) -> None:
+    names = [str(name) for name in WORDPIECE.vocabulary]
+    (tmp_path / "vocab.txt").write_text("\n".join(names))
+    write(tmp_path, "config.json", {"model_type": "bert"})
+    write(tmp_path, "added_tokens.json", {"Rats": len(names), "<new>": len(names) + 1})
+    ours, theirs = read_tokenizer(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    for text in ("the rats sat on<new>the mat", "RATS <NEW>mat"):
+        assert ours.encode(text) == theirs.encode(text, add_special_tokens=False)
+        assert {*ours.encode(text)} >= {len(names), len(names) + 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "normalized", "refused"),
+    [("cat", False, True), ("cat", True, False), ("##at", True, True), ("[MASK]", True, False)],
+)
+def test_an_added_token_that_is_a_piece_of_words_too_is_refused(
+    name: str, normalized: bool, refused: bool, tmp_path: Path
+) -> None:
+    numbers = {str(one): i for i, one in enumerate(WORDPIECE.vocabulary)}
+    one = entry(name, normalized=normalized, special=name == "[MASK]") | {"id": numbers[name]}
+    whole(tmp_path, WORDPIECE, added_tokens=[*FIVE, one])
+    if refused:
+        said = rf"tokenizer\.json: its added token '{name}' is a piece of words in the vocabulary"
+        with pytest.raises(ValueError, match=said):
+            read_tokenizer(tmp_path)
+    else:
+        oracle = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+        for text in ("the CATS", "cat mat"):
+            found = oracle.encode(text, add_special_tokens=False).ids
+            assert read_tokenizer(tmp_path).encode(text) == found
+
+
+def test_an_added_token_of_which_normalising_leaves_nothing_is_refused(tmp_path: Path) -> None:
+    void = entry("\u0301", normalized=True) | {"id": WORDPIECE.d_vocab}
+    whole(tmp_path, WORDPIECE, added_tokens=[*FIVE, void])
+    with pytest.raises(ValueError, match=r"nothing is left in a normalised text"):
         read_tokenizer(tmp_path)
 
 

@@ -11,9 +11,10 @@ from typing import Any
 from transformer.pretrained.files import complaints_of, read_json
 from transformer.tokenizers import FastByteBPETokenizer, Tokenizer, WordPieceTokenizer
 from transformer.tokenizers.added_tokens import AddedToken, read_added
+from transformer.tokenizers.bert_words import words
 from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable
 from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
-from transformer.tokenizers.wordpiece import SPECIAL
+from transformer.tokenizers.wordpiece import CONTINUES, SPECIAL
 
 Added = Mapping[AddedToken, int]
 
@@ -104,15 +105,23 @@ def in_order(numbers: Mapping[str, int]) -> list[str]:
 
 
 def word_piece(numbers: Mapping[str, int], added: Added) -> WordPieceTokenizer:
-    """Return the WordPiece of these tokens; ValueError for an added one that is found in texts."""
-    if strange := [one.name for one in added if not one.special]:
-        raise ValueError(
-            f"its added tokens {', '.join(map(repr, strange[:3]))} are found in any text, which "
-            'our WordPiece does not do. With "special": true it can be read: their names in a text '
-            "are then split into pieces as other words are"
-        )
+    """Return the WordPiece of these tokens.
+
+    ValueError for an added one that is a piece of words too: ours are one or the other.
+    """
     names = in_order({**numbers, **{one.name: i for one, i in added.items()}})
-    return WordPieceTokenizer(names, [one.name for one in added if one.name not in SPECIAL])
+    found = [one for one in added if not one.special and one.name not in SPECIAL]
+    for one in found:
+        spelled = one.name.startswith(CONTINUES) or (
+            not one.normalized and words(one.name) == [one.name]
+        )
+        if one.name in numbers and spelled:
+            raise ValueError(
+                f"its added token {one.name!r} is a piece of words in the vocabulary too; what can "
+                "be read is one that is not, or a whole word with normalized = true"
+            )
+    special = [one.name for one in added if one.special and one.name not in SPECIAL]
+    return WordPieceTokenizer(names, special, found)
 
 
 def byte_bpe(

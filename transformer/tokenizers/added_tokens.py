@@ -8,7 +8,7 @@ What is looked for, and what an added token takes of the white space around it, 
 say (`added_tokens` of tokenizer.json).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class AddedToken:
         special: it stands for no text, and is read from a text only where that is asked for.
         lstrip: the white space before it is part of it.
         rstrip: the white space behind it is part of it.
-        normalized: it is looked for after those that are not.
+        normalized: it is looked for after those that are not, in the text as it is normalised.
     """
 
     name: str
@@ -63,19 +63,24 @@ def read_added(entries: Iterable[Mapping[str, Any]]) -> list[AddedToken]:
     return added
 
 
-def cut(text: str, tokens: Collection[AddedToken]) -> Iterator[str | AddedToken]:
+def cut(
+    text: str, tokens: Collection[AddedToken], normalise: Callable[[str], str] = str
+) -> Iterator[str | AddedToken]:
     """Yield the tokens found in `text`, and the text between them.
 
-    Of two that begin at one place the longer is found.
+    Of two that begin at one place the longer is found. Where there are tokens that are looked for
+    in the normalised text, the text that is yielded is that.
     """
     parts: list[str | AddedToken] = [text]
-    for normalized in (False, True):
-        wanted = {one.name: one for one in tokens if one.normalized is normalized}
+    for normalized, change in ((False, str), (True, normalise)):
+        # Of two that are alike when they are normalised the first is found; in theirs, by chance.
+        these = [one for one in tokens if one.normalized is normalized]
+        wanted = {change(one.name): one for one in reversed(these)}
         if wanted:
             parts = [
                 new
                 for part in parts
-                for new in ([part] if isinstance(part, AddedToken) else _cut(part, wanted))
+                for new in ([part] if isinstance(part, AddedToken) else _cut(change(part), wanted))
             ]
     yield from parts
 

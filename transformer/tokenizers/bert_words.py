@@ -31,7 +31,12 @@ SPACES = "\t\n\r"
 
 def words(text: str) -> list[str]:
     """Return the words of `text` as BERT's vocabulary spells them."""
-    return split_punctuation(lower(strip_accents(space_ideographs(clean(text)))))
+    return split_punctuation(normalise(text))
+
+
+def normalise(text: str) -> str:
+    """Return `text` cleaned, in lower case, without accents; twice is the same as once."""
+    return lower(strip_accents(space_ideographs(clean(text))))
 
 
 class _Rule(dict[int, str]):

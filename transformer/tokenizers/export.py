@@ -19,6 +19,7 @@ from transformer.tokenizers.wordpiece import (
     CONTINUES,
     END,
     LONGEST_WORD,
+    SPECIAL,
     START,
     UNKNOWN,
     WordPieceTokenizer,
@@ -76,6 +77,9 @@ def hugging_face(tokenizer: Tokenizer, *, n_segments: int = 0) -> dict[str, Any]
         added = [
             _added(AddedToken(name, lstrip=ends and name == "<mask>"), i) for name, i in special
         ]
+    if isinstance(tokenizer, WordPieceTokenizer):
+        added += [_added(one, i) for one, i in tokenizer.added.items()]
+        added.sort(key=lambda entry: int(entry["id"]))
     template = _template(tokenizer.special_tokens, n_segments) if ends else _beginning(tokenizer)
     return {
         "version": "1.0",
@@ -134,7 +138,15 @@ def _bpe(
 
 
 def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
-    """Return the steps of BERT's tokenizer as tokenizer.json has them."""
+    """Return the steps of BERT's tokenizer as tokenizer.json has them.
+
+    Tokens that were added behind all others are no pieces of words: they stand in `added_tokens`
+    alone, where their ids go on from those of the vocabulary.
+    """
+    names = [*tokenizer.vocabulary]
+    apart = {*tokenizer.special_tokens, *(one.name for one in tokenizer.added)} - {*SPECIAL}
+    while names[-1] in apart:
+        names.pop()
     normalizer = {
         "type": "BertNormalizer",
         "clean_text": True,
@@ -147,7 +159,7 @@ def _wordpiece(tokenizer: WordPieceTokenizer) -> dict[str, Any]:
         "unk_token": UNKNOWN,
         "continuing_subword_prefix": CONTINUES,
         "max_input_chars_per_word": LONGEST_WORD,
-        "vocab": {name: i for i, name in enumerate(tokenizer.vocabulary)},
+        "vocab": {name: i for i, name in enumerate(names)},
     }
     return {
         "normalizer": normalizer,

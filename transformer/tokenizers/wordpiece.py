@@ -15,12 +15,14 @@ as Hugging Face's WordPieceTrainer does: it is byte-pair encoding with `##` in i
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
+from transformer.tokenizers.added_tokens import AddedToken, cut
 from transformer.tokenizers.base import Tokenizer
-from transformer.tokenizers.bert_words import words
+from transformer.tokenizers.bert_words import normalise, words
 from transformer.tokenizers.fast_merging import PieceCache
 
 PAD, UNKNOWN, START, END, MASK = SPECIAL = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
@@ -34,23 +36,33 @@ _SPACES = re.compile("[ \t\n\r]+")
 class WordPieceTokenizer(Tokenizer):
     """A token's id is its place in the vocabulary, a line in BERT's vocab.txt.
 
-    `special_tokens` are those beside BERT's five. ValueError for a vocabulary in which a token is
-    empty or stands twice, or a special token is missing.
+    `special_tokens` are those beside BERT's five; `added` are tokens that are found in any text,
+    before it is split into words. ValueError for a vocabulary in which a token is empty or stands
+    twice, or a special or added one is missing.
     """
 
     FORMAT = "transformer.wordpiece"
     vocabulary: tuple[str, ...]
 
-    def __init__(self, vocabulary: Sequence[str], special_tokens: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        vocabulary: Sequence[str],
+        special_tokens: Sequence[str] = (),
+        added: Sequence[AddedToken] = (),
+    ) -> None:
         self.vocabulary = tuple(vocabulary)
         self._ids = {token: i for i, token in enumerate(self.vocabulary)}
         if len(self._ids) != len(self.vocabulary) or "" in self._ids:
             raise ValueError("tokens must be distinct and not empty")
         names = dict.fromkeys([*SPECIAL, *special_tokens])
-        if missing := [name for name in names if name not in self._ids]:
+        found = {one.name for one in added}
+        if missing := [name for name in (*names, *found) if name not in self._ids]:
             raise ValueError(f"the vocabulary has no {', '.join(missing)}")
+        if void := [one.name for one in added if one.normalized and not normalise(one.name)]:
+            raise ValueError(f"of the added token {void[0]!r} nothing is left in a normalised text")
         self.special_tokens = {name: self._ids[name] for name in names}
-        for name in names.keys() - set(SPECIAL):
+        self.added = {one: self._ids[one.name] for one in added}
+        for name in (names.keys() | found) - set(SPECIAL):
             del self._ids[name]  # no part of a word, however it is spelled
         self._cache = PieceCache(self._encode_chunk)
 
@@ -93,7 +105,21 @@ class WordPieceTokenizer(Tokenizer):
         Of the special tokens only `[UNK]` can come from text. (Hugging Face's tokenizer takes
         the name of one in the text for the token.)
         """
-        return self._cache.ids(_SPACES.split(text))
+        if not self.added:
+            return self._cache.ids(_SPACES.split(text))
+        ids: list[int] = []
+        for part in cut(text, self.added, normalise):
+            if isinstance(part, AddedToken):
+                ids.append(self.added[part])
+            else:
+                ids += self._cache.ids(_SPACES.split(part))
+        return ids
+
+    def encode_stream(self, chunks: Iterable[str], *, processes: int = 1) -> Iterator[list[int]]:
+        """Yield the ids of a long text; of all at once if an added token has white space in it."""
+        if any(one.name.split() != [one.name] for one in self.added):
+            return iter([self.encode("".join(chunks))])
+        return super().encode_stream(chunks, processes=processes)
 
     def tokenize(self, text: str) -> list[str]:
         """Return the tokens of `text` as strings."""
@@ -138,8 +164,14 @@ class WordPieceTokenizer(Tokenizer):
 
     def state(self) -> dict[str, Any]:
         others = [name for name in self.special_tokens if name not in SPECIAL]
-        return {"vocabulary": list(self.vocabulary)} | ({"special": others} if others else {})
+        state: dict[str, Any] = {"vocabulary": list(self.vocabulary)}
+        if others:
+            state["special"] = others
+        if self.added:
+            state["added"] = [asdict(one) for one in self.added]
+        return state
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        return cls(state["vocabulary"], state.get("special", ()))
+        added = [AddedToken(**one) for one in state.get("added", ())]
+        return cls(state["vocabulary"], state.get("special", ()), added)
