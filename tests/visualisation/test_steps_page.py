@@ -192,6 +192,20 @@ def test_of_a_large_matrix_the_marked_rows_come_into_view(
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("pos", "d_head"), [(16, 3), (32, 11)])
+def test_a_matrix_whose_entries_can_be_told_apart_is_seen_whole(
+    chromium: "Browser", tmp_path: Path, pos: int, d_head: int
+) -> None:
+    attention = Attention(d_model=5, n_heads=1, d_head=d_head)
+    made = steps_page(attention, torch.randn(pos, 5), [str(place) for place in range(pos)])
+    with browser.opened(chromium, made.save(tmp_path / "s.html")) as page:
+        boxes = "[...document.querySelectorAll('.matrix div')]"
+        sizes = page.evaluate(f"{boxes}.map(box => [box.scrollHeight, box.clientHeight])")
+        assert max(height for height, _ in sizes) == 448
+        assert all(height == shown for height, shown in sizes), "rows are out of sight"
+
+
+@pytest.mark.browser
 def test_what_is_no_number_is_named(chromium: "Browser", tmp_path: Path) -> None:
     x = torch.randn(5, 2)
     x[2], x[3] = torch.nan, torch.inf
