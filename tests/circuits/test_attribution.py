@@ -105,6 +105,16 @@ def test_every_position_needs_a_token_of_its_own(
         logit_attribution(make(), tokens, **{"of": tokens, name: wrong})
 
 
+@pytest.mark.parametrize("outside", [-1, 17])
+@pytest.mark.parametrize("name", ["of", "minus"])
+def test_a_token_that_the_model_does_not_know_is_named(name: str, outside: int) -> None:
+    tokens, wrong = random_tokens(), random_tokens()
+    wrong[1, 7] = outside
+    said = rf"^{name} must be from 0 to d_vocab - 1 = 16, got {outside}$"
+    with pytest.raises(IndexError, match=said):
+        logit_attribution(make(), tokens, **{"of": tokens, name: wrong})
+
+
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_a_model_that_has_diverged_is_told_from_one_with_dropout(value: float) -> None:
     model, tokens = make(), random_tokens()

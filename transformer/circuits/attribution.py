@@ -23,6 +23,7 @@ from transformer.activations.watching import activation_names, watch
 from transformer.circuits.stream import after_each, gap, logit_direction, logit_terms
 from transformer.circuits.weights import unembedding_weights
 from transformer.components.norm import LayerNorm, RMSNorm
+from transformer.components.validation import require_tokens
 from transformer.models.gpt import GPT
 
 CLOSE = 1e-3  # of the largest logit: far above rounding in float32, far below a term left out
@@ -59,14 +60,17 @@ def logit_attribution(
     attention adds besides its heads, and the biases of final norm and unembedding. ValueError
     for a post-norm model, in which the stream is no sum, where dropout is at work, where rounding
     to bfloat16 loses too much, for logits of NaN, and where `of` or `minus` are not shaped as
-    `tokens`.
+    `tokens`; IndexError for a token that the model does not know.
     """
     for name, asked in (("of", of), ("minus", minus)):
-        if asked is not None and asked.shape != tokens.shape:
+        if asked is None:
+            continue
+        if asked.shape != tokens.shape:
             raise ValueError(
                 f"{name} has a token for each position, {tuple(tokens.shape)} as tokens, got "
                 f"{tuple(asked.shape)}: torch.full_like(tokens, 5) asks for token 5 at all of them"
             )
+        require_tokens(asked, model.config.d_vocab, name=name)
     if model.config.norm_position == "post":
         raise ValueError("the stream of a post-norm model is no sum: each block normalises it")
     known = set(activation_names(model))

@@ -46,14 +46,14 @@ def require_positions(
     )
 
 
-def require_tokens(tokens: Int[Tensor, "batch pos"], d_vocab: int) -> None:
+def require_tokens(tokens: Int[Tensor, "batch pos"], d_vocab: int, *, name: str = "tokens") -> None:
     """Raise IndexError for tokens outside of 0 to d_vocab - 1, where that costs next to nothing.
 
-    That is on a CPU, outside of compiled code.
+    That is on a CPU, outside of compiled code. `name` is what the caller calls them.
     """
     if torch.compiler.is_compiling() or tokens.device.type != "cpu" or not tokens.numel():
         return
     least, most = (found.item() for found in tokens.aminmax())
     if least < 0 or most >= d_vocab:
         outside = least if least < 0 else most
-        raise IndexError(f"tokens must be from 0 to d_vocab - 1 = {d_vocab - 1}, got {outside}")
+        raise IndexError(f"{name} must be from 0 to d_vocab - 1 = {d_vocab - 1}, got {outside}")
