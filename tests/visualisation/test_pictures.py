@@ -111,6 +111,15 @@ def test_an_svg_needs_no_glyphs_of_matplotlibs_own_font(
     assert [str(warning.message) for warning in recwarn] == []
 
 
+def test_the_logit_lens_says_which_labels_lack() -> None:
+    logits = torch.randn(2, 3, 7)
+    with pytest.raises(ValueError, match="3 positions need as many labels, got 2"):
+        logit_lens_picture(logits, list("ab"), list("abcdefg"))
+    said = r"logits of 7 tokens and names of 5: .* pass logits\[\.\.\., :5\]"
+    with pytest.raises(ValueError, match=said):
+        logit_lens_picture(logits, list("abc"), list("abcde"))
+
+
 def test_a_forecast_from_no_numbers_is_no_token() -> None:
     logits = torch.eye(5)[None] * 9
     logits[0, 2] = torch.nan

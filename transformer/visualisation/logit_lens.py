@@ -18,10 +18,18 @@ def logit_lens_picture(
     """Draw, for each state and position, the likeliest next token, the darker the likelier.
 
     `logits` are those of `logit_lens` for one row, the embedding's first; `tokens` the labels
-    of the row, `vocabulary` those of all tokens.
+    of the row, `vocabulary` those of all tokens. ValueError where labels lack.
     """
+    _, n_pos, d_vocab = logits.shape
+    if len(tokens) != n_pos:
+        raise ValueError(f"{n_pos} positions need as many labels, got {len(tokens)}")
+    if len(vocabulary) < d_vocab:
+        raise ValueError(
+            f"there are logits of {d_vocab} tokens and names of {len(vocabulary)}: where the "
+            f"vocabulary is padded, pass logits[..., :{len(vocabulary)}]"
+        )
     probability, likeliest = softmax(logits.detach().float()).max(-1)
-    n_states, n_pos = likeliest.shape
+    n_states = len(likeliest)
     names = ["embedding", *(f"after block {i}" for i in range(n_states - 1))]
     cells = [readable([vocabulary[token] for token in row]) for row in likeliest.tolist()]
     for state, place in probability.isnan().nonzero().tolist():
