@@ -1,6 +1,7 @@
 """One update: it zeroes old gradients, forecasts the next token, and goes downhill."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from tests.support import gradient, randomise
 from transformer.components.loss import next_token_loss
+from transformer.components.taken_once import is_taken_once
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.training.optimizer import make_adamw
@@ -173,3 +175,42 @@ def test_a_step_on_cuda_equals_one_on_the_cpu() -> None:
     torch.testing.assert_close(
         on_cuda.gradient_norm.cpu(), on_cpu.gradient_norm, rtol=1e-3, atol=1e-4
     )
+
+
+@pytest.mark.house
+def test_the_gradient_of_an_update_is_taken_once_in_both_passes_and_nothing_else_is() -> None:
+    noted = []
+
+    @torch.enable_grad()
+    def compute_again(_of_logits: Any) -> None:  # as activation checkpointing does
+        noted.append(is_taken_once())
+
+    def look(_module: Any, _inputs: Any, logits: torch.Tensor) -> None:
+        noted.append(is_taken_once())
+        logits.register_hook(compute_again)  # type: ignore[no-untyped-call]
+
+    model = GPT(CONFIG)
+    model.register_forward_hook(look)
+    accumulate_gradients(model, [torch.randint(CONFIG.d_vocab, (5, CONFIG.n_ctx + 1))])
+    assert noted == [True, True]
+    assert not is_taken_once()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"activation": "gelu", "norm_position": "post"},
+        {"activation": "silu", "mlp": "gated", "norm": "rms", "position": "rotary", "bias": False},
+    ],
+    ids=["GPT-2", "as BERT", "as LLaMA"],
+)
+def test_that_gradient_is_the_one_that_autograd_derives(changes: dict[str, Any]) -> None:
+    model = GPT(TransformerConfig(**(vars(CONFIG) | changes))).double()
+    randomise(model)
+    tokens = torch.randint(CONFIG.d_vocab, (5, CONFIG.n_ctx + 1))
+    loss = next_token_loss(model(tokens[:, :-1]), tokens)
+    derived = torch.autograd.grad(loss, list(model.parameters()))
+    accumulate_gradients(model, [tokens])
+    for (name, parameter), expected in zip(model.named_parameters(), derived, strict=True):
+        torch.testing.assert_close(gradient(parameter), expected, msg=f"{name} differs")

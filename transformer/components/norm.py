@@ -13,7 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module, Parameter
 
+from transformer.components.norm_gradient import norm_with_gradient
 from transformer.components.softmax import at_least_float32
+from transformer.components.taken_once import is_taken_once
 from transformer.components.validation import require_positive
 
 
@@ -24,6 +26,8 @@ def layer_norm(
     eps: float,
 ) -> Float[Tensor, "*batch d_model"]:
     """Return x with mean 0 and variance 1 along d_model, then scaled and shifted."""
+    if is_taken_once():
+        return norm_with_gradient(x, scale, bias, eps, centred=True)
     wide = at_least_float32(x)
     centred = wide - wide.mean(-1, keepdim=True)
     variance = (centred * centred).mean(-1, keepdim=True)
@@ -35,6 +39,8 @@ def rms_norm(
     x: Float[Tensor, "*batch d_model"], scale: Float[Tensor, " d_model"], eps: float
 ) -> Float[Tensor, "*batch d_model"]:
     """Return x with root mean square 1 along d_model, then scaled."""
+    if is_taken_once():
+        return norm_with_gradient(x, scale, None, eps, centred=False)
     wide = at_least_float32(x)
     mean_square = (wide * wide).mean(-1, keepdim=True)
     return (wide * torch.rsqrt(mean_square + eps)).to(x.dtype) * scale

@@ -8,9 +8,15 @@ for the same reason no gradient need flow through it. Half precision is computed
 float32: in bfloat16 a sum of many terms keeps only two digits.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from transformer.components.taken_once import is_taken_once
 
 
 def at_least_float32(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -25,6 +31,9 @@ def softmax(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"
     infinity (a query that may look at nothing) becomes zeros, not NaN, as it does in
     `torch.nn.functional.scaled_dot_product_attention`.
     """
+    if is_taken_once():
+        probs: Tensor = _Softmax.apply(x, dim)  # type: ignore[no-untyped-call]
+        return probs
     wide = at_least_float32(x)
     largest = wide.detach().amax(dim, keepdim=True)
     largest = largest.masked_fill(largest == -torch.inf, 0.0)
@@ -41,3 +50,26 @@ def log_softmax(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*sh
     wide = at_least_float32(x)
     shifted = wide - wide.detach().amax(dim, keepdim=True)
     return (shifted - torch.exp(shifted).sum(dim, keepdim=True).log()).to(x.dtype)
+
+
+class _Softmax(Function):
+    """The softmax P with its gradient written out, which needs P alone.
+
+    dx_i = sum_j dP_j P_j ([i = j] - P_i) = P_i (dP_i - sum_j P_j dP_j), along `dim`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Float[Tensor, "*shape"], dim: int) -> Float[Tensor, "*shape"]:
+        P = softmax(x, dim)  # the equation above: in here no gradient is asked for
+        ctx.dim = dim
+        ctx.save_for_backward(P)
+        return P
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dP: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], None]:
+        (probs,) = ctx.saved_tensors
+        P = at_least_float32(probs)
+        weighted = P * dP
+        dx = weighted - P * weighted.sum(ctx.dim, keepdim=True)
+        return dx.to(probs.dtype), None

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module
 
+from transformer.components.taken_once import gradients_taken_once
 from transformer.training.device import autocast
 from transformer.training.distributed import mean_count, mean_over_processes, share_gradients
 from transformer.training.objective import NEXT_TOKEN, Objective
@@ -45,6 +46,7 @@ def train_step(
     return Metrics(mean_over_processes(loss), gradient_norm)
 
 
+@gradients_taken_once()
 def accumulate_gradients(
     model: Module,
     micro_batches: Sequence[Any],
