@@ -36,6 +36,7 @@ class Diagnosis:
         indistinguishable: other mistakes that explain the same.
         aside: those of the wrong probes that are beside the point: what should be refused, and
             what is often left for later.
+        whole: whether what is named explains all that differs.
         evidence: figures, in sentences.
     """
 
@@ -45,7 +46,13 @@ class Diagnosis:
     named: tuple[Misconception, ...] = ()
     indistinguishable: tuple[Misconception, ...] = ()
     aside: tuple[str, ...] = ()
+    whole: bool = False
     evidence: tuple[str, ...] = field(default=())
+
+    @property
+    def conventions(self) -> bool:
+        """Whether what is named is no mistake, but right in another way than ours."""
+        return bool(self.named) and all(entry.convention for entry in self.named)
 
     @property
     def telling(self) -> tuple[str, ...]:
@@ -91,7 +98,8 @@ def diagnose(
     )
     match = find_match(exercise, theirs, wrong, names.lacking, otherwise=lambda: otherwise(found))
     if match:
-        found = replace(found, named=match.entries, indistinguishable=match.alike)
+        whole = not match.view.first and not match.unexplained
+        found = replace(found, named=match.entries, indistinguishable=match.alike, whole=whole)
     return replace(found, evidence=tuple(_evidence(exercise, theirs, ours, found, match)))
 
 
@@ -118,7 +126,8 @@ def _evidence(
     if match:
         if unexplained := match.unexplained:
             yield f"Wrong as well, for another reason: {listed(unexplained)}"
-        yield f"{len(theirs)} experiments, {len(found.wrong)} of them wrong, {_likeness(match)}"
+        differ = "not as ours" if found.conventions else "wrong"
+        yield f"{len(theirs)} experiments, {len(found.wrong)} of them {differ}, {_likeness(match)}"
         return
     for name in told[:4]:
         if related := relation(theirs[name], ours[name], probes[name].sizes):
@@ -127,7 +136,8 @@ def _evidence(
 
 def _likeness(match: Match) -> str:
     """Say how many of the wrong experiments come out as with the mistakes."""
-    alike = "as with this mistake" if len(match.entries) == 1 else "as with these two"
+    kind = "convention" if match.entries[0].convention else "mistake"
+    alike = f"as with this {kind}" if len(match.entries) == 1 else "as with these two"
     if match.view.first:
         mend = "it" if len(match.entries) == 1 else "them"
         return f"those of the first wrong function {alike}; mend {mend}, and ask again"

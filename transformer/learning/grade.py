@@ -22,7 +22,8 @@ class Grade:
     @property
     def right(self) -> int:
         """How many exercises are right and whole."""
-        return sum(verdict.status == "right" for verdict in self.verdicts)
+        whole = [verdict for verdict in self.verdicts if not verdict.missing]
+        return sum(verdict.status in ("right", "convention") for verdict in whole)
 
 
 def grade(

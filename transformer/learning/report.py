@@ -12,6 +12,7 @@ from transformer.learning.verdict import Status, Verdict
 MARKS: dict[Status, tuple[str, str]] = {
     "right": ("✓", "green"),
     "unfinished": ("…", "yellow"),
+    "convention": ("≈", "green"),
     "not written": ("·", "dim"),
     "wrong": ("✗", "red"),
     "layout": ("✗", "red"),
@@ -29,7 +30,7 @@ def rendered(verdict: Verdict, *, hint_only: bool = False) -> RenderableType:
     """Return a verdict as rich prints it."""
     mark, style = MARKS[verdict.status]
     title = Text.assemble((f"{mark} ", style), (verdict.exercise, f"bold {style}"))
-    if verdict.good:
+    if verdict.good and not verdict.named:
         lines = [Text(f"  {verdict.headline}")]
         lines += [Text(f"  {line}", style="dim") for line in verdict.missing]
         return (
@@ -45,6 +46,8 @@ def rendered(verdict: Verdict, *, hint_only: bool = False) -> RenderableType:
         parts += [_indented(paragraph) for paragraph in verdict.explanation]
         if verdict.hint and len(verdict.named) < 2:  # of several each has its own already
             parts.append(_indented(f"Try: {verdict.hint}", style="cyan"))
+    if verdict.good:
+        parts += [_indented(line, style="dim") for line in verdict.missing]
     number = exercise(verdict.exercise).chapter
     names = f"   {', '.join(verdict.named)}" if verdict.named and not hint_only else ""
     parts.append(_indented(f"Chapter {number}, {CHAPTERS[number]}.{names}", style="dim"))

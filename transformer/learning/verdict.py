@@ -10,9 +10,12 @@ from transformer.learning.probes import PROBES
 from transformer.learning.suite import Outcome
 from transformer.learning.words import listed, nearest
 
-Status = Literal["right", "unfinished", "not written", "wrong", "layout", "broken", "stopped"]
+Status = Literal[
+    "right", "unfinished", "convention", "not written", "wrong", "layout", "broken", "stopped"
+]
 OTHER_LAYOUT = "the code is right for another layout than the one that is declared"
-GOOD: tuple[Status, ...] = ("right", "unfinished", "not written")
+_CONVENTION = "Right by another convention than ours"
+GOOD: tuple[Status, ...] = ("right", "unfinished", "convention", "not written")
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Verdict:
     Attributes:
         exercise: its name.
         status: "right"; "unfinished" if what is there is right and something is missing;
+            "convention" if it is right by another convention than ours;
             "not written" if nothing is there; "wrong"; "layout" if the parameters are not
             those of the exercise; "broken" if the code cannot be imported; "stopped" if it
             ran out of time or memory, or ended the process.
@@ -105,21 +109,34 @@ def _named(exercise: Exercise, found: Diagnosis) -> Verdict:
         headline, hint, texts = one.what, one.hint, [f"{one.why} {one.explanation}"]
     else:  # each with its own reason and hint, one after the other
         numbered = list(enumerate(found.named, 1))
-        headline = f"{len(found.named)} mistakes at once"
+        headline = _together(found)
         hint = "\n".join(f"{i}. {m.hint}" for i, m in numbered)
         texts = [f"{i}. {m.what}\n{m.why} {m.explanation}\nTry: {m.hint}" for i, m in numbered]
+    if found.conventions:
+        but = "" if found.whole else "; but not all is explained by it"
+        headline = f"{headline} {_CONVENTION}{but}."
     if found.indistinguishable:
         others = "; ".join(m.what.rstrip(".") for m in found.indistinguishable)
         texts.append(f"It may as well be: {others}.")
     return Verdict(
         exercise.name,
-        "wrong",
+        "convention" if found.conventions and found.whole else "wrong",
         headline,
         named=tuple(m.name for m in found.named),
         explanation=(*texts, *found.evidence),
         hint=hint,
         missing=found.missing,
     )
+
+
+def _together(found: Diagnosis) -> str:
+    """Return the headline of several entries: the mistakes first, if any are."""
+    mistakes = [one for one in found.named if not one.convention]
+    if len(mistakes) == len(found.named):
+        return f"{len(mistakes)} mistakes at once"
+    if mistakes:
+        return f"{mistakes[0].what} Besides, another convention than ours."
+    return f"{len(found.named)} differences, and none of them a mistake."
 
 
 def with_more(verdict: Verdict, sentences: Sequence[str]) -> Verdict:
@@ -135,12 +152,13 @@ def or_another_layout(verdict: Verdict, said: Sequence[str]) -> Verdict:
 def another_layout(beside: Verdict, said: Sequence[str]) -> Verdict:
     """Return the verdict on what has another layout than declared; `beside` is that on the rest."""
     hint = "In which order does your code take the last axis apart?"
-    if beside.good:
+    if beside.good and not beside.named:
         return replace(
             beside, status="wrong", headline=OTHER_LAYOUT, explanation=tuple(said), hint=hint
         )
     return replace(
         beside,
+        status="wrong",
         headline=f"{OTHER_LAYOUT}, but for one thing more",
         explanation=(*said, f"With that layout: {beside.headline}", *beside.explanation),
     )

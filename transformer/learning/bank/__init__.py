@@ -29,6 +29,7 @@ class Misconception:
         hint: a question or an experiment that does not give the answer away.
         explanation: how it is right, with its source.
         edits: pairs of our right text and the wrong one.
+        convention: whether it is right too, and only not as ours is.
     """
 
     exercise: Exercise
@@ -39,6 +40,7 @@ class Misconception:
     hint: str
     explanation: str
     edits: tuple[Edit, ...]
+    convention: bool = False
 
     @property
     def source(self) -> str:
@@ -95,14 +97,15 @@ def misconceptions(exercise: Exercise) -> tuple[Misconception, ...]:
 
 def _read(exercise: Exercise, entry: Mapping[str, Any]) -> Misconception:
     wanted = TEXTS | {"edits"}
-    if entry.keys() != wanted:
+    if entry.keys() - {"convention"} != wanted:
         raise ValueError(
             f"bank/{exercise.name}.yaml, {entry.get('name', '?')}: an entry has exactly "
             f"{', '.join(sorted(wanted))}; got {', '.join(sorted(entry))}"
         )
     texts = {name: " ".join(str(entry[name]).split()) for name in TEXTS}
     edits = tuple((right, wrong) for right, wrong in entry["edits"])
-    return Misconception(exercise=exercise, edits=edits, **texts)
+    convention = bool(entry.get("convention", False))
+    return Misconception(exercise=exercise, edits=edits, convention=convention, **texts)
 
 
 def whole_bank() -> list[Misconception]:

@@ -1,0 +1,185 @@
+"""What is right by the convention of another course is told so, and what is a mistake still is."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.learning.by_hand import changed, said, verdict_on
+from transformer.learning import matching
+from transformer.learning.bank import find, whole_bank
+from transformer.learning.diagnosis import Diagnosis
+from transformer.learning.exercises import exercise
+from transformer.learning.grade import Grade
+from transformer.learning.report import show
+from transformer.learning.verdict import (
+    OTHER_LAYOUT,
+    Verdict,
+    another_layout,
+    from_diagnosis,
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The search for pairs has an end, which on a busy machine may come too soon.
+    monkeypatch.setattr(matching, "PAIRS_SECONDS", 60.0)
+
+
+# The correction in the learning rate, and the decay as the last line
+ADAMW = """
+class AdamW(torch.optim.Optimizer):
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, settings)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            rate, (b1, b2) = group["lr"], group["betas"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                now = self.state[p]
+                now["t"] = t = now.get("t", 0) + 1
+                now["m"] = m = b1 * now.get("m", 0.0) + (1 - b1) * p.grad
+                now["v"] = v = b2 * now.get("v", 0.0) + (1 - b2) * p.grad**2
+                corrected = rate * math.sqrt(1 - b2**t) / (1 - b1**t)
+                p -= corrected * m / (v.sqrt() + group["eps"])
+                p -= rate * group["weight_decay"] * p
+"""
+BOTH_OF_ADAMW = {"adam-epsilon-before-correction", "adam-decay-of-the-updated-parameter"}
+
+
+def test_the_adamw_of_a_course_is_right_by_its_conventions(tmp_path: Path) -> None:
+    verdict = verdict_on("adamw", ADAMW, tmp_path)
+    assert set(verdict.named) == BOTH_OF_ADAMW
+    assert verdict.status == "convention"
+    assert verdict.good
+    assert verdict.headline.startswith("2 differences, and none of them a mistake.")
+    assert "mistakes" not in said(verdict)
+    assert said(verdict).count("For ours,") == 2
+    assert said(verdict).count("trains alike") == 2
+    assert "not as ours, all as with these two" in said(verdict)
+
+
+def test_a_mistake_beside_a_convention_is_a_mistake(tmp_path: Path) -> None:
+    rate_forgotten = [('rate * group["weight_decay"] * p', 'group["weight_decay"] * p')]
+    verdict = verdict_on("adamw", changed(ADAMW, rate_forgotten), tmp_path)
+    assert not verdict.good
+    wrong = [
+        ('(v.sqrt() + group["eps"])', "v.sqrt()"),
+        ("math.sqrt(1 - b2**t) / (1 - b1**t)", "1 / (1 - b1**t)"),
+        ("corrected = ", "v, corrected = v / (1 - b2**t), "),
+    ]
+    verdict = verdict_on("adamw", changed(ADAMW, wrong), tmp_path)
+    assert verdict.status == "wrong"
+    assert set(verdict.named) == {"adam-no-epsilon", "adam-decay-of-the-updated-parameter"}
+    assert verdict.headline == "There is no epsilon. Besides, another convention than ours."
+
+
+SCHEDULE = """
+def warmup_cosine(step, *, highest, steps, warmup_steps, min_factor):
+    lowest = min_factor * highest
+    if step < warmup_steps:
+        return step / warmup_steps * highest
+    if step <= steps:
+        part = (step - warmup_steps) / (steps - warmup_steps)
+        return lowest + (1 + math.cos(math.pi * part)) / 2 * (highest - lowest)
+    return lowest
+"""
+
+
+def test_the_schedule_of_a_course_is_right_by_its_conventions(tmp_path: Path) -> None:
+    verdict = verdict_on("schedule", SCHEDULE, tmp_path)
+    assert set(verdict.named) == {"schedule-first-step-zero", "schedule-ends-one-late"}
+    assert verdict.status == "convention"
+
+
+SMOOTHING = """
+def smoothed_cross_entropy(logits, targets, counted=None, *, smoothing):
+    if not 0 <= smoothing < 1:
+        raise ValueError("smoothing must be in [0, 1)")
+    if logits.dtype != torch.float64:
+        logits = logits.float()
+    size = logits.shape[-1]
+    q = torch.full_like(logits, {share}).detach()
+    q.scatter_(-1, targets[..., None], {target})
+    {padding}
+    {loss}
+    places = places.sum(-1)
+    return places.mean() if counted is None else places[counted].sum() / counted.sum()
+"""
+KL = "places = nn.KLDivLoss(reduction='none')(torch.log_softmax(logits, -1), q)"
+CROSS_ENTROPY = "places = -q * torch.log_softmax(logits, -1)"
+WITHOUT_PADDING = "q[..., 0] = 0; q[targets == 0] = 0"
+
+
+@pytest.mark.parametrize(
+    ("share", "target", "padding", "loss", "name", "status"),
+    [
+        ("smoothing / size", "1 - smoothing + smoothing / size", "", KL,
+         "as-divergence", "convention"),
+        ("smoothing / (size - 1)", "1 - smoothing", "", CROSS_ENTROPY,
+         "among-the-others-only", "convention"),
+        ("smoothing / (size - 1)", "1 - smoothing", "", KL,
+         "among-the-others-as-divergence", "convention"),
+        ("smoothing / (size - 2)", "1 - smoothing", WITHOUT_PADDING, KL,
+         "without-the-padding-token", "convention"),
+        ("smoothing / (size - 2)", "1 - smoothing", "", CROSS_ENTROPY,
+         "two-tokens-too-few", "wrong"),
+        ("smoothing / (size - 2)", "1 - smoothing", "", KL,
+         "two-tokens-too-few-as-divergence", "wrong"),
+    ],
+)  # fmt: skip
+def test_a_smoothing_of_another_share_or_value_is_named(
+    share: str, target: str, padding: str, loss: str, name: str, status: str, tmp_path: Path
+) -> None:
+    source = SMOOTHING.format(share=share, target=target, padding=padding, loss=loss)
+    verdict = verdict_on("label_smoothing", source, tmp_path)
+    assert verdict.named == (f"smoothing-{name}",)
+    assert verdict.status == status
+
+
+FOUND = Diagnosis(right=("one",), wrong=("two",), named=(find("rotary-interleaved"),), whole=True)
+
+
+def test_a_convention_that_leaves_something_unexplained_is_no_verdict_of_right() -> None:
+    position = exercise("position")
+    assert from_diagnosis(position, FOUND).status == "convention"
+    partly = from_diagnosis(position, replace(FOUND, whole=False))
+    assert partly.status == "wrong"
+    assert partly.headline.endswith("than ours; but not all is explained by it.")
+
+
+def test_a_convention_under_another_layout_is_told_beside_it() -> None:
+    verdict = another_layout(from_diagnosis(exercise("position"), FOUND), ["Yours is so."])
+    assert verdict.status == "wrong"
+    assert verdict.headline == f"{OTHER_LAYOUT}, but for one thing more"
+    assert any("Rotary pairs coordinate 2i" in line for line in verdict.explanation)
+
+
+def test_a_convention_is_shown_with_how_to_get_ours_and_what_is_missing() -> None:
+    verdict = from_diagnosis(exercise("position"), replace(FOUND, missing=("Sinusoid: not there",)))
+    screen = Console(width=200, file=io.StringIO())
+    show(screen, verdict)
+    assert isinstance(screen.file, io.StringIO)
+    shown = screen.file.getvalue()
+    assert shown.startswith("≈ position")
+    for part in ("than ours.", "Coordinate i turns with i + d_head/2.", "Sinusoid: not there"):
+        assert part in shown
+
+
+def test_a_whole_exercise_by_another_convention_counts_as_right() -> None:
+    whole = from_diagnosis(exercise("position"), FOUND)
+    part = replace(whole, missing=("Sinusoid: not there",))
+    wrong = Verdict("position", "wrong", "it is")
+    assert Grade("one", (whole, part, wrong)).right == 1
+
+
+def test_what_an_entry_calls_a_convention_is_marked_as_one() -> None:
+    for entry in whole_bank():
+        if entry.why.startswith("A convention"):
+            assert entry.convention, entry.name
