@@ -143,6 +143,39 @@ def test_a_smoothing_of_another_share_or_value_is_named(
     assert verdict.status == status
 
 
+MLP = """
+class MLP(nn.Module):
+    def __init__(self, d_model, d_mlp, bias=True):
+        super().__init__()
+        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp))
+        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model))
+        self.b_in = nn.Parameter(torch.zeros(d_mlp)) if bias else 0
+        self.b_out = nn.Parameter(torch.zeros(d_model)) if bias else 0
+
+    def forward(self, x):
+        x = x @ self.W_in + self.b_in
+        x = 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+        return x @ self.W_out + self.b_out
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "name"),
+    [
+        ("0.044715", "0.44715", "mlp-gelu-constant"),
+        ("math.sqrt(2 / math.pi)", "math.sqrt(2 * math.pi)", "mlp-gelu-root-of-two-pi"),
+        ("math.sqrt(2 / math.pi)", "2 / math.pi", "mlp-gelu-root-missing"),
+        ("torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))",
+         "torch.erf(x / math.sqrt(2))", "mlp-activation-always-gelu"),
+    ],
+)  # fmt: skip
+def test_a_gelu_within_the_mlp_is_told_its_mistake(
+    right: str, wrong: str, name: str, tmp_path: Path
+) -> None:
+    verdict = verdict_on("mlp", changed(MLP, [(right, wrong)]), tmp_path)
+    assert verdict.named == (name,)
+
+
 FOUND = Diagnosis(right=("one",), wrong=("two",), named=(find("rotary-interleaved"),), whole=True)
 
 
