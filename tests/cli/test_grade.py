@@ -8,7 +8,7 @@ from transformer.cli import main
 from transformer.learning import grade as grading
 from transformer.learning.bank import find
 from transformer.learning.exercises import EXERCISES, exercise
-from transformer.learning.verdict import not_written
+from transformer.learning.not_written import not_written
 
 
 def graded(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:

@@ -10,16 +10,13 @@ from rich.console import Console
 from tests.learning.by_hand import changed, said, verdict_on
 from transformer.learning import matching
 from transformer.learning.bank import find, whole_bank
+from transformer.learning.diagnosed import from_diagnosis
 from transformer.learning.diagnosis import Diagnosis
 from transformer.learning.exercises import exercise
 from transformer.learning.grade import Grade
+from transformer.learning.other_layout import OTHER_LAYOUT, another_layout
 from transformer.learning.report import show
-from transformer.learning.verdict import (
-    OTHER_LAYOUT,
-    Verdict,
-    another_layout,
-    from_diagnosis,
-)
+from transformer.learning.verdict import Verdict
 
 
 @pytest.fixture(autouse=True)

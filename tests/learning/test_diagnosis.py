@@ -12,6 +12,7 @@ from transformer.components.attention import Attention
 from transformer.components.norm import layer_norm
 from transformer.learning import matching
 from transformer.learning.bank import Misconception, find, variant
+from transformer.learning.diagnosed import from_diagnosis
 from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.evidence import confirmed, read_pattern
 from transformer.learning.exercises import EXERCISES, exercise
@@ -21,7 +22,7 @@ from transformer.learning.properties import broken_properties, influence, influe
 from transformer.learning.relations import relation
 from transformer.learning.report import MARKS
 from transformer.learning.source import edited, reference_source
-from transformer.learning.verdict import Verdict, from_diagnosis
+from transformer.learning.verdict import Verdict
 
 
 def entries(*names: str) -> list[Misconception]:

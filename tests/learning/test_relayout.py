@@ -6,7 +6,7 @@ import pytest
 
 from tests.learning.by_hand import changed, diagnosed, said, verdict_on
 from transformer.learning import matching, relayout
-from transformer.learning.verdict import OTHER_LAYOUT
+from transformer.learning.other_layout import OTHER_LAYOUT
 
 FUSED = """
 class Attention(nn.Module):

@@ -34,8 +34,8 @@ def run(options: Namespace) -> None:
     from transformer.learning.check import check_exercises
     from transformer.learning.exercises import CHAPTERS, EXERCISES, exercise
     from transformer.learning.files import solution, start, started
+    from transformer.learning.not_written import not_written
     from transformer.learning.report import path, show
-    from transformer.learning.verdict import not_written
 
     console = Console(highlight=False, soft_wrap=True)
     folder = options.into

@@ -19,25 +19,21 @@ from pathlib import Path
 from typing import Any
 
 from transformer.learning.arrangement import Layout
+from transformer.learning.diagnosed import from_diagnosis
 from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.evidence import confirmed
 from transformer.learning.exercises import Exercise, exercise
 from transformer.learning.implementation import LAYOUT, for_exercise, load
 from transformer.learning.layout import LayoutError
+from transformer.learning.not_written import not_written
+from transformer.learning.other_layout import another_layout, or_another_layout
 from transformer.learning.own_files import NotTextError, defined_names
 from transformer.learning.own_line import in_a_line, raised_at, tell_when_asked
 from transformer.learning.properties import broken_properties
 from transformer.learning.relayout import laid_out_otherwise, said_of
 from transformer.learning.suite import run_tests_apart
-from transformer.learning.verdict import (
-    Verdict,
-    after_tests,
-    another_layout,
-    from_diagnosis,
-    not_written,
-    or_another_layout,
-    with_more,
-)
+from transformer.learning.tested import after_tests
+from transformer.learning.verdict import Verdict, with_more
 
 OPTIMIZES = {"adamw", "step", "scaled_step"}
 Report = Callable[..., None]
