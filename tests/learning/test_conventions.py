@@ -124,7 +124,7 @@ WITHOUT_PADDING = "q[..., 0] = 0; q[targets == 0] = 0"
         ("smoothing / (size - 1)", "1 - smoothing", "", KL,
          "among-the-others-as-divergence", "convention"),
         ("smoothing / (size - 2)", "1 - smoothing", WITHOUT_PADDING, KL,
-         "without-the-padding-token", "convention"),
+         "without-the-padding-token", "wrong"),
         ("smoothing / (size - 2)", "1 - smoothing", "", CROSS_ENTROPY,
          "two-tokens-too-few", "wrong"),
         ("smoothing / (size - 2)", "1 - smoothing", "", KL,
@@ -184,6 +184,15 @@ def test_a_convention_that_leaves_something_unexplained_is_no_verdict_of_right()
     assert partly.headline.endswith("than ours; but not all is explained by it.")
 
 
+def test_what_may_as_well_be_a_mistake_is_no_convention() -> None:
+    alike = replace(FOUND, indistinguishable=(find("rotary-not-a-rotation"),))
+    verdict = from_diagnosis(exercise("position"), alike)
+    assert verdict.status == "wrong"
+    assert "right" not in verdict.headline.lower()
+    also = replace(FOUND, indistinguishable=(find("rotary-other-direction"),))
+    assert from_diagnosis(exercise("position"), also).status == "convention"
+
+
 def test_a_convention_under_another_layout_is_told_beside_it() -> None:
     verdict = another_layout(from_diagnosis(exercise("position"), FOUND), ["Yours is so."])
     assert verdict.status == "wrong"
@@ -209,7 +218,25 @@ def test_a_whole_exercise_by_another_convention_counts_as_right() -> None:
     assert Grade("one", (whole, part, wrong)).right == 1
 
 
-def test_what_an_entry_calls_a_convention_is_marked_as_one() -> None:
+# Who has it so. A difference that nobody teaches is none, however little it may matter.
+FROM = {
+    "adam-epsilon-before-correction": "CS336",
+    "adam-decay-of-the-updated-parameter": "CS336",
+    "schedule-first-step-zero": "CS336",
+    "schedule-ends-one-late": "CS336",
+    "smoothing-among-the-others-only": "fairseq",
+    "smoothing-as-divergence": "annotated transformer",
+    "smoothing-among-the-others-as-divergence": "tensor2tensor",
+    "sinusoid-halves": "tensor2tensor",
+    "rotary-interleaved": "RoFormer",
+    "rotary-other-direction": "nanochat",
+}
+
+
+def test_a_convention_is_marked_as_one_and_says_who_has_it_so() -> None:
+    marked = {entry.name: entry.why for entry in whole_bank() if entry.convention}
+    assert marked.keys() == FROM.keys()
+    for name, why in marked.items():
+        assert FROM[name] in why
     for entry in whole_bank():
-        if entry.why.startswith("A convention"):
-            assert entry.convention, entry.name
+        assert entry.convention or not entry.why.startswith("A convention"), entry.name

@@ -51,8 +51,9 @@ class Diagnosis:
 
     @property
     def conventions(self) -> bool:
-        """Whether what is named is no mistake, but right in another way than ours."""
-        return bool(self.named) and all(entry.convention for entry in self.named)
+        """Whether what is named, and all it may be as well, is right in another way than ours."""
+        entries = (*self.named, *self.indistinguishable)
+        return bool(self.named) and all(entry.convention for entry in entries)
 
     @property
     def telling(self) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ class Misconception:
         hint: a question or an experiment that does not give the answer away.
         explanation: how it is right, with its source.
         edits: pairs of our right text and the wrong one.
-        convention: whether it is right too, and only not as ours is.
+        convention: whether a course or published code has it so and it trains alike, so that it
+            is right too, and only not as ours is; `why` then says whose it is.
     """
 
     exercise: Exercise
