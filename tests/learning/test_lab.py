@@ -1,6 +1,7 @@
 """Labs: each is caught, each can be mended, and none gives its answer away."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,26 @@ def test_another_mistake_made_on_the_way_is_told(
 ) -> None:
     give(monkeypatch, BROKEN)
     assert "broken: it stops with NameError" in check(LAB, started, RIGHT).said[0]
+
+
+def test_a_lab_mended_by_another_convention_is_mended(
+    started: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Verdict("attention", "convention", "It is so. Right by another.", named=("so",))
+    give(monkeypatch, other)
+    outcome = check(LAB, started, RIGHT)
+    assert outcome.done
+    assert outcome.said[0] == f"{LAB.file} is mended. It is so. Right by another."
+    give(monkeypatch, replace(other, missing=("Attention: not written yet",)))
+    outcome = check(LAB, started, RIGHT)
+    assert not outcome.done
+    assert outcome.said[0].startswith(f"{LAB.file} is unfinished: It is so.")
+    assert outcome.said[0].endswith("Attention: not written yet")
+
+
+def test_no_lab_and_no_choice_is_a_convention() -> None:
+    for one in LABS.values():
+        assert not any(choice.convention for choice in one.choices.values()), one.name
 
 
 def test_an_answer_is_a_letter_a_name_or_a_text() -> None:

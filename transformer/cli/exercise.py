@@ -80,5 +80,5 @@ def run(options: Namespace) -> None:
         verdicts = {v.exercise: v for v in check_exercises(begun, str(folder))} if begun else {}
         every = [verdicts.get(e.name, not_written(e)) for e in EXERCISES.values()]
         Console(highlight=False).print(path(every, begun))
-        done = sum(verdict.status == "right" for verdict in every)
+        done = sum(verdict.whole for verdict in every)
         console.print(f"{done} of {len(every)} exercises done")

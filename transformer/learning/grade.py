@@ -22,8 +22,7 @@ class Grade:
     @property
     def right(self) -> int:
         """How many exercises are right and whole."""
-        whole = [verdict for verdict in self.verdicts if not verdict.missing]
-        return sum(verdict.status in ("right", "convention") for verdict in whole)
+        return sum(verdict.whole for verdict in self.verdicts)
 
 
 def grade(

@@ -42,6 +42,11 @@ class Verdict:
         """Whether nothing is wrong with what is there."""
         return self.status in GOOD
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is right, by our convention or another, and nothing is missing."""
+        return self.status in ("right", "convention") and not self.missing
+
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON has it."""
         return asdict(self)

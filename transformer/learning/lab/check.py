@@ -59,7 +59,7 @@ def check(wanted: Lab, into: Path, answer: str | None = None) -> Outcome:
         )
     answered = None if answer is None else chosen(wanted, answer) == wanted.misconception
     [verdict] = check_exercises([wanted.misconception.exercise.name], str(file), LIMITS)
-    mended = verdict.status == "right"
+    mended = verdict.whole
     said = [_of_the_file(wanted, verdict), _of_the_answer(answered)]
     mistake = wanted.misconception
     if mended and answered:
@@ -70,12 +70,14 @@ def check(wanted: Lab, into: Path, answer: str | None = None) -> Outcome:
 
 
 def _of_the_file(wanted: Lab, verdict: Verdict) -> str:
-    if verdict.status == "right":
-        return f"{wanted.file} is mended"
+    if verdict.whole:
+        besides = f". {verdict.headline}" if verdict.status == "convention" else ""
+        return f"{wanted.file} is mended{besides}"
     if wanted.mistake in verdict.named:
         return f"{wanted.file} is not mended: the mistake is still in it"
     # Another mistake by now, and the learner's own: that may be told.
-    return "\n".join((f"{wanted.file} is {verdict.status}: {verdict.headline}", *verdict.missing))
+    status = "unfinished" if verdict.good else verdict.status
+    return "\n".join((f"{wanted.file} is {status}: {verdict.headline}", *verdict.missing))
 
 
 def _of_the_answer(answered: bool | None) -> str:
