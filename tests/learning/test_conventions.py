@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.learning.by_hand import changed, said, verdict_on
+from tests.learning.by_hand import changed, checked, said, verdict_on
 from transformer.learning import matching
 from transformer.learning.bank import find, whole_bank
 from transformer.learning.diagnosed import from_diagnosis
@@ -16,6 +16,8 @@ from transformer.learning.exercises import exercise
 from transformer.learning.grade import Grade
 from transformer.learning.other_layout import OTHER_LAYOUT, another_layout
 from transformer.learning.report import show
+from transformer.learning.suite import Failure, Outcome
+from transformer.learning.tested import after_tests_of_both
 from transformer.learning.verdict import Verdict
 
 
@@ -34,6 +36,8 @@ class AdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         for group in self.param_groups:
             rate, (b1, b2) = group["lr"], group["betas"]
             for p in group["params"]:
@@ -46,6 +50,7 @@ class AdamW(torch.optim.Optimizer):
                 corrected = rate * math.sqrt(1 - b2**t) / (1 - b1**t)
                 p -= corrected * m / (v.sqrt() + group["eps"])
                 p -= rate * group["weight_decay"] * p
+        return loss
 """
 BOTH_OF_ADAMW = {"adam-epsilon-before-correction", "adam-decay-of-the-updated-parameter"}
 
@@ -60,6 +65,17 @@ def test_the_adamw_of_a_course_is_right_by_its_conventions(tmp_path: Path) -> No
     assert said(verdict).count("For ours,") == 2
     assert said(verdict).count("trains alike") == 2
     assert "not as ours, all as with these two" in said(verdict)
+    assert verdict.explanation[-1].startswith("Of its tests 6 pass and 2 fail, as they do on our")
+    assert "its steps equal torchs" in verdict.explanation[-1]
+
+
+def test_what_only_a_test_sees_is_not_excused_by_a_convention(tmp_path: Path) -> None:
+    verdict = verdict_on("adamw", changed(ADAMW, [("return loss", "")]), tmp_path)
+    assert verdict.status == "wrong"
+    assert verdict.named == ()
+    closure = "a closure is called with gradients on and its loss returned"
+    assert verdict.headline == f"a test fails: {closure}"
+    assert "Besides: 2 differences, and none of them a mistake." in said(verdict)
 
 
 def test_a_mistake_beside_a_convention_is_a_mistake(tmp_path: Path) -> None:
@@ -193,6 +209,38 @@ def test_what_may_as_well_be_a_mistake_is_no_convention() -> None:
     assert from_diagnosis(exercise("position"), also).status == "convention"
 
 
+OURS = Outcome(3, [Failure("it is so (1)", "assert 2 == 3"), Failure("it ends", "KeyError: 5")])
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "fails"),
+    [
+        (OURS, Outcome(3, [Failure("it is so (1)", "AssertionError: far off")]), ""),
+        (OURS, Outcome(3, [Failure("it ends", "KeyError: 7")]), ""),
+        (OURS, Outcome(3, []), ""),
+        (OURS, Outcome(3, [*OURS.failures, Failure("it is so (2)", "assert 2 == 3")]),
+         "it is so (2)"),
+        (OURS, Outcome(3, [Failure("it is so (1)", "ZeroDivisionError: by 0")]), "it is so (1)"),
+        (OURS, Outcome(3, [Failure("it ends", "assert 5")]), "it ends"),
+        (Outcome(0, OURS.failures), OURS, "it is so (1)"),
+    ],
+)  # fmt: skip
+def test_a_test_may_fail_as_with_our_own_code_in_the_convention_and_not_otherwise(
+    ours: Outcome, theirs: Outcome, fails: str
+) -> None:
+    verdict = from_diagnosis(exercise("position"), FOUND)
+    after = after_tests_of_both(verdict, theirs, ours)
+    assert after.status == ("wrong" if fails else "convention")
+    assert after.headline == (f"a test fails: {fails}" if fails else verdict.headline)
+
+
+def test_a_test_of_many_cases_is_listed_once() -> None:
+    cases = Outcome(1, [Failure(f"it is so ({i})", "assert 0") for i in range(40)])
+    after = after_tests_of_both(from_diagnosis(exercise("position"), FOUND), cases, cases)
+    assert after.explanation[-1].endswith("was not checked: it is so")
+    assert "1 pass and 40 fail" in after.explanation[-1]
+
+
 def test_a_convention_under_another_layout_is_told_beside_it() -> None:
     verdict = another_layout(from_diagnosis(exercise("position"), FOUND), ["Yours is so."])
     assert verdict.status == "wrong"
@@ -240,3 +288,15 @@ def test_a_convention_is_marked_as_one_and_says_who_has_it_so() -> None:
         assert FROM[name] in why
     for entry in whole_bank():
         assert entry.convention or not entry.why.startswith("A convention"), entry.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FROM)
+def test_our_own_code_in_a_convention_is_right_by_it(name: str, tmp_path: Path) -> None:
+    entry = find(name)
+    file = tmp_path / f"{entry.exercise.name}.py"
+    file.write_text(entry.source, encoding="utf-8")
+    verdict = checked(entry.exercise.name, file)
+    assert verdict.status == "convention"
+    assert verdict.named == (name,)
+    assert " fail, as they do on our own code" in verdict.explanation[-1]

@@ -7,6 +7,7 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def run_tests(
     """Run the tests of one exercise on an implementation, in this process."""
     sys.path.insert(0, str(folder()))
     outcome = Outcome()
-    options = ["-q", f"{ALONE}={exercise.name}", *WITHOUT_PLUGINS, *(["-x"] if first_only else [])]
+    options = ["-q", "--tb=line", f"{ALONE}={exercise.name}", *WITHOUT_PLUGINS]
+    options += ["-x"] if first_only else []
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         code = pytest.main(
             [
@@ -96,7 +98,7 @@ def run_tests(
     return outcome
 
 
-def run_tests_apart(exercise: Exercise, implementation: str) -> Outcome:
+def run_tests_apart(exercise: Exercise, implementation: str, *, first_only: bool = True) -> Outcome:
     """Run the tests of one exercise in a process of their own, which may change everything.
 
     BrokenProcessPool where the learner's code ended that process.
@@ -104,7 +106,8 @@ def run_tests_apart(exercise: Exercise, implementation: str) -> Outcome:
     kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(kind)
     with ProcessPoolExecutor(1, context, initializer=_forget_tests) as pool:
-        return pool.submit(run_tests, exercise, implementation).result()
+        run = partial(run_tests, exercise, implementation, first_only=first_only)
+        return pool.submit(run).result()
 
 
 def _forget_tests() -> None:

@@ -31,8 +31,7 @@ from transformer.learning.own_files import NotTextError, defined_names
 from transformer.learning.own_line import in_a_line, raised_at, tell_when_asked
 from transformer.learning.properties import broken_properties
 from transformer.learning.relayout import laid_out_otherwise, said_of
-from transformer.learning.suite import run_tests_apart
-from transformer.learning.tested import after_tests
+from transformer.learning.tested import tested, tested_beside_ours
 from transformer.learning.verdict import Verdict, with_more
 
 OPTIMIZES = {"adamw", "step", "scaled_step"}
@@ -97,16 +96,18 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
         verdict = or_another_layout(verdict, said)
     if found.named:
         report("probe", name="confirming what it is")
-        return with_more(verdict, confirmed(found.named[0].name, namespace))
-    if found.wrong:
+        verdict = with_more(verdict, confirmed(found.named[0].name, namespace))
+    elif found.wrong:
         report("probe", name="looking for what else it breaks")
-        return with_more(verdict, broken_properties(wanted, namespace))
-    if verdict.status == "not written":
+        verdict = with_more(verdict, broken_properties(wanted, namespace))
+    if verdict.status in ("wrong", "not written"):
         return verdict
     tests = f"tests/{wanted.tests}"
     report("tests", name=tests)
     try:
-        return after_tests(verdict, run_tests_apart(wanted, implementation))
+        if verdict.status == "convention":
+            return tested_beside_ours(wanted, implementation, verdict, found.named)
+        return tested(wanted, implementation, verdict)
     except BrokenProcessPool:
         return Verdict(wanted.name, "stopped", f"your code ended the process: {tests}")
 

@@ -46,7 +46,7 @@ class Misconception:
     @property
     def source(self) -> str:
         """Our solution with the mistake in it."""
-        return edited(reference_source(self.exercise), self.edits)
+        return with_mistakes(self.exercise, self)
 
     @property
     def place(self) -> str:
@@ -131,14 +131,23 @@ def styles(exercise: Exercise) -> tuple[Style, ...]:
     return STYLES.get(exercise.name, ((),))
 
 
+def with_mistakes(exercise: Exercise, *wrong: Misconception, style: Style = ()) -> str:
+    """Return the text of our solution with these mistakes in it, one after the other.
+
+    Raises ValueError when the place of one is gone with another.
+    """
+    source = edited(reference_source(exercise), style)
+    for entry in wrong:
+        source = edited(source, entry.edits)
+    return source
+
+
 def variant(exercise: Exercise, *wrong: Misconception, style: Style = ()) -> Namespace:
     """Return the names of our solution with these mistakes in it, one after the other.
 
     Raises ValueError when the place of one is gone with another.
     """
     importlib.import_module(exercise.dotted)  # else the package would import the variant
-    source = edited(reference_source(exercise), style)
-    for entry in wrong:
-        source = edited(source, entry.edits)
+    source = with_mistakes(exercise, *wrong, style=style)
     module = module_of(source, f"{exercise.dotted}", file=f"<{exercise.name} variant>")
     return Namespace({name: getattr(module, name) for name in exercise.writes})
