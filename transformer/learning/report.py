@@ -31,8 +31,9 @@ def rendered(verdict: Verdict, *, hint_only: bool = False) -> RenderableType:
     mark, style = MARKS[verdict.status]
     title = Text.assemble((f"{mark} ", style), (verdict.exercise, f"bold {style}"))
     if verdict.good and not verdict.named:
-        lines = [Text(f"  {verdict.headline}")]
-        lines += [Text(f"  {line}", style="dim") for line in verdict.missing]
+        lines = [_indented(verdict.headline)]
+        lines += [_indented(paragraph, style="yellow") for paragraph in verdict.explanation]
+        lines += [_indented(line, style="dim") for line in verdict.missing]
         return (
             Group(title, *lines)
             if verdict.status != "not written"

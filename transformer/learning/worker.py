@@ -26,6 +26,7 @@ from transformer.learning.exercises import Exercise, exercise
 from transformer.learning.implementation import LAYOUT, for_exercise, load
 from transformer.learning.layout import LayoutError
 from transformer.learning.not_written import not_written
+from transformer.learning.on_a_gpu import stops_on_a_gpu
 from transformer.learning.other_layout import another_layout, or_another_layout
 from transformer.learning.own_files import NotTextError, defined_names
 from transformer.learning.own_line import in_a_line, raised_at, tell_when_asked
@@ -102,12 +103,16 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
         verdict = with_more(verdict, broken_properties(wanted, namespace))
     if verdict.status in ("wrong", "not written"):
         return verdict
+    report("probe", name="calling it as on a GPU")
+    elsewhere = [*stops_on_a_gpu(wanted, namespace)]
     tests = f"tests/{wanted.tests}"
     report("tests", name=tests)
     try:
         if verdict.status == "convention":
-            return tested_beside_ours(wanted, implementation, verdict, found.named)
-        return tested(wanted, implementation, verdict)
+            verdict = tested_beside_ours(wanted, implementation, verdict, found.named)
+        else:
+            verdict = tested(wanted, implementation, verdict)
+        return with_more(verdict, elsewhere) if verdict.good else verdict
     except BrokenProcessPool:
         return Verdict(wanted.name, "stopped", f"your code ended the process: {tests}")
 
