@@ -146,6 +146,23 @@ def test_each_row_is_drawn_with_the_frequencies_of_its_softmax() -> None:
         assert ((frequencies - expected).abs() <= 5 * (expected * (1 - expected) / n).sqrt()).all()
 
 
+@pytest.mark.parametrize("seed", range(7))
+def test_they_are_the_tokens_that_torch_draws_of_the_same_numbers(seed: int) -> None:
+    cpu, logits = torch.device("cpu"), 3 * torch.randn(5, 11)
+    rows = zip(torch.softmax(logits, dim=-1), generators_of(seed, 5, cpu), strict=True)
+    expected = [torch.multinomial(row, 1, generator=own).item() for row, own in rows]
+    assert draw_rows(logits, generators_of(seed, 5, cpu)).tolist() == expected
+
+
+def test_what_is_forbidden_loses_to_all_else_whatever_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tensor, "exponential_", lambda self, generator: self.zero_())
+    logits = torch.tensor([[-torch.inf, 1.0, -torch.inf], [-torch.inf, -torch.inf, 1.0]])
+    drawn = draw_rows(logits, generators_of(0, 2, torch.device("cpu")))
+    assert drawn.tolist() == [1, 2], "a time of 0, where 0 / 0 is no number"
+
+
 class TwoTokens:
     """Texts after which two tokens are always alike to come, in half precision."""
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from transformer.components.softmax import at_least_float32, log_softmax
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling, penalise
-from transformer.sampling.texts import Growing, GrowingTexts, require_numbers
+from transformer.sampling.texts import Growing, GrowingTexts, are_numbers, require_numbers
 
 MOST_ALPHA = 30.0  # a billion to this power is 1e270, which a float still holds
 
@@ -176,7 +176,9 @@ def beam_search_each(
     filtered_so_far = own_so_far = torch.zeros(n_prompts, 1, device=device)
     rows_of = {prompt: [prompt] for prompt in range(n_prompts)}  # those that still go on
     while rows_of:
-        next_token = log_softmax(at_least_float32(require_numbers(texts.forecast())))
+        logits = texts.forecast()
+        require_numbers(bool(are_numbers(logits).all()))
+        next_token = log_softmax(at_least_float32(logits))
         own = own_so_far + next_token
         filtered = filtered_so_far + penalise(next_token, texts.tokens, sampling, texts.real)
         going: list[Extension] = []

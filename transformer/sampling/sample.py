@@ -14,7 +14,9 @@ from torch import Tensor
 from transformer.components.softmax import at_least_float32, log_softmax, softmax
 from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling, filter_for_drawing
-from transformer.sampling.texts import Growing, GrowingTexts, require_numbers
+from transformer.sampling.texts import Growing, GrowingTexts, are_numbers, require_numbers
+
+NO_TOKEN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,16 @@ def generators_of(seed: int | None, n_rows: int, device: torch.device) -> list[t
 def draw_rows(
     logits: Float[Tensor, "batch d_vocab"], generators: Sequence[torch.Generator]
 ) -> Int[Tensor, " batch"]:
-    """Return one token a row, drawn from the softmax by the row's own generator."""
-    rows = zip(softmax(logits), generators, strict=True)
-    return torch.cat([torch.multinomial(probs, 1, generator=own) for probs, own in rows])
+    """Return one token a row, drawn from the softmax by the row's own generator.
+
+    A race: of times from Exp(p_i) the first is that of i with probability p_i, and such a time is
+    one from Exp(1) over p_i. These are the tokens of torch.multinomial, which looks at all
+    probabilities before it draws; for that a GPU would be waited for, twice a row.
+    """
+    probs = softmax(logits)
+    rows = zip(probs, generators, strict=True)
+    times = torch.stack([torch.empty_like(row).exponential_(generator=own) for row, own in rows])
+    return (probs / times.clamp_min(torch.finfo(times.dtype).tiny)).argmax(dim=-1)  # 0 / 0 is NaN
 
 
 def log_probs_of(
@@ -93,12 +102,15 @@ def sample_each(
     rows = list(range(len(texts.tokens)))
     generators = generators_of(sampling.seed, len(rows), texts.tokens.device)
     for _ in range(n_new):
-        logits = require_numbers(texts.forecast())
+        logits = texts.forecast()
         filtered = filter_for_drawing(logits, texts.tokens, sampling, texts.real)
         greedy = sampling.temperature == 0.0
         new = filtered.argmax(dim=-1) if greedy else draw_rows(filtered, generators)
+        # The one look at what is on the device: a second one would make it wait once more.
+        tokens = new.where(are_numbers(logits), NO_TOKEN).tolist()
+        require_numbers(NO_TOKEN not in tokens)
         nats = log_probs_of(new, logits).tolist() if log_probs else [None] * len(rows)
-        drawn = [Drawn(*one) for one in zip(rows, new.tolist(), nats, strict=True)]
+        drawn = [Drawn(*one) for one in zip(rows, tokens, nats, strict=True)]
         yield drawn
         texts.append(new)
         over = [ends is not None and ends(one) for one in drawn]

@@ -41,14 +41,18 @@ def count_positions(real: Bool[Tensor, "batch pos"]) -> Int[Tensor, "batch pos"]
     return (real.cumsum(dim=1) - 1).clamp_min(0)
 
 
-def require_numbers(logits: Float[Tensor, "batch d_vocab"]) -> Float[Tensor, "batch d_vocab"]:
-    """Return the logits; ValueError where the largest of a row is NaN or infinite."""
-    if not bool(logits.amax(dim=-1).isfinite().all()):
+def are_numbers(logits: Float[Tensor, "batch d_vocab"]) -> Bool[Tensor, " batch"]:
+    """Return False for a row whose largest logit is NaN or infinite."""
+    return logits.amax(dim=-1).isfinite()
+
+
+def require_numbers(all_are: bool) -> None:
+    """Raise ValueError where some logits are no numbers."""
+    if not all_are:
         raise ValueError(
             "the model's logits are no finite numbers, so that no token can be chosen: its weights "
             "hold NaN or are too large, as after a training that diverged"
         )
-    return logits
 
 
 class Growing(Protocol):
