@@ -20,6 +20,7 @@ from torch.nn import Module
 
 from transformer.activations.seen import Activations
 from transformer.activations.watching import activation_names, watch
+from transformer.circuits.exact import exactly, where_exact
 from transformer.circuits.stream import after_each, gap, logit_direction, logit_terms
 from transformer.circuits.weights import unembedding_weights
 from transformer.components.norm import LayerNorm, RMSNorm
@@ -55,12 +56,13 @@ def logit_attribution(
 ) -> Attribution:
     """Return the terms of the logit of the token `of` at each position, in float64.
 
-    With `minus` they are those of the difference of two tokens' logits. Parts are the
-    embedding, the position, each head ("0.3" is head 3 of block 0), each MLP, what each
-    attention adds besides its heads, and the biases of final norm and unembedding. ValueError
-    for a post-norm model, in which the stream is no sum, where dropout is at work, where rounding
-    to bfloat16 loses too much, for logits of NaN, and where `of` or `minus` are not shaped as
-    `tokens`; IndexError for a token that the model does not know.
+    They are on the CPU where a device has none, as MPS. With `minus` they are those of the
+    difference of two tokens' logits. Parts are the embedding, the position, each head ("0.3" is
+    head 3 of block 0), each MLP, what each attention adds besides its heads, and the biases of
+    final norm and unembedding. ValueError for a post-norm model, in which the stream is no sum,
+    where dropout is at work, where rounding to bfloat16 loses too much, for logits of NaN, and
+    where `of` or `minus` are not shaped as `tokens`; IndexError for a token that the model does
+    not know.
     """
     for name, asked in (("of", of), ("minus", minus)):
         if asked is None:
@@ -78,15 +80,15 @@ def logit_attribution(
     with watch(model, *(name for name in _names(model) if name in known), stream) as seen:
         logits = model(tokens)
     W_U, b_U = unembedding_weights(model)
-    direction = logit_direction(W_U, of).double()
-    wanted = logits.gather(-1, of[..., None])[..., 0]
-    constant = direction.new_zeros(of.shape) if b_U is None else b_U[of].double()
+    direction = exactly(logit_direction(W_U, of))
+    wanted = where_exact(logits.gather(-1, of[..., None])[..., 0])
+    constant = direction.new_zeros(of.shape) if b_U is None else exactly(b_U[of])
     if minus is not None:
-        direction = direction - logit_direction(W_U, minus)
-        wanted = wanted - logits.gather(-1, minus[..., None])[..., 0]
-        constant = constant if b_U is None else constant - b_U[minus]
-    reading, of_norm = _frozen(model.norm_final, seen[stream].double(), direction)
-    terms = {part: logit_terms(x.double(), reading) for part, x in _written(model, seen)}
+        direction = direction - where_exact(logit_direction(W_U, minus))
+        wanted = wanted - where_exact(logits.gather(-1, minus[..., None])[..., 0])
+        constant = constant if b_U is None else constant - where_exact(b_U[minus])
+    reading, of_norm = _frozen(model.norm_final, exactly(seen[stream]), direction)
+    terms = {part: logit_terms(exactly(x), reading) for part, x in _written(model, seen)}
     terms["biases"] = constant + of_norm
     together = torch.stack([*terms.values()])
     if not (together.isfinite().all() and wanted.isfinite().all()):
@@ -115,11 +117,11 @@ def _written(
     if "position" in seen:
         yield "position", seen["position"]
     for layer, block in enumerate(model.blocks):
-        rest = seen[f"blocks.{layer}.attention"].double()
+        rest = exactly(seen[f"blocks.{layer}.attention"])
         z, W_O = seen.get(f"blocks.{layer}.attention.z"), getattr(block.attention, "W_O", None)
         if z is not None and W_O is not None:  # else an attention of another kind: one term
             for head in range(W_O.shape[0]):
-                by_head = z[:, :, head].double() @ W_O[head].double()
+                by_head = exactly(z[:, :, head]) @ exactly(W_O[head])
                 rest = rest - by_head
                 yield f"{layer}.{head}", by_head
         yield f"{layer}.attention", rest
@@ -135,10 +137,10 @@ def _frozen(
     nothing = direction.new_zeros(direction.shape[:-1])
     if isinstance(norm, LayerNorm):
         variance = stream.var(-1, keepdim=True, correction=0)
-        scaled = direction * norm.scale
+        scaled = direction * where_exact(norm.scale)
         reading = (scaled - scaled.mean(-1, keepdim=True)) / (variance + norm.eps).sqrt()
-        return reading, nothing if norm.bias is None else direction @ norm.bias.double()
+        return reading, nothing if norm.bias is None else direction @ exactly(norm.bias)
     if isinstance(norm, RMSNorm):
         mean_square = stream.square().mean(-1, keepdim=True)
-        return direction * norm.scale / (mean_square + norm.eps).sqrt(), nothing
+        return direction * where_exact(norm.scale) / (mean_square + norm.eps).sqrt(), nothing
     return direction, nothing

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from transformer.circuits.exact import where_exact
+
 
 @dataclass(frozen=True)
 class LowRank:
@@ -58,9 +60,12 @@ class LowRank:
         return (self.left * self.right.mT).sum((-2, -1))
 
     def eigenvalues(self) -> Complex[Tensor, "*heads rank"]:
-        """Return those of R L, which are the nonzero ones of L R, in no order."""
+        """Return those of R L, which are the nonzero ones of L R, in no order.
+
+        On the CPU where the matrices are on neither CPU nor CUDA: MPS has no eigenvalues.
+        """
         self._require_square()
-        values: Tensor = torch.linalg.eigvals(self.right @ self.left)
+        values: Tensor = torch.linalg.eigvals(where_exact(self.right @ self.left))
         return values
 
     def singular_values(self) -> Float[Tensor, "*heads rank"]:
