@@ -53,7 +53,7 @@ pygments_dark_style = "a11y-high-contrast-dark"
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
-autodoc_preserve_defaults = True
+autodoc_use_type_comments = False  # there are none to look for
 napoleon_use_ivar = True
 napoleon_attr_annotations = False  # the signature has them
 default_role = "code"

@@ -35,8 +35,9 @@ def svg_of(figure: Figure) -> str:
     """Return the figure as SVG whose black is the page's own colour and whose ground is none."""
     out = io.StringIO()
     figure.savefig(out, format="svg", transparent=True, bbox_inches="tight")
-    around = r".*?(?=<svg)|<metadata>.*?</metadata>|<style.*?</style>"
-    svg = re.sub(around, "", out.getvalue(), flags=re.DOTALL)
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]  # searched for by an expression, it is at every place: seconds
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = svg.replace("#000000", "currentColor")
     return re.sub(r"<text style=\"", '<text fill="currentColor" style="', svg)
 
