@@ -1,9 +1,11 @@
 """Every test starts from the same random state, on one thread, on the implementation asked for."""
 
+import inspect
 import os
 import types
 from collections.abc import Generator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 import torch
@@ -45,7 +47,8 @@ def check_types_without_binding() -> None:
 
     With typeguard 2.13 jaxtyping 0.3 puts a function of its own in the place of check_type, for
     unions (jaxtyping issue 349), and binds that one's arguments to learn one of them. Here it is
-    an argument by name. That wrong types are still refused is what test_canary.py is for.
+    an argument by name. And typeguard makes a function's signature anew at each of its calls; here
+    it is kept. That wrong types are still refused is what test_canary.py is for.
     """
     import typeguard
 
@@ -61,7 +64,18 @@ def check_types_without_binding() -> None:
         else:
             plain(argname, value, expected_type, memo, **names)
 
+    kept: WeakKeyDictionary[Any, inspect.Signature] = WeakKeyDictionary()
+
+    def signature(function: Any) -> inspect.Signature:
+        if not isinstance(function, types.FunctionType):
+            return inspect.signature(function)
+        if function not in kept:
+            kept[function] = inspect.signature(function)
+        return kept[function]
+
     typeguard.check_type = check_type
+    in_place_of_inspect = {**vars(inspect), "signature": signature}
+    vars(typeguard)["inspect"] = types.SimpleNamespace(**in_place_of_inspect)
 
 
 @pytest.hookimpl(optionalhook=True)
