@@ -4,6 +4,7 @@ import inspect
 import os
 import types
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -90,6 +91,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     return plugin.report_header(config)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return plugin.leave_out_the_librarys_own(config, collection_path)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -130,3 +130,4 @@ def test_pytest_takes_a_file_from_anywhere_and_leaves_the_librarys_own_tests_out
     assert "tests/models/test_bert.py::" in run.stdout
     assert "tests/cli/" not in run.stdout
     assert "tests/models/test_parts.py" not in run.stdout
+    assert "deselected" not in run.stdout, "they are read first, which takes longer than the rest"

@@ -7,6 +7,7 @@ runs the same tests on the caller's components. What is not written yet is skipp
 
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,7 @@ def configure(config: pytest.Config) -> None:
 
 REFUSALS = (ValueError, TypeError, LookupError, AssertionError, NotImplementedError)
 LENIENT = (1e-4, 1e-5)  # relative and absolute; the probes look closer
+BY_FILE = {exercise.tests: exercise for exercise in EXERCISES.values()}
 OF_WHOLE_MODELS = ("models/test_bert.py", "models/test_encoder_decoder.py")
 WRITTEN = pytest.StashKey[frozenset[str]]()
 
@@ -92,6 +94,21 @@ def report_header(config: pytest.Config) -> list[str]:
     return [f"under test: {config.getoption(OPTION)} ({', '.join(written) or 'nothing yet'})"]
 
 
+def leave_out_the_librarys_own(config: pytest.Config, path: Path) -> bool | None:
+    """Have a file of the library's own tests not even read; those that are named are."""
+    left_out = path.name.startswith("test_") and is_of_the_library(path)
+    return True if left_out and config.getoption(OPTION) is not None else None
+
+
+def is_of_the_library(file: Path) -> bool:
+    """Whether a file of tests is of neither an exercise nor a whole model."""
+    return _place(file) not in {*BY_FILE, *OF_WHOLE_MODELS}
+
+
+def _place(file: Path) -> str:
+    return "/".join(file.parts[-2:])
+
+
 def skip_what_is_not_written(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what is not written yet, and what only our own implementation promises.
 
@@ -99,17 +116,15 @@ def skip_what_is_not_written(config: pytest.Config, items: list[pytest.Item]) ->
     """
     if config.getoption(OPTION) is None:
         return
-    by_file = {exercise.tests: exercise for exercise in EXERCISES.values()}
-    places = {*by_file, *OF_WHOLE_MODELS}
-    of_the_library = [one for one in items if "/".join(one.path.parts[-2:]) not in places]
+    of_the_library = [one for one in items if is_of_the_library(one.path)]
     config.hook.pytest_deselected(items=of_the_library)
     items[:] = [item for item in items if item not in {*of_the_library}]
     written = config.stash[WRITTEN]
     for item in items:
         if item.get_closest_marker("house"):
             item.add_marker(pytest.mark.skip(reason="a promise of our own implementation"))
-        place = "/".join(item.path.parts[-2:])
-        if (exercise := by_file.get(place)) and (lacking := not_written(item, exercise, written)):
+        exercise = BY_FILE.get(_place(item.path))
+        if exercise and (lacking := not_written(item, exercise, written)):
             item.add_marker(pytest.mark.skip(reason=f"{lacking}: not written yet"))
 
 
