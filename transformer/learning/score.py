@@ -12,16 +12,16 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import torch
 
-from transformer.learning.bank import Misconception, find, whole_bank
+from transformer.learning.bank import find, misconceptions, whole_bank
 from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.exercises import EXERCISES, Exercise, exercise
 from transformer.learning.implementation import for_exercise, load
-from transformer.learning.known_outcomes import right_outcomes
-from transformer.learning.suite import folder, run_tests
+from transformer.learning.suite import folder, import_tests, run_tests
 
 # Imported before the processes part: what takes long.
 HEAVY = ("torch._dynamo", "hypothesis", "sympy", "transformer.learning.probes")
@@ -63,6 +63,26 @@ class Case:
         return self.right and bool(self.caught or self.seen)
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """An implementation to be tried: the mistake of this name, or a file that is right."""
+
+    name: str
+    file: str = ""
+
+    @contextmanager
+    def written(self) -> Iterator[Path]:
+        """Have it in a file, as a learner's is."""
+        if self.file:
+            yield Path(self.file)
+            return
+        entry = find(self.name)
+        with tempfile.TemporaryDirectory() as place:
+            file = Path(place, f"{entry.exercise.name}.py")
+            file.write_text(entry.source, encoding="utf-8")
+            yield file
+
+
 def score(names: Sequence[str] = (), *, processes: int = 2) -> Iterator[Case]:
     """Yield what becomes of every variant and every right implementation, as they finish.
 
@@ -70,15 +90,28 @@ def score(names: Sequence[str] = (), *, processes: int = 2) -> Iterator[Case]:
     """
     torch.set_num_threads(1)
     wanted = [exercise(name) for name in names] or list(EXERCISES.values())
-    mistakes = [entry.name for entry in whole_bank() if entry.exercise in wanted]
-    rights = [str(file) for file in right_implementations() if exercise_of(file) in wanted]
+    trials = {one.name: _trials(one) for one in wanted}
     kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     with (
         _made_beforehand(wanted),
         multiprocessing.get_context(kind).Pool(processes, maxtasksperchild=1) as pool,
     ):
-        yield from pool.imap_unordered(_try_right, rights)
-        yield from pool.imap_unordered(_try_wrong, mistakes)
+        # Those of an exercise are compared with the same known mistakes: in one process.
+        longest_first = sorted(trials.items(), key=lambda named: -len(named[1]))
+        diagnosed = pool.imap_unordered(_diagnose_all, longest_first)
+        tested = pool.imap_unordered(
+            _test, [(name, trial) for name, some in trials.items() for trial in some]
+        )
+        found = dict(chain.from_iterable(diagnosed))
+        for trial, of, caught in tested:
+            yield Case(
+                exercise=of,
+                name=trial.name,
+                right=bool(trial.file),
+                caught=caught,
+                seen=bool(found[trial].wrong),
+                named=tuple(entry.name for entry in found[trial].named),
+            )
 
 
 @contextmanager
@@ -86,14 +119,20 @@ def _made_beforehand(exercises: Iterable[Exercise]) -> Iterator[None]:
     """Have what every process needs made once, before they part."""
     for module in HEAVY:
         importlib.import_module(module)
-    for one in exercises:
-        dict(right_outcomes(one))
+    import_tests(*exercises)
+    whole_bank()
     gc.collect()
     gc.freeze()  # a process that looked through all this for garbage would copy it
     try:
         yield
     finally:
         gc.unfreeze()
+
+
+def _trials(wanted: Exercise) -> list[_Trial]:
+    rights = [file for file in right_implementations() if exercise_of(file) is wanted]
+    mistakes = [_Trial(entry.name) for entry in misconceptions(wanted)]
+    return [_Trial(file.stem, str(file)) for file in rights] + mistakes
 
 
 def right_implementations() -> list[Path]:
@@ -107,32 +146,25 @@ def exercise_of(file: Path) -> Exercise:
     return exercise(max(begins, key=len, default=file.stem))
 
 
-def _try_wrong(name: str) -> Case:
-    entry: Misconception = find(name)
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place, f"{entry.exercise.name}.py")
-        file.write_text(entry.source, encoding="utf-8")
-        return _try(entry.exercise, name, file, right=False)
+def _diagnose_all(named: tuple[str, list[_Trial]]) -> list[tuple[_Trial, Diagnosis]]:
+    wanted, trials = exercise(named[0]), named[1]
+    return [(trial, _diagnose(wanted, trial)) for trial in trials]
 
 
-def _try_right(file: str) -> Case:
-    return _try(exercise_of(Path(file)), Path(file).stem, Path(file), right=True)
+def _diagnose(wanted: Exercise, trial: _Trial) -> Diagnosis:
+    with trial.written() as file:
+        try:
+            return diagnose(wanted, for_exercise(wanted, load(str(file))))
+        except Exception:  # code that cannot be taken in at all: seen, and not named
+            return Diagnosis(wrong=("loading it",))
 
 
-def _try(wanted: Exercise, name: str, file: Path, *, right: bool) -> Case:
-    try:
-        found = diagnose(wanted, for_exercise(wanted, load(str(file))))
-    except Exception:  # code that cannot be taken in at all: seen, and not named
-        found = Diagnosis(wrong=("loading it",))
-    outcome = run_tests(wanted, str(file))
-    return Case(
-        exercise=wanted.name,
-        name=name,
-        right=right,
-        caught=outcome.failures[0].test if outcome.failures else "",
-        seen=bool(found.wrong),
-        named=tuple(entry.name for entry in found.named),
-    )
+def _test(named: tuple[str, _Trial]) -> tuple[_Trial, str, str]:
+    """Return the first test that failed; the tests change the process that they run in."""
+    name, trial = named
+    with trial.written() as file:
+        failures = run_tests(exercise(name), str(file)).failures
+    return trial, name, failures[0].test if failures else ""
 
 
 def summary(cases: Iterable[Case]) -> list[tuple[str, int, int, int, int, int, int]]:

@@ -68,6 +68,7 @@ def arguments(*files: str, implementation: str | None, expression: str) -> list[
     """Return what pytest is called with to run our tests from anywhere."""
     home = folder()
     options = ["--import-mode=importlib", f"--rootdir={home}", "-c", os.devnull]
+    options.append(f"--confcutdir={home}")  # else it looks through all folders above
     if implementation is not None:
         options.append(f"{OPTION}={implementation}")  # as two words pytest 8 takes it for tests
     return [*options, "-m", expression, *(str(home / "tests" / file) for file in files)]
@@ -96,6 +97,23 @@ def run_tests(
     ):
         outcome.failures.append(Failure(exercise.tests, f"the tests could not be run ({code})"))
     return outcome
+
+
+def import_tests(*exercises: Exercise) -> None:
+    """Import what the tests of some exercises import: for processes that part from this one.
+
+    The tests themselves are forgotten; each process imports them anew, with what it puts in.
+    """
+    sys.path.insert(0, str(folder()))
+    files = [one.tests for one in exercises]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        pytest.main(
+            [
+                *("-q", "--collect-only", *WITHOUT_PLUGINS),
+                *arguments(*files, implementation=None, expression=QUICK),
+            ]
+        )
+    _forget_tests()
 
 
 def run_tests_apart(exercise: Exercise, implementation: str, *, first_only: bool = True) -> Outcome:

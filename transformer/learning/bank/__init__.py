@@ -14,6 +14,8 @@ from transformer.learning.implementation import Namespace
 from transformer.learning.source import Edit, edited, module_of, reference_source
 
 HERE = Path(__file__).parent
+# The same in C, where PyYAML was built with it: the whole bank in a tenth of the time.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ def misconceptions(exercise: Exercise) -> tuple[Misconception, ...]:
     file = HERE / f"{exercise.name}.yaml"
     if not file.is_file():
         return ()
-    entries = yaml.safe_load(file.read_text(encoding="utf-8"))
+    entries = yaml.load(file.read_text(encoding="utf-8"), Loader=LOADER)
     return tuple(_read(exercise, entry) for entry in entries)
 
 
