@@ -1,6 +1,7 @@
 """Tokens that come one by one: their texts, joined, are the text of all of them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import islice
 
 import pytest
@@ -13,10 +14,13 @@ from transformer.tokenizers.byte_bpe import ByteBPETokenizer
 from transformer.tokenizers.loading import KINDS
 
 SIZES = {"sennrich-bpe": 40, "byte-bpe": 300, "wordpiece": 900}
-TOKENIZERS = {
-    kind: make_tokenizer(kind, [scripts()[:2000]], size=SIZES.get(kind)) for kind in KINDS
-}
 IDS = st.lists(st.integers(0, 10_000), max_size=20)
+
+
+@cache
+def made(kind: str) -> Tokenizer:
+    """A small tokenizer of this kind, trained when it is first asked for."""
+    return make_tokenizer(kind, [scripts()[:2000]], size=SIZES.get(kind))
 
 
 def whole(tokenizer: Tokenizer, tokens: list[int]) -> str:
@@ -29,7 +33,7 @@ def whole(tokenizer: Tokenizer, tokens: list[int]) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 @given(ids=IDS)
 def test_joined_the_parts_are_the_text_of_all(kind: str, ids: list[int]) -> None:
-    tokenizer = TOKENIZERS[kind]
+    tokenizer = made(kind)
     tokens = [token % tokenizer.d_vocab for token in ids]
     parts = list(tokenizer.decode_stream(iter(tokens)))
     assert "".join(parts) == whole(tokenizer, tokens)
@@ -39,16 +43,17 @@ def test_joined_the_parts_are_the_text_of_all(kind: str, ids: list[int]) -> None
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=st.text(alphabet="the catw .", max_size=20), ids=IDS)
 def test_behind_a_prompt_they_go_on_with_it(kind: str, text: str, ids: list[int]) -> None:
-    tokenizer = TOKENIZERS[kind]
+    tokenizer = made(kind)
     tokens, after = [token % tokenizer.d_vocab for token in ids], tokenizer.encode(text)
     parts = tokenizer.decode_stream(tokens, after=after)
     assert whole(tokenizer, after) + "".join(parts) == whole(tokenizer, [*after, *tokens])
 
 
-@pytest.mark.parametrize("tokenizer", [ByteTokenizer(), trained()])
+@pytest.mark.parametrize("make", [ByteTokenizer, trained])
 def test_half_a_character_waits_for_its_other_half(
-    tokenizer: ByteTokenizer | ByteBPETokenizer,
+    make: Callable[[], ByteTokenizer | ByteBPETokenizer],
 ) -> None:
+    tokenizer = make()
     seal = [tokenizer.vocabulary.index(bytes([byte])) for byte in "🦭".encode()]
     assert len(seal) == 4
     assert list(tokenizer.decode_stream(seal)) == ["🦭"]
@@ -57,7 +62,7 @@ def test_half_a_character_waits_for_its_other_half(
 
 
 def test_a_text_comes_as_soon_as_its_token_does() -> None:
-    tokenizer = TOKENIZERS["sennrich-bpe"]
+    tokenizer = made("sennrich-bpe")
 
     def endless() -> Iterator[int]:
         while True:
