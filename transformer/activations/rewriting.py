@@ -10,16 +10,14 @@ A name that is assigned more than once passes once, with its last value, and bef
 reads that (places.py).
 """
 
-import __future__
-
 import ast
-import inspect
 from collections.abc import Callable
 from functools import cache
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from transformer.activations.places import last_places
+from transformer.activations.source import compiled, definition
 
 See = Callable[[str, Any], Any]
 SEE = "__see__"
@@ -28,8 +26,8 @@ SEE = "__see__"
 def named_values(function: Callable[..., Any]) -> tuple[str, ...]:
     """Return the names whose values a rewritten `function` passes on, in the source's order.
 
-    None where the source is not at hand: that of a built-in, or one in which names or numbers
-    were edited since its import.
+    None where the source is not at hand: that of a built-in, or one edited since its import,
+    of which a warning says so.
     """
     plain, _ = _undecorated(function)
     found = None if plain is None else _rewritten(plain.__code__)
@@ -90,8 +88,8 @@ def _like(function: FunctionType, code: CodeType, closure: tuple[CellType, ...])
 @cache
 def _rewritten(code: CodeType) -> tuple[CodeType, tuple[str, ...]] | None:
     """Return the rewritten code and the names it passes on; None without the right source."""
-    method = _definition(code)
-    if method is None or _said(_compiled(method, code)) != _said(code):
+    method = definition(code, SEE)
+    if method is None:
         return None
     places = last_places(method)
     all_places = [(index, block, name) for name in places for block, index in places[name]]
@@ -101,48 +99,7 @@ def _rewritten(code: CodeType) -> tuple[CodeType, tuple[str, ...]] | None:
         block.insert(index + 1, _passing(name, at))
     for statement in method.body:
         _Returns().visit(statement)
-    return _compiled(method, code), tuple(places)
-
-
-def _said(code: CodeType) -> tuple[tuple[str, ...], list[tuple[type, Any]]]:
-    """Return the names and constants of a function's own code, by which an edit is seen.
-
-    Its instructions cannot be compared: what checks the types of a package lays them out anew.
-    """
-    return code.co_names, [(type(x), x) for x in code.co_consts if not isinstance(x, CodeType)]
-
-
-def _definition(code: CodeType) -> ast.FunctionDef | None:
-    """Return the definition in the source file that `code` was compiled from."""
-    try:
-        lines, _ = inspect.findsource(code)
-        tree = ast.parse("".join(lines))
-    except (OSError, SyntaxError):
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if first <= code.co_firstlineno <= node.lineno:
-                node.decorator_list = []
-                return node
-    return None
-
-
-def _compiled(method: ast.FunctionDef, original: CodeType) -> CodeType:
-    """Compile a method in a class of its own class's name, among the variables it closes over."""
-    owner = original.co_qualname.split(".")[-2:][0]
-    tree = ast.parse(
-        f"def around({', '.join({*original.co_freevars, SEE})}):\n"
-        f"  class {owner if owner.isidentifier() else 'Owner'}: pass"
-    )
-    [around] = tree.body
-    around.body[0].body = [method]  # type: ignore[attr-defined]
-    ast.fix_missing_locations(tree)
-    flags = original.co_flags & __future__.annotations.compiler_flag  # as its file asks for
-    code: CodeType = compile(tree, original.co_filename, "exec", flags, dont_inherit=True)
-    for _ in ("around", "class", "method"):
-        code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
-    return code
+    return compiled(method, code, SEE), tuple(places)
 
 
 def _passing(name: str, at: ast.stmt) -> ast.stmt:
