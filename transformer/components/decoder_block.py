@@ -4,8 +4,9 @@
                 resid = norm(resid + cross_attention(resid, source))
                 resid = norm(resid + mlp(resid))
 
-Vaswani et al. 2017, section 3.1, "Decoder". In the pre-norm form (Xiong et al. 2020, section
-3.2) each layer reads a normalised copy instead, and the stream itself is never normalised.
+Vaswani et al. 2017, section 3.1, "Decoder". In the pre-norm form (Xiong et al. 2020, "On Layer
+Normalization in the Transformer Architecture") each layer reads a normalised copy instead, and
+the stream itself is never normalised.
 
 Where caches are given, there are two: the attention's, and the cross-attention's, which holds
 the keys and values of the source from the first call on. `source` has the positions that are not

@@ -6,9 +6,9 @@ token is a target only. A model need not read it, and training does not have it 
 
     loss = mean over targets of -log softmax(logits)[target]
 
-Its floor is the entropy of the source; uniform guesses cost ln(d_vocab). Jurafsky and
-Martin, Speech and Language Processing, 3rd edition, sections 3.7 (perplexity is exp(loss))
-and 9.5.
+Its floor is the entropy of the source; uniform guesses cost ln(d_vocab); its exponential is the
+perplexity. Jurafsky and Martin, Speech and Language Processing, 3rd edition draft, the chapters on
+n-gram models and on transformers, whose sections move from draft to draft.
 """
 
 from jaxtyping import Bool, Float, Int
