@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from svg import BLUE, GREEN, INK, ORANGE, Picture
+from svg import BLUE, GREEN, INK, ORANGE, PAGE, Picture
 from torch import Tensor
 
 from tests.circuits import test_induction_circuit as induction
@@ -22,7 +22,6 @@ from transformer.config import TransformerConfig
 from transformer.models.encoder_decoder import EncoderDecoder
 
 FOLDER = Path(__file__).parent
-PAGE = "var(--color-background-primary, white)"
 
 
 def masked() -> None:

@@ -167,7 +167,8 @@ def compute() -> None:
         for place in places:
             picture.dot(place, radius=2.5, colour=colour)
         words = f"{size / 1e3:.1f}k" if size < 1e4 else f"{size / 1e3:.0f}k"
-        picture.text((places[0][0], places[0][1] - 7), words, size=12, colour=colour)
+        beside = (places[0][0] - 4, places[0][1] - 7)
+        picture.text(beside, words, anchor="start", size=12, colour=colour)
     for tick in (10, 11):
         picture.text((axes(tick * math.log2(10), 0)[0], 268), f"1e{tick}", size=13)
     picture.text((250, 290), "FLOPs of the training", size=14)

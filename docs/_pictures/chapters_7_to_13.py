@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from svg import BLUE, GREEN, INK, ORANGE, Picture, Point
+from svg import BLUE, GREEN, INK, ORANGE, PAGE, Picture, Point
 
 from transformer.components.activations import ACTIVATIONS
 from transformer.components.mask import causal_mask
@@ -88,7 +88,8 @@ def activations() -> None:
             dash=dash,
         )
     for x in (-4, -2, 2):
-        picture.text(axes(x, -0.27), str(x), size=13, anchor="start" if x == -4 else "middle")
+        below = -0.27 if x > 0 else 0.1  # where no curve is
+        picture.text(axes(x, below), str(x), size=13, anchor="start" if x == -4 else "middle")
     for y in (1, 2):
         picture.text(axes(-0.15, y), str(y), size=13, anchor="end")
     picture.text(axes(1.15, 2.2), "ReLU", anchor="end")
@@ -152,7 +153,8 @@ def block() -> None:
                     arrow=True,
                     width=1.5,
                 )
-                picture.box((stream - 25, foot - 113), (50, 24), "norm", fill=GREEN, opacity=0.9)
+                picture.box((stream - 25, foot - 113), (50, 24), fill=PAGE, opacity=1)
+                picture.box((stream - 25, foot - 113), (50, 24), "norm", fill=GREEN)
             else:
                 picture.path(
                     [(stream, foot), (right, foot), (right, foot - 8)], arrow=True, width=1.5
@@ -166,7 +168,8 @@ def block() -> None:
                     width=1.5,
                 )
             sum_at = foot - 74 if post else foot - 90
-            picture.dot((stream, sum_at), radius=11, colour=BLUE)
+            picture.dot((stream, sum_at), radius=11, colour=PAGE)
+            picture.dot((stream, sum_at), radius=11, colour=BLUE, filled=False)
             picture.text((stream, sum_at + 6), "+", bold=True, size=18)
             if middle:
                 picture.text((stream + 12, 184), middle, anchor="start", size=13, mono=True)

@@ -13,6 +13,7 @@ INK = "currentColor"
 BLUE = "var(--drawing-one, #3b82c4)"
 ORANGE = "var(--drawing-two, #c8641b)"
 GREEN = "var(--drawing-three, #2f8f4e)"
+PAGE = "var(--color-background-primary, white)"
 WIDTH = 480
 Point = tuple[float, float]
 
