@@ -217,6 +217,10 @@ class Attention(Module):
         another stream (Vaswani et al. 2017, section 3.2.3, "encoder-decoder attention"). It is
         neither causal nor rotary: the two streams share no positions. With `cache` too, `source`
         has the positions that follow those in the cache: all of them at first, then none.
+
+        TypeError for a `mask` that is not bool. ValueError for a `cache` without `causal`, unless
+        there is a `source`; for a `source` with `causal` or rotary; for rotary without
+        `positions`.
         """
         if mask is not None and mask.dtype != torch.bool:
             # The fused kernel would add another dtype's numbers to the scores.

@@ -29,7 +29,7 @@ def next_token_loss_in_place(
 
     `logits` are those of every token but the last. Where they have a gradient it takes their
     place: they must be contiguous, what has made them must not need them for its own backward
-    pass, and there is one backward pass.
+    pass, and there is one backward pass. ValueError where they are not at one position less.
     """
     if logits.shape[1] != tokens.shape[1] - 1:
         raise ValueError(

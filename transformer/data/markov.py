@@ -66,7 +66,10 @@ class MarkovChain(Source):
 
 
 def stationary(next_token: Float[np.ndarray, "*state d_vocab"]) -> Float[np.ndarray, "..."]:
-    """Return the share of time in each state, where a state is the last `order` tokens."""
+    """Return the share of time in each state, where a state is the last `order` tokens.
+
+    ValueError where it depends on the state in which the chain begins.
+    """
     d_vocab = next_token.shape[-1]
     n_states = next_token.size // d_vocab
     between = np.zeros((n_states, n_states))
@@ -96,7 +99,8 @@ def counting(
     """Return the chain that counts up, modulo d_vocab, and jumps anywhere with chance p_jump.
 
     A jump may land on the successor: that has 1 - p + p / d_vocab in all. With p_jump = 1
-    nothing is left to learn, and the entropy is ln(d_vocab); with 0 it is 0.
+    nothing is left to learn, and the entropy is ln(d_vocab); with 0 it is 0. ValueError for a
+    `p_jump` that is no chance.
     """
     if not 0 <= p_jump <= 1:
         raise ValueError(f"p_jump must be from 0 to 1, got {p_jump}")

@@ -51,7 +51,7 @@ def mask_tokens(
     `special_tokens` (padding, [CLS], [SEP], the mask token itself) are never chosen, nor put
     in place of a token. What is chosen in a row is decided by the seed, the step and the
     number that the row has over all ranks: `rank` + its place here * `n_ranks`, as `Batches`
-    deals them out.
+    deals them out. ValueError for ids outside the vocabulary, and where all of it is special.
     """
     for name, value in {"mask_token": mask_token, "highest token": int(tokens.max())}.items():
         if not 0 <= value < d_vocab:

@@ -21,7 +21,8 @@ NAMED: dict[str, Callable[[], Documents]] = {
 def find_documents(source: str | Path) -> Documents:
     """Return the documents of a name in `NAMED`, of a text file, or of a folder.
 
-    A folder holds text files or a data set of the library `datasets`.
+    A folder holds text files or a data set of the library `datasets`. FileNotFoundError for
+    what is none of these.
     """
     if str(source) in NAMED:
         return NAMED[str(source)]()

@@ -99,7 +99,10 @@ class BERT(Module):
         return resid
 
     def pool(self, resid: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch d_model"]:
-        """Return what stands for the whole text: tanh of an affine map of its first token."""
+        """Return what stands for the whole text: tanh of an affine map of its first token.
+
+        ValueError for a model that was made without `pooler`.
+        """
         if self.pooler is None:
             raise ValueError("this model has no pooler: make it with BERT(config, pooler=True)")
         pooled: Tensor = torch.tanh(self.pooler(resid[:, 0]))

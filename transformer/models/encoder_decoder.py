@@ -105,7 +105,7 @@ class EncoderDecoder(Module):
 
         With `cache`, one for each block of the decoder, `tokens` are those that follow the ones
         in the cache, and the logits are theirs alone. The source's keys and values are computed
-        in the first call and kept.
+        in the first call and kept. ValueError where there is not one for each block.
         """
         if cache is not None and not len(cache) == len(self.decoder) > 0:
             raise ValueError(

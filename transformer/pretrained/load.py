@@ -156,8 +156,8 @@ def save_pretrained(
     named. The weights are those that the model has: of a BERT for pre-training not the pooler
     and the head of next sentences, which loading passed over.
 
-    The folder must be new. ValueError for a model that no family there is like, with each
-    family's reason, and for a tokenizer that cannot be written so.
+    FileExistsError for a folder that is there. ValueError for a model that no family there is
+    like, with each family's reason, and for a tokenizer that cannot be written so.
     """
     folder = Path(folder)
     if folder.exists():

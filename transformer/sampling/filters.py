@@ -163,8 +163,8 @@ def forbid_repeated_ngrams(
 ) -> Float[Tensor, "batch d_vocab"]:
     """Return minus infinity for each token that would end an n-gram that came before.
 
-    A row in which every token would is left as it is. Paulus, Xiong and Socher 2018,
-    section 2.5, where n is 3.
+    A row in which every token would is left as it is. ValueError for an n below 1. Paulus,
+    Xiong and Socher 2018, section 2.5, where n is 3.
     """
     if n < 1:
         raise ValueError(f"the n of n-grams must be at least 1, got {n}")

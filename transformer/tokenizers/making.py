@@ -48,7 +48,10 @@ def _apart(texts: Iterable[str]) -> Iterator[str]:
 
 
 def open_tokenizer(name: str | Path) -> Tokenizer:
-    """Return GPT-2's from the hub for the name `gpt2`, else what `load_tokenizer` reads."""
+    """Return GPT-2's from the hub for the name `gpt2`, else what `load_tokenizer` reads.
+
+    FileNotFoundError for what is no file and no such name.
+    """
     if str(name) == GPT2 and not Path(name).exists():
         return read_gpt2_from_hub()
     try:

@@ -47,7 +47,10 @@ def read_gpt2(folder: str | Path) -> FastByteBPETokenizer:
 
 
 def read_gpt2_files(vocabulary: str | Path, merges: str | Path) -> FastByteBPETokenizer:
-    """Read GPT-2's tokens with their ids from one file, and its merges from the other."""
+    """Read GPT-2's tokens with their ids from one file, and its merges from the other.
+
+    ValueError for files that are damaged, or are others.
+    """
     try:
         lines = Path(merges).read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
@@ -89,7 +92,8 @@ def read_gpt2_from_hub(repository: str = HUB_REPOSITORY) -> FastByteBPETokenizer
 def read_hugging_face(path: str | Path) -> FastByteBPETokenizer:
     """Read a byte-level BPE from a `tokenizer.json`, as `save_hugging_face` writes it.
 
-    What it puts before and behind a text (`post_processor`) is not read.
+    What it puts before and behind a text (`post_processor`) is not read. ValueError for a file
+    that is damaged, or splits, changes or merges a text otherwise than GPT-2's tokenizer.
     """
     content = read_json(path)
     model, split = content.get("model"), content.get("pre_tokenizer")
@@ -125,7 +129,8 @@ def read_tiktoken(path: str | Path, special_tokens: Sequence[str] = ()) -> FastB
     """Read tiktoken's ranks: a line a token, its bytes in base64 and its rank.
 
     The file knows no special tokens; those given get the ids after it. Its ranks tell which
-    tokens are merged: the two that a token falls into by the ranks before it.
+    tokens are merged: the two that a token falls into by the ranks before it. ValueError for a file
+    that has other ranks.
     """
     try:
         lines = [line.split() for line in Path(path).read_bytes().splitlines() if line]

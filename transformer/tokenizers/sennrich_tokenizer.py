@@ -57,7 +57,10 @@ class SennrichBPETokenizer(Tokenizer):
 
     @classmethod
     def train(cls, text: str, *, n_merges: int = 4000) -> "SennrichBPETokenizer":
-        """Learn up to `n_merges` merges from the words of `text`: those of `learn_merges`."""
+        """Learn up to `n_merges` merges from the words of `text`: those of `learn_merges`.
+
+        ValueError for a negative `n_merges`.
+        """
         from transformer.tokenizers.fast_training import learn_merges_fast
 
         if n_merges < 0:

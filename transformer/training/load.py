@@ -74,7 +74,10 @@ def is_run(folder: str | Path) -> bool:
 def find_checkpoint(
     run: Path, which: str = "last", warn: Callable[[str], None] = _complain
 ) -> Path:
-    """Return a whole checkpoint of a run: the "last" one, the "best", or that of a step."""
+    """Return a whole checkpoint of a run: the "last" one, the "best", or that of a step.
+
+    FileNotFoundError, with those that there are, where the run has it not.
+    """
     found, step = checkpoints(run), which
     if not found:
         raise FileNotFoundError(f"{run} has no checkpoint yet")

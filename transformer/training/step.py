@@ -59,7 +59,7 @@ def accumulate_gradients(
 
     A micro-batch's own mean counts by its share of the targets. The mean of the means would
     give a target in a small micro-batch more weight than one in a large one. `scale` is what
-    is done to a loss before its gradient is taken.
+    is done to a loss before its gradient is taken. ValueError for no micro-batches.
     """
     if not micro_batches:
         raise ValueError("an update needs at least one micro-batch, got none")
