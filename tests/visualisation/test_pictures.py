@@ -111,6 +111,19 @@ def test_an_svg_needs_no_glyphs_of_matplotlibs_own_font(
     assert [str(warning.message) for warning in recwarn] == []
 
 
+def test_stream_and_terms_are_drawn_with_a_name_for_each_or_not_at_all() -> None:
+    norms = torch.ones(2, 5)
+    with pytest.raises(ValueError, match=r"2 states and 5 positions .* got 3 and 5"):
+        residual_norms(norms, ["embedding", "0.mid", "0.post"], TOKENS)
+    with pytest.raises(ValueError, match=r"2 states and 5 positions .* got 2 and 4"):
+        residual_norms(norms, ["embedding", "0.mid"], TOKENS[:4])
+    terms = torch.tensor([1.0, 2.0, 5.0])
+    with pytest.raises(ValueError, match="3 terms need as many names, all different, got 2, 2"):
+        attribution_picture(terms, ["0.0", "0.1"], title="")
+    with pytest.raises(ValueError, match="3 terms need as many names, all different, got 3, 2"):
+        attribution_picture(terms, ["0.0", "0.1", "0.0"], title="")
+
+
 def test_the_logit_lens_says_which_labels_lack() -> None:
     logits = torch.randn(2, 3, 7)
     with pytest.raises(ValueError, match="3 positions need as many labels, got 2"):

@@ -17,8 +17,8 @@ def attention_maps(
     """Draw each head's pattern, a row of maps for a layer; `keys` are the queries if not given.
 
     Darker is more, on one scale from 0 to 1 for all. Tokens are written on the outer maps; where
-    they would be too small, their positions are. ValueError where there are not
-    as many labels as queries and keys.
+    they would be too small, their positions are. ValueError where there are not as many
+    labels as queries and keys.
     """
     keys = queries if keys is None else keys
     n_layers, n_heads, n_queries, n_keys = patterns.shape

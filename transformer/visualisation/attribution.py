@@ -17,8 +17,14 @@ def attribution_picture(
 ) -> Picture:
     """Draw the terms of a logit in the model's order, and their sum.
 
-    Of many parts the largest have bars of their own, and the rest one together.
+    Of many parts the largest have bars of their own, and the rest one together. ValueError where
+    there are not as many names as terms, all different.
     """
+    if not len(set(parts)) == len(parts) == len(terms):
+        raise ValueError(
+            f"{len(terms)} terms need as many names, all different, got {len(parts)}, "
+            f"{len(set(parts))} of them different"
+        )
     values = dict(zip(parts, terms.tolist(), strict=True))
     largest = sorted(values, key=lambda part: -abs(values[part]))[:MOST]
     shown = {part: values[part] for part in values if part in largest and abs(values[part]) > LEAST}

@@ -14,8 +14,14 @@ def residual_norms(
 ) -> Picture:
     """Draw the norms of the stream at each position, a row for each state from bottom to top.
 
-    `states` are names such as "1.mid"; beside each row stands its mean over positions.
+    `states` are names such as "1.mid"; beside each row stands its mean over positions. ValueError
+    where there are not as many names as states, or as many tokens as positions.
     """
+    if (len(states), len(tokens)) != tuple(norms.shape):
+        raise ValueError(
+            f"{norms.shape[0]} states and {norms.shape[1]} positions need as many labels, got "
+            f"{len(states)} and {len(tokens)}"
+        )
     values = norms.detach().float().cpu().numpy()
     figure = Figure(
         figsize=(max(5.0, 2.4 + 0.22 * len(tokens)), 1.4 + 0.3 * len(states)), layout="constrained"
