@@ -25,6 +25,8 @@ from transformer.circuits.scores import copying_score
 from transformer.circuits.weights import circuits_of
 from transformer.components.loss import next_token_loss
 from transformer.config import PRESETS, TransformerConfig
+from transformer.data.batches import RandomBatches
+from transformer.data.windows import TokenWindows
 from transformer.learning.elsewhere import ELSEWHERE, TwoDevicesError, back, elsewhere, is_there
 from transformer.models.bert import BERTConfig, ClassifierBERT, MaskedLanguageBERT
 from transformer.models.encoder_decoder import EncoderDecoder
@@ -35,8 +37,13 @@ from transformer.sampling.options import Sampling
 from transformer.sampling.sample import sample, sample_each
 from transformer.sampling.targets import GrowingTargets
 from transformer.training.checkpointing import recompute_blocks
+from transformer.training.config import TrainConfig
+from transformer.training.loop import train
+from transformer.training.meter import Meter
 from transformer.training.objective import NEXT_TOKEN
 from transformer.training.optimizer import make_adamw
+from transformer.training.plan import make_plan
+from transformer.training.state import TrainState
 from transformer.training.step import train_step
 from transformer.training.update import LARGE_VOCABULARY, pick_objective
 
@@ -156,6 +163,33 @@ def test_an_update_is_the_same_and_reads_nothing_back(
 def _waits() -> int:
     modes = torch.utils._python_dispatch._get_current_dispatch_mode_stack()
     return sum(mode.waits for mode in modes if isinstance(mode, Counting))
+
+
+def test_a_run_waits_for_the_device_once_for_each_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainConfig(model=GPT2, max_steps=13, batch_size=5, log_every=4, eval_every=13)
+    windows = TokenWindows(torch.arange(60) % 17, n_ctx=13)
+    waits = []
+
+    def run(device: torch.device) -> Any:
+        model = made(lambda: GPT(GPT2), device)
+        optimizer = make_adamw(model, learning_rate=0.01, weight_decay=0.1, betas=(0.9, 0.99))
+        records = train(
+            TrainState(model=model, optimizer=optimizer),
+            RandomBatches(windows, batch_size=5, steps=13, seed=0),
+            windows,
+            config,
+            make_plan(config, len(windows)),
+            Meter(device, tokens_per_step=65, flops_per_token=3.0, peak_flops=1.0),
+            precision=torch.float32,
+        )
+        figures = []
+        for record in records:
+            waits.append(_waits())
+            figures += [record[name] for name in ("loss", "validation_loss") if name in record]
+        return figures
+
+    assert_same_there(run, monkeypatch)
+    assert waits[5:8] == [1, 2, 3], "at steps 4, 8 and 12"
 
 
 DRAWING = Sampling(seed=1, temperature=0.9, top_k=9, top_p=0.9, min_p=0.01)
