@@ -1,6 +1,8 @@
-"""What not every device has: float64 and eigenvalues. Apple's MPS has neither.
+"""What not every device has: float64, eigenvalues, an exact QR.
 
-What asks for them is computed on the CPU there. The matrices are small.
+Apple's MPS lacks the first two, has the third since late versions of torch alone, and its singular
+values were inexact in some (PyTorch's issues 141287 and 196112). What asks for them is computed on
+the CPU there: the matrices are small.
 """
 
 from jaxtyping import Float

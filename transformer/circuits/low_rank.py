@@ -4,6 +4,7 @@ A head's W_OV is `d_model d_model` and its full OV circuit `d_vocab d_vocab`, wi
 entries in GPT-2, both of rank d_head. What one wants to know of them needs none of the entries:
 with A = L R the nonzero eigenvalues of A are those of the small R L, its trace is that of R L,
 and its norms are those of the triangles left when L and R^T lose their orthogonal factors.
+Eigenvalues, singular values and norms of matrices on MPS are computed, and come, on the CPU.
 """
 
 from dataclasses import dataclass
@@ -60,10 +61,7 @@ class LowRank:
         return (self.left * self.right.mT).sum((-2, -1))
 
     def eigenvalues(self) -> Complex[Tensor, "*heads rank"]:
-        """Return those of R L, which are the nonzero ones of L R, in no order.
-
-        On the CPU where the matrices are on neither CPU nor CUDA: MPS has no eigenvalues.
-        """
+        """Return those of R L, which are the nonzero ones of L R, in no order."""
         self._require_square()
         values: Tensor = torch.linalg.eigvals(where_exact(self.right @ self.left))
         return values
@@ -81,7 +79,7 @@ class LowRank:
         """Return the small matrix that is left of the product but for rotations of its sides."""
         left: Tensor
         right: Tensor
-        left, right = (torch.linalg.qr(side).R for side in (self.left, self.right.mT))
+        left, right = (torch.linalg.qr(where_exact(x)).R for x in (self.left, self.right.mT))
         return left @ right.mT
 
     def _require_square(self) -> None:
