@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from transformer.learning.check import Limits, check_exercises
+from transformer.learning.exercises import exercise
+from transformer.learning.own_line import stands_at
+from transformer.learning.suite import run_tests_apart
 from transformer.learning.verdict import Verdict
 
 LIMITS = Limits(seconds=2.0, test_seconds=20.0, patience=2.0)
@@ -67,21 +71,60 @@ def test_a_process_that_the_code_started_ends_with_the_check(tmp_path: Path) -> 
         os._exit(7)
         """,
     )
-    assert one.headline == "your code ended the process (exit code 7): importing it"
+    assert one.headline == (
+        "your code ended the process (exit code 7): importing it (mine.py, line 13: os._exit(7))"
+    )
     closed, _, _ = select.select([end], [], [], 20)  # when no process holds the other end
     os.close(end)
     assert closed
 
 
-def test_code_that_ends_the_process_of_its_tests_is_told_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", ["os._exit(3)", "ctypes.string_at(0)"])
+def test_code_that_ends_the_process_of_its_tests_is_told_so_with_its_line(
+    end: str, tmp_path: Path
+) -> None:
     one = verdict(
         tmp_path,
         """
+        import ctypes
         import os
 
         if os.getppid() != PARENT:
-            os._exit(3)
-        """.replace("PARENT", str(os.getpid())),
+            END
+        """.replace("PARENT", str(os.getpid())).replace("END", end),
     )
     assert one.status == "stopped"
-    assert one.headline == "your code ended the process: tests/components/test_linear.py"
+    assert one.headline == (
+        f"your code ended the process: tests/components/test_linear.py (mine.py, line 11: {end})"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_loop_in_the_process_of_the_tests_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def turn():\n    while True: print(flush=True)\n")
+    (tmp_path / "beginning.py").write_text("import mine\n\nmine.turn()\n")
+    waiting = (
+        "import os, sys; from pathlib import Path; from transformer.learning.own_line import *; "
+        "tell_when_asked(Path(sys.argv[1], 'report')); sys.path.append(sys.argv[1]); "
+        "(os.fork() and os.wait()) or __import__('beginning')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", waiting, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout
+    with process.stdout:
+        process.stdout.readline()  # it turns
+        place = stands_at(process, tmp_path / "report")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert place.line == "mine.py, line 2: while True: print(flush=True)"
+    assert place.begun_in == str(tmp_path / "beginning.py")
+
+
+@pytest.mark.parametrize("line", ["x[77]", "__import__('sys').exit(3)"])
+def test_what_the_code_raises_in_a_test_is_told_with_its_line(line: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(f"{ALIKE}    def forward(self, x):\n        {line}\n")
+    [failure] = run_tests_apart(exercise("linear"), str(tmp_path / "mine.py")).failures
+    assert failure.message.endswith(f" (mine.py, line 7: {line})")

@@ -101,6 +101,39 @@ def test_a_file_that_is_named_after_no_exercise_is_of_them_all(tmp_path: Path) -
         assert broken.headline.endswith("division by zero (helpers.py, line 2: 1 / 0)")
 
 
+TRIED = "\nwith (Path(__file__).parent / 'tried').open('a') as tried:\n    tried.write('x')\n"
+STOPS_ALL = {
+    "while True: pass": "it did not come to an end within 2 seconds: importing it",
+    "os._exit(3)": "your code ended the process (exit code 3): importing it",
+}
+
+
+@pytest.mark.parametrize("end", STOPS_ALL)
+def test_what_stops_in_a_file_that_all_read_is_tried_once_and_told_of_all(
+    end: str, tmp_path: Path
+) -> None:
+    (tmp_path / "helpers.py").write_text(f"import os\nfrom pathlib import Path{TRIED}{end}\n")
+    (tmp_path / "linear.py").write_text("from helpers import *\n")
+    limits = Limits(seconds=2.0, patience=2.0)
+    names = ["softmax", "linear", "norm"]
+    verdicts = [*check_exercises(names, str(tmp_path), limits)]
+    assert [one.exercise for one in verdicts] == names
+    for one in verdicts:
+        assert one.headline == f"{STOPS_ALL[end]} (helpers.py, line 5: {end})"
+    assert (tmp_path / "tried").read_text() == "x"
+
+
+def test_a_helper_that_stops_where_one_calls_it_costs_the_others_nothing(tmp_path: Path) -> None:
+    (tmp_path / "helpers.py").write_text("import os\ndef end():\n    os._exit(3)\n")
+    (tmp_path / "linear.py").write_text("from helpers import end\nend()\n")
+    (tmp_path / "softmax.py").write_text("def softmax(x, dim=-1):\n    return 0\n")
+    (tmp_path / "norm.py").write_text("from linear import *\n")
+    ended, wrong, too = check_exercises(["linear", "softmax", "norm"], str(tmp_path))
+    assert ended.headline.endswith("importing it (helpers.py, line 3: os._exit(3))")
+    assert wrong.status == "wrong"
+    assert too.status == "stopped"
+
+
 @pytest.mark.parametrize("line", ["%matplotlib inline", "!pip install torch", "get_ipython()"])
 def test_a_line_of_a_notebook_is_told_as_one(line: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"

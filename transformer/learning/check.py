@@ -13,14 +13,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from transformer.learning.own_line import stands_at
+from transformer.learning.exercises import exercise
+from transformer.learning.own_files import is_read_for
+from transformer.learning.own_line import Place, left_at, stands_at
 from transformer.learning.verdict import Verdict
 
 POLL = 0.02  # seconds
+IMPORTING = "importing it"
 AWAKE = 0.2  # seconds of processor time that show that it goes on
 
 
@@ -53,17 +57,31 @@ def check_exercises(
 ) -> Iterator[Verdict]:
     """Yield the verdict on each exercise, in the order given.
 
-    ValueError where there is nothing to load at `implementation`.
+    A file that stops one while it is imported would stop the others that read it: they are told
+    the same and not tried. ValueError where there is nothing to load at `implementation`.
     """
     left = list(names)
+    stopped: dict[str, Verdict] = {}
     while left:
-        for verdict in _run(tuple(left), implementation, limits):
+        if left[0] in stopped:
+            yield stopped[left.pop(0)]
+            continue
+        to_try = tuple(takewhile(lambda name: name not in stopped, left))
+        for verdict, stopping in _run(to_try, implementation, limits):
             left.remove(verdict.exercise)
             yield verdict
+            for name in left if stopping else ():
+                if is_read_for(exercise(name), Path(stopping), implementation):
+                    stopped[name] = replace(verdict, exercise=name)
 
 
-def _run(names: Sequence[str], implementation: str, limits: Limits) -> Iterator[Verdict]:
-    """Run one process until it is through or one exercise has stopped it."""
+def _run(
+    names: Sequence[str], implementation: str, limits: Limits
+) -> Iterator[tuple[Verdict, str]]:
+    """Run one process until it is through or one exercise has stopped it.
+
+    Yields each verdict, with the file whose import has stopped the process if one has.
+    """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.jsonl")
         report.touch()
@@ -100,7 +118,7 @@ def _end(worker: "subprocess.Popen[bytes]") -> None:
 
 def _watch(
     worker: "subprocess.Popen[bytes]", report: Path, names: Sequence[str], limits: Limits
-) -> Iterator[Verdict]:
+) -> Iterator[tuple[Verdict, str]]:
     current, doing, done = "", "", 0
     time_left = _TimeLeft(worker.pid)
     time_left.on_the_clock(limits.start_seconds)
@@ -110,7 +128,7 @@ def _watch(
             for event in _events(lines):
                 if event["kind"] == "verdict":
                     done, current = done + 1, ""
-                    yield Verdict.from_json(event["verdict"])
+                    yield Verdict.from_json(event["verdict"]), ""
                 elif event["kind"] == "nothing":
                     raise ValueError(event["why"])
                 elif event["kind"] in ("probe", "tests"):
@@ -126,7 +144,8 @@ def _watch(
             if ended is not None:
                 if not current:
                     raise WorkerError(f"the process ended with exit code {ended}")
-                yield _stopped(current, f"your code ended the process (exit code {ended})", doing)
+                why = f"your code ended the process (exit code {ended})"
+                yield _stopped(current, why, doing, left_at(report, worker.pid))
                 return
             if why := time_left.is_over():
                 if not current:
@@ -191,6 +210,7 @@ def _events(lines: Any) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
-def _stopped(exercise: str, why: str, doing: str, at: str = "") -> Verdict:
+def _stopped(exercise: str, why: str, doing: str, at: Place) -> tuple[Verdict, str]:
     what = f"{why}: {doing}" if doing else why
-    return Verdict(exercise, "stopped", f"{what} ({at})" if at else what)
+    verdict = Verdict(exercise, "stopped", f"{what}{at}")
+    return verdict, at.begun_in if doing == IMPORTING else ""

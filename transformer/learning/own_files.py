@@ -40,6 +40,12 @@ def files_for(exercise: Exercise, folder: Path) -> list[Path]:
     ]
 
 
+def is_read_for(exercise: Exercise, file: Path, place: str) -> bool:
+    """Return whether a file of an implementation is run when an exercise is loaded from there."""
+    folder = Path(place)
+    return not folder.is_dir() or file in files_for(exercise, folder)
+
+
 def _concerns(file: Path, exercise: Exercise, *, in_its_place: bool) -> bool:
     """Return whether a file, which is not run, has to do with another exercise than its own."""
     try:

@@ -1,21 +1,36 @@
-"""A learner's own line: the one that an error comes from, or that a process stands at."""
+"""A learner's own line: the one that an error comes from, or that a process stands or ended at."""
 
 import faulthandler
 import linecache
+import os
 import re
 import signal
 import subprocess
 import sysconfig
 import time
 import traceback
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple, NoReturn, TextIO
 
 from transformer.learning.source import PACKAGE
 
 FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)  # as faulthandler writes it
 NOTEBOOKS = ". Such a line is for notebooks alone: delete it from the file, and ask again"
-SUFFIX = ".line"  # of the file in which it stands
+SUFFIX = ".line"  # of the files in which it stands, one a process
 SECONDS = 1.0  # on the clock, for a process to say where it stands
+_leave = os._exit
+
+
+class Place(NamedTuple):
+    """Where a process was in a learner's code: in words, and the file in which that began."""
+
+    line: str = ""
+    begun_in: str = ""
+
+    def __str__(self) -> str:
+        return f" ({self.line})" if self.line else ""
 
 
 def raised_at(error: BaseException) -> str:
@@ -59,26 +74,66 @@ def _is_a_notebooks(error: BaseException) -> bool:
 
 
 def tell_when_asked(report: Path) -> None:
-    """Have this process say at which line it is, beside its report, when `stands_at` asks."""
+    """Have this process, and each forked from it, write at which line it is beside its report.
+
+    It does when `stands_at` asks, when it crashes and before an `os._exit`.
+    """
+    _tell(report)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(_tell, report))
+
+
+def _tell(report: Path) -> None:
+    file = report.with_suffix(f".{os.getpid()}{SUFFIX}").open("w", encoding="utf-8")
+    faulthandler.enable(file)
     if hasattr(faulthandler, "register"):
-        file = report.with_suffix(SUFFIX).open("w", encoding="utf-8")
         faulthandler.register(signal.SIGUSR1, file=file)
+    os._exit = partial(_tell_and_leave, file)
 
 
-def stands_at(process: "subprocess.Popen[bytes]", report: Path) -> str:
-    """Return the line of the learner's own at which a process is that tells so, or nothing."""
+def _tell_and_leave(file: TextIO, status: int) -> NoReturn:
+    faulthandler.dump_traceback(file, all_threads=False)
+    _leave(status)
+
+
+def stands_at(process: "subprocess.Popen[bytes]", report: Path) -> Place:
+    """Return where a process that tells so is, or one of its own, as that of its tests."""
     if not hasattr(faulthandler, "register"):
-        return ""
-    process.send_signal(signal.SIGUSR1)
-    file = report.with_suffix(SUFFIX)
+        return Place()
+    said = {file: file.stat().st_size for file in _files(report)}
+    os.killpg(process.pid, signal.SIGUSR1)
     enough = time.monotonic() + SECONDS
     while time.monotonic() < enough:
-        for name, number in FRAME.findall(file.read_text(encoding="utf-8", errors="replace")):
-            if _is_own(name):
-                line = linecache.getline(name, int(number)).strip()
-                return f"{Path(name).name}, line {number}: {line}"
+        if place := _first_of(_text(file)[size:] for file, size in said.items()):
+            return place
         time.sleep(0.02)
-    return ""
+    return Place()
+
+
+def left_at(report: Path, process: int | None = None) -> Place:
+    """Return where a process was when it ended itself or crashed; else, which ended so last."""
+    files = [report.with_suffix(f".{process}{SUFFIX}")] if process else _files(report)
+    return _first_of(_text(file) for file in files) or Place()
+
+
+def _files(report: Path) -> list[Path]:
+    """Return the files in which processes have told or will, the last written first."""
+    files = report.parent.glob(f"{report.stem}.*{SUFFIX}")
+    return sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True)
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
+def _first_of(texts: Iterable[str]) -> Place | None:
+    """Return the place that the first of the texts with a line of the learner's own tells."""
+    for text in texts:
+        if own := [(name, number) for name, number in FRAME.findall(text) if _is_own(name)]:
+            name, number = own[0]
+            line = linecache.getline(name, int(number)).strip()
+            return Place(f"{Path(name).name}, line {number}: {line}", own[-1][0])
+    return None
 
 
 def _is_own(file: str) -> bool:
@@ -87,5 +142,6 @@ def _is_own(file: str) -> bool:
         file.startswith("<")
         or "site-packages" in path.parts
         or path.is_relative_to(PACKAGE)
+        or path.is_relative_to(PACKAGE.parent / "tests")
         or path.is_relative_to(sysconfig.get_path("stdlib"))
     )

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from transformer.learning.exercises import Exercise
+from transformer.learning.own_line import raised_at
 from transformer.learning.plugin import ALONE, OPTION
 from transformer.learning.source import PACKAGE
 
@@ -26,6 +27,8 @@ WITHOUT_PLUGINS = (
     "no:unraisableexception",
     "-p",
     "no:cacheprovider",
+    "-p",
+    "no:faulthandler",  # where a crash was is told beside the report
 )
 
 
@@ -39,7 +42,10 @@ RAN = {
 
 @dataclass(frozen=True)
 class Failure:
-    """A test that failed: its name in words, and the first line of what it says."""
+    """A test that failed: its name in words, and the first line of what it says.
+
+    What the learner's code raised is said with their line.
+    """
 
     test: str
     message: str
@@ -139,10 +145,16 @@ class _Recorder:
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
+        self._raised_at = ""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+        self._raised_at = raised_at(call.excinfo.value) if call.excinfo else ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.outcome.failures.append(Failure(in_words(report.nodeid), _message(report)))
+            at = f" ({self._raised_at})" if self._raised_at else ""
+            self.outcome.failures.append(Failure(in_words(report.nodeid), _message(report) + at))
         elif report.passed and report.when == "call":
             self.outcome.passed += 1
 

@@ -29,7 +29,7 @@ from transformer.learning.not_written import not_written
 from transformer.learning.on_a_gpu import stops_on_a_gpu
 from transformer.learning.other_layout import another_layout, or_another_layout
 from transformer.learning.own_files import NotTextError, defined_names
-from transformer.learning.own_line import in_a_line, raised_at, tell_when_asked
+from transformer.learning.own_line import in_a_line, left_at, raised_at, tell_when_asked
 from transformer.learning.properties import broken_properties
 from transformer.learning.relayout import laid_out_otherwise, said_of
 from transformer.learning.tested import tested, tested_beside_ours
@@ -56,12 +56,17 @@ def main(arguments: list[str]) -> None:
     for name in wanted:
         report("begin", exercise=name)
         with contextlib.redirect_stdout(io.StringIO()):
-            verdict = check(exercise(name), implementation, report)
+            try:
+                verdict = check(exercise(name), implementation, report)
+            except BrokenProcessPool:
+                at = left_at(Path(file))
+                ended = f"your code ended the process: tests/{exercise(name).tests}{at}"
+                verdict = Verdict(name, "stopped", ended)
         report("verdict", exercise=name, verdict=verdict.to_json())
 
 
 def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
-    """Return the verdict on one exercise."""
+    """Return the verdict on one exercise; BrokenProcessPool where its tests' process was ended."""
     report("probe", name="importing it")
     try:
         names = load(implementation, wanted)
@@ -105,16 +110,12 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
         return verdict
     report("probe", name="calling it as on a GPU")
     elsewhere = [*stops_on_a_gpu(wanted, namespace)]
-    tests = f"tests/{wanted.tests}"
-    report("tests", name=tests)
-    try:
-        if verdict.status == "convention":
-            verdict = tested_beside_ours(wanted, implementation, verdict, found.named)
-        else:
-            verdict = tested(wanted, implementation, verdict)
-        return with_more(verdict, elsewhere) if verdict.good else verdict
-    except BrokenProcessPool:
-        return Verdict(wanted.name, "stopped", f"your code ended the process: {tests}")
+    report("tests", name=f"tests/{wanted.tests}")
+    if verdict.status == "convention":
+        verdict = tested_beside_ours(wanted, implementation, verdict, found.named)
+    else:
+        verdict = tested(wanted, implementation, verdict)
+    return with_more(verdict, elsewhere) if verdict.good else verdict
 
 
 def _other_layouts(
