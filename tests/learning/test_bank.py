@@ -1,9 +1,13 @@
 """The bank: whole, well-formed, and each entry told from all others by what it computes."""
 
+import json
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from transformer.learning import bank
 from transformer.learning.bank import Misconception, find, misconceptions, variant, whole_bank
 from transformer.learning.diagnosis import diagnose
 from transformer.learning.exercises import EXERCISES
@@ -43,6 +47,31 @@ def find_source(entry: Misconception) -> str:
 def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(ValueError, match="no misconception 'no-such'"):
         find("no-such")
+
+
+ENTRY = dict.fromkeys(["what", "why", "symptom", "hint", "explanation"], "It is so.")
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"convention": "no"}, "ours: convention is true or false, or not there.*got 'no'"),
+        ({"convention": None}, "ours: convention is true or false, or not there.*got None"),
+        ({"symptoms": "none"}, "ours: an entry has exactly.*got.*symptoms"),
+    ],
+)
+def test_an_entry_that_is_none_is_refused_with_what_is_expected(
+    changed: dict[str, object],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = replace(EXERCISES["linear"], name="written")
+    entry = {**ENTRY, "name": "ours", "edits": [["bias", "basis"]], **changed}
+    (tmp_path / "written.yaml").write_text(json.dumps([entry]))
+    monkeypatch.setattr(bank, "HERE", tmp_path)
+    with pytest.raises(ValueError, match=rf"bank/written.yaml, {expected}"):
+        misconceptions(written)
 
 
 def named_as_itself(entry: Misconception) -> None:

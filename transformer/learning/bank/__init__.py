@@ -89,7 +89,8 @@ TEXTS = {"name", "what", "why", "symptom", "hint", "explanation"}
 def misconceptions(exercise: Exercise) -> tuple[Misconception, ...]:
     """Return the bank's entries for one exercise, in the order of its file.
 
-    Raises ValueError for an entry that lacks a text or has one that is not known.
+    Raises ValueError for an entry that lacks a text or has one that is not known, or whose
+    convention is neither true nor false.
     """
     file = HERE / f"{exercise.name}.yaml"
     if not file.is_file():
@@ -105,9 +106,14 @@ def _read(exercise: Exercise, entry: Mapping[str, Any]) -> Misconception:
             f"bank/{exercise.name}.yaml, {entry.get('name', '?')}: an entry has exactly "
             f"{', '.join(sorted(wanted))}; got {', '.join(sorted(entry))}"
         )
+    convention = entry.get("convention", False)
+    if not isinstance(convention, bool):
+        raise ValueError(
+            f"bank/{exercise.name}.yaml, {entry['name']}: convention is true or false, or not "
+            f"there, which is false; got {convention!r}"
+        )
     texts = {name: " ".join(str(entry[name]).split()) for name in TEXTS}
     edits = tuple((right, wrong) for right, wrong in entry["edits"])
-    convention = bool(entry.get("convention", False))
     return Misconception(exercise=exercise, edits=edits, convention=convention, **texts)
 
 
