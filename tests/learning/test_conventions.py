@@ -111,6 +111,29 @@ def test_the_schedule_of_a_course_is_right_by_its_conventions(tmp_path: Path) ->
     assert verdict.status == "convention"
 
 
+POS_EMBED = """
+class LearnedPosition(nn.Module):
+    def __init__(self, *, n_ctx, d_model, init_std=0.02):
+        super().__init__()
+        self.W_pos = nn.Parameter(torch.empty((n_ctx, d_model)))
+        nn.init.normal_(self.W_pos, std=init_std)
+
+    def forward(self, tokens):
+        batch, seq_len = tokens.shape
+        return self.W_pos[:seq_len].unsqueeze(0).expand(batch, -1, -1)
+"""
+
+
+def test_a_position_that_counts_by_itself_is_right_by_arenas_convention(tmp_path: Path) -> None:
+    verdict = verdict_on("position", POS_EMBED, tmp_path)
+    assert verdict.named == ("learned-position-counts-by-itself",)
+    assert verdict.status == "convention"
+    assert "ARENA" in said(verdict)
+    assert "For ours, take the positions" in said(verdict)
+    of_each_row = [("self.W_pos[:seq_len]", "self.W_pos[:batch]")]
+    assert verdict_on("position", changed(POS_EMBED, of_each_row), tmp_path).status == "wrong"
+
+
 SMOOTHING = """
 def smoothed_cross_entropy(logits, targets, counted=None, *, smoothing):
     if not 0 <= smoothing < 1:

@@ -667,6 +667,8 @@ def test_a_class_of_another_name_is_told_which_is_looked_for(tmp_path: Path) -> 
         ("norm", "class Layernorm: ...", "Layernorm meant to be LayerNorm"),
         ("softmax", "def my_log_softmax(): ...", "my_log_softmax meant to be log_softmax"),
         ("attention", "def attention_score(): ...", "attention_score meant to be attention_scores"),
+        ("embedding", "class Embed: ...", "Embed meant to be Embedding"),
+        ("position", "class PosEmbed: ...", "PosEmbed meant to be LearnedPosition"),
         ("loss", "def smoothed_cross_entropy(): ...", None),
         ("decoder_block", "class PreNormBlock: ...", None),
     ],

@@ -6,6 +6,8 @@ from transformer.learning.exercises import EXERCISES, Exercise
 from transformer.learning.verdict import Verdict
 from transformer.learning.words import listed, nearest
 
+CALLED = {"PosEmbed": "LearnedPosition", "DemoTransformer": "GPT"}  # by ARENA
+
 
 def not_written(exercise: Exercise, instead: Sequence[str] = ()) -> Verdict:
     """Return the verdict on an exercise of which nothing is there, but `instead` other names."""
@@ -40,7 +42,10 @@ def _meant(exercise: Exercise, instead: Sequence[str]) -> tuple[str, str] | None
     if holding:
         return max(holding, key=lambda pair: len(pair[1]))
     for other in free:
-        if like := nearest(other, exercise.writes):
+        alike = [name for name in exercise.writes if name[0].isupper() == other[0].isupper()]
+        if other in CALLED and CALLED[other] in alike:
+            return other, CALLED[other]
+        if like := nearest(other, alike):
             return other, like
     return None
 
