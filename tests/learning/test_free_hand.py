@@ -154,6 +154,17 @@ class RMSNorm(nn.Module):
          {"layer-norm-epsilon-outside-the-root", "layer-norm-unbiased-variance"}),
         ([("(-1,", "(1,"), (", unbiased=False", "")],
          {"layer-norm-over-the-second-axis", "layer-norm-unbiased-variance"}),
+        ([("/ torch.sqrt(var + self.eps)", "* (torch.rsqrt(var) + self.eps)")],
+         {"layer-norm-epsilon-added-to-the-inverse-root"}),
+        ([("mean = x.mean(-1, keepdim=True)", "mean = x.mean()")],
+         {"layer-norm-mean-over-everything"}),
+        ([("var = x.var(-1, keepdim=True, unbiased=False)", "var = x.var(unbiased=False)")],
+         {"layer-norm-variance-of-everything"}),
+        ([("mean = x.mean(-1, keepdim=True)", "mean = x.mean()"),
+          ("x.var(-1, keepdim=True, unbiased=False)", "((x - mean) ** 2).mean(-1, keepdim=True)")],
+         {"layer-norm-squares-about-the-mean-of-everything"}),
+        ([("x.var(-1, keepdim=True, unbiased=False)", "((x - mean) ** 2).mean()")],
+         {"layer-norm-one-mean-of-the-squares"}),
     ],
 )  # fmt: skip
 def test_a_layer_norm_of_ones_own_is_told_its_mistakes(
@@ -233,6 +244,24 @@ def test_a_loss_that_is_right_but_for_padding_is_told_just_that(tmp_path: Path) 
         "next_token_loss padded on the left"
     )
     assert verdict.hint.startswith("Take it step by step: begin with the first experiment")
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [
+        ("logits.shape", "loss-softmax-over-the-batch"),
+        ("(-1, logits.shape[-1])", "loss-softmax-over-all-places"),
+    ],
+)
+def test_a_logsumexp_along_axis_0_is_told(shape: str, name: str, tmp_path: Path) -> None:
+    source = f"""
+def cross_entropy(logits, targets, counted=None):
+    flat = logits.reshape({shape})
+    log_probs = (flat - flat.logsumexp(0, keepdim=True)).reshape(logits.shape)
+    surprise = -log_probs.gather(-1, targets[..., None])[..., 0]
+    return surprise.mean() if counted is None else surprise[counted].mean()
+"""
+    assert verdict_on("loss", source, tmp_path).named == (name,)
 
 
 def test_an_argument_that_is_not_taken_is_not_written_yet(tmp_path: Path) -> None:
@@ -360,6 +389,22 @@ def test_an_update_of_ones_own_is_told_its_mistake(
     assert verdict_on("adamw", source, tmp_path).named == (name,)
 
 
+@pytest.mark.parametrize(
+    ("last", "name"),
+    [
+        ("parameter * (1 - lr * weight_decay) + lr * u", "adam-uphill"),
+        ("parameter + lr * (u + weight_decay * parameter)", "adam-uphill-with-its-decay"),
+    ],
+)
+def test_a_step_uphill_is_told_with_what_becomes_of_the_decay(
+    last: str, name: str, tmp_path: Path
+) -> None:
+    source = ADAMW.format(before="", corrected=CORRECTED, decay="0")
+    after = f"\n    u = m_hat / (v_hat.sqrt() + eps)\n    p = {last}\n    return p, m, v"
+    wrong = changed(source, [("\n    return p, m, v", after)])
+    assert verdict_on("adamw", wrong, tmp_path).named == (name,)
+
+
 @pytest.mark.usefixtures("_no_hurry")
 @pytest.mark.parametrize(
     ("divisor", "name"),
@@ -419,6 +464,36 @@ class SinusoidalPosition(nn.Module):
         return torch.cat([angle.sin(), angle.cos()], -1)
 """
     assert verdict_on("position", source, tmp_path).named == ("sinusoid-halves",)
+
+
+ROTATE = """
+def rotate(x, positions, base=10000.0):
+    half = x.shape[-1] // 2
+    pair = torch.arange(half, dtype=torch.float64)
+    angle = torch.outer(positions.flatten().double(), base ** (-pair / half))
+    angle = torch.cat([angle, angle], -1).view(*positions.shape, 1, -1)
+    x1, x2 = x.chunk(2, -1)
+    return (x * angle.cos() + torch.cat([-x2, x1], -1) * angle.sin()).to(x.dtype)
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "name"),
+    [
+        ("[-x2, x1]", "[x2, x1]", "rotary-adds-in-both-halves"),
+        ("[-x2, x1]", "[-x1, x2]", "rotary-each-half-with-itself"),
+        ("x1, x2 = x.chunk(2, -1)", "x2, x1 = x.chunk(2, -1); x = torch.cat([x1, x2], -1)",
+         "rotary-halves-taken-in-the-other-order"),
+        ("return (", "return torch.roll(", "rotary-halves-put-back-in-the-other-order"),
+    ],
+)  # fmt: skip
+def test_halves_that_are_exchanged_are_told(
+    right: str, wrong: str, name: str, tmp_path: Path
+) -> None:
+    source = changed(ROTATE, [(right, wrong)])
+    if "roll" in wrong:
+        source = changed(source, [("* angle.sin())", "* angle.sin(), half, -1)")])
+    assert verdict_on("position", source, tmp_path).named == (name,)
 
 
 def test_a_softmax_without_dim_is_checked_as_far_as_it_goes(tmp_path: Path) -> None:
