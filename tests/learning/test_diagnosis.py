@@ -1,4 +1,4 @@
-"""Naming a mistake: on an exact match, never on errors alone; else what breaks, in words."""
+"""Naming a mistake: on an exact match that is evidence; else what breaks, in words."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ from transformer.learning.outcome import Raised, first_difference, same
 from transformer.learning.properties import broken_properties, influence, influence_map
 from transformer.learning.relations import relation
 from transformer.learning.report import MARKS
-from transformer.learning.source import edited, reference_source
+from transformer.learning.source import edited, module_of, reference_source
 from transformer.learning.verdict import Verdict
 
 
@@ -68,6 +68,39 @@ def test_an_error_alone_names_nothing() -> None:
     assert found.wrong
     assert not found.named
     assert "yours stops with RuntimeError: mat1 and mat2" in found.evidence[0]
+
+
+# Each was once named as the entry beside it, which breaks the same experiments in another way.
+UNKNOWN = {
+    "linear": ("x @ W if b is None else x @ W + b", "x if b is None else x + b"),
+    "dropout": ("x * kept / (1.0 - p)", "x * kept // (1.0 - p)"),
+    "mlp": ("self.activation(linear(x, self.W_in, self.b_in))", "self.activation(x)"),
+    "optimizer": ("max_norm / (norm + 1e-6)", "norm + 1e-6"),
+    "masked_language": ("rank + row * n_ranks", "rank + row"),
+}
+
+
+@pytest.mark.parametrize(("name", "edit"), UNKNOWN.items(), ids=UNKNOWN)
+def test_what_breaks_the_same_experiments_in_another_way_is_not_named(
+    name: str, edit: tuple[str, str]
+) -> None:
+    ours = exercise(name)
+    module = module_of(edited(reference_source(ours), [edit]), ours.dotted)
+    found = diagnose(ours, Namespace({part: getattr(module, part) for part in ours.writes}))
+    assert found.wrong
+    assert [entry.name for entry in found.named] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "only_errors"), [("loss-flags-expected", True), ("loss-sign", False)]
+)
+def test_a_name_that_rests_on_errors_says_that_others_may_stop_so(
+    name: str, only_errors: bool
+) -> None:
+    entry = find(name)
+    found = diagnose(entry.exercise, variant(entry.exercise, entry))
+    assert found.named == (entry,)
+    assert ("other mistakes may stop in the same way" in found.evidence[-1]) == only_errors
 
 
 def test_a_mistake_that_is_not_in_the_bank_gets_no_name_but_figures() -> None:

@@ -142,7 +142,10 @@ def _likeness(match: Match) -> str:
     if match.view.first:
         mend = "it" if len(match.entries) == 1 else "them"
         return f"those of the first wrong function {alike}; mend {mend}, and ask again"
-    return f"all but those {alike}" if match.unexplained else f"all {alike}"
+    all_of_them = "all but those" if match.unexplained else "all"
+    if all(isinstance(outcome, Raised) for outcome in match.view.broken):
+        return f"{all_of_them} stop {alike}; other mistakes may stop in the same way"
+    return f"{all_of_them} {alike}"
 
 
 def _unfinished(

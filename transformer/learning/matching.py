@@ -1,10 +1,11 @@
 """The search for known mistakes that give exactly a learner's outcomes: one, or two together.
 
-A match is exact in every probe of a view, those that come out right included, and never rests
-on errors alone.
+A match is exact in every probe of a view, those that come out right included. Errors are evidence
+where their messages are the same; of sizes that do not fit, only where most experiments are right.
 """
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from transformer.learning.views import View, views_of
 
 MOST_PAIRS = 300
 PAIRS_SECONDS = 3.0  # of processor time: a verdict is not to be waited for
+OF_SIZES = re.compile(r"\b(sizes?|shapes?)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,9 @@ def _explains(style: Style, view: View, *entries: Misconception) -> bool:
     ours = right_outcomes(entries[0].exercise, view.lacking)
     theirs = view.theirs
     in_order = [*view.wrong, *(name for name in theirs if name not in view.wrong)]
+    many = 2 * len(view.wrong) >= len(theirs)
     return all(same(guess[name], theirs[name]) for name in in_order) and any(
-        _tells(guess[name], theirs[name], ours[name]) for name in view.wrong
+        _tells(guess[name], theirs[name], ours[name], many=many) for name in view.wrong
     )
 
 
@@ -148,8 +151,14 @@ def _pairs(
     yield from itertools.islice(pairs, MOST_PAIRS)
 
 
-def _tells(guess: Any, theirs: Any, ours: Any) -> bool:
-    """Return whether a match here is evidence: errors of one kind may have many causes."""
+def _tells(guess: Any, theirs: Any, ours: Any, *, many: bool) -> bool:
+    """Return whether a match here is evidence: errors of one kind may have many causes.
+
+    Where as `many` experiments as half are wrong, sizes that do not fit may too.
+    """
     if isinstance(theirs, Raised) and isinstance(guess, Raised):
-        return isinstance(ours, Raised) or (bool(theirs.message) and theirs == guess)
+        if isinstance(ours, Raised):
+            return True
+        of_sizes = OF_SIZES.search(theirs.message)
+        return bool(theirs.message) and theirs == guess and not (many and of_sizes)
     return True

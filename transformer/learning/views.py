@@ -36,6 +36,11 @@ class View:
     first: bool = False
     lacking: LackingNames = frozenset()
 
+    @property
+    def broken(self) -> tuple[Any, ...]:
+        """The outcomes that are wrong."""
+        return tuple(self.theirs[name] for name in self.wrong)
+
 
 @cache
 def asides_of(exercise: Exercise) -> frozenset[str]:

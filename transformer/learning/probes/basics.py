@@ -32,6 +32,11 @@ def _linear_function(n: Namespace) -> Any:
     return n.linear(normal(3, 5), normal(5, 7, seed=2), normal(7, seed=3))
 
 
+@probe("linear", "the function linear, as many inputs as outputs and rows", "linear", d_out=5)
+def _linear_function_square(n: Namespace) -> Any:
+    return n.linear(normal(5, 5), normal(5, 5, seed=2), normal(5, seed=3))
+
+
 @probe("linear", "on a single vector", "Linear")
 def _linear_vector(n: Namespace) -> Any:
     return filled(n.Linear(d_in=5, d_out=7))(normal(5))
@@ -59,6 +64,10 @@ for _name in ("softmax", "log_softmax"):
     @probe("softmax", f"{_name} along another axis", _name, batch=3, rows=5, columns=7)
     def _softmax_other(n: Namespace, name: str = _name) -> Any:
         return getattr(n, name)(_scores(), dim=1)
+
+    @probe("softmax", f"{_name} of as many rows as columns", _name, rows=5, columns=5)
+    def _softmax_square(n: Namespace, name: str = _name) -> Any:
+        return getattr(n, name)(normal(5, 5))
 
     @probe("softmax", f"{_name} of scores around 1000", _name, rows=5, columns=7)
     def _softmax_large(n: Namespace, name: str = _name) -> Any:
@@ -146,6 +155,12 @@ def _statistics(dropped: Tensor, p: float) -> dict[str, Any]:
     }
 
 
+def _factors(dropped: Tensor) -> list[float]:
+    """By what `normal(3, 5)` is multiplied where it is kept."""
+    kept = dropped[dropped != 0] / normal(3, 5)[dropped != 0]
+    return sorted({round(value, 6) for value in kept.tolist()})
+
+
 @probe("dropout", "in training, on ones", "Dropout")
 def _dropout_training(n: Namespace) -> Any:
     module = n.Dropout(p=0.3).double().train()
@@ -154,10 +169,7 @@ def _dropout_training(n: Namespace) -> Any:
 
 @probe("dropout", "in training, on other numbers", "Dropout")
 def _dropout_numbers(n: Namespace) -> Any:
-    x = normal(3, 5)
-    out = n.Dropout(p=0.3).double().train()(x)
-    kept = out[out != 0] / x[out != 0]
-    return sorted({round(value, 6) for value in kept.tolist()})
+    return _factors(n.Dropout(p=0.3).double().train()(normal(3, 5)))
 
 
 @probe("dropout", "in evaluation", "Dropout")
@@ -179,6 +191,11 @@ def _dropout_anew(n: Namespace) -> Any:
 @probe("dropout", "the function dropout, on ones", "dropout")
 def _dropout_function(n: Namespace) -> Any:
     return _statistics(n.dropout(torch.ones(_ONES, dtype=torch.float64), 0.3), 0.3)
+
+
+@probe("dropout", "the function dropout, on other numbers", "dropout")
+def _dropout_function_numbers(n: Namespace) -> Any:
+    return _factors(n.dropout(normal(3, 5), 0.3))
 
 
 @probe("dropout", "the gradient passes where the value did", "Dropout")

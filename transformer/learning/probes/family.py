@@ -118,6 +118,12 @@ def _ranks(n: Namespace) -> Any:
     return [torch.equal(part, whole[rank::3]) for rank, part in enumerate(parts)]
 
 
+@probe("masked_language", "two ranks have different places chosen", "mask_tokens")
+def _ranks_differ(n: Namespace) -> Any:
+    one, other = (_masked(n, _constant(2, 400), rank=rank, n_ranks=2)[2] for rank in range(2))
+    return torch.equal(one, other)
+
+
 for _title, _token, _mask_token in (
     ("a token outside of the vocabulary", _D_VOCAB, _MASK),
     ("a mask token outside of it", 50, -1),

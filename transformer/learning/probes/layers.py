@@ -94,6 +94,10 @@ for _name in ("MLP", "GatedMLP"):
     def _mlp_plain(n: Namespace, name: str = _name) -> Any:
         return filled(getattr(n, name)(d_model=5, d_mlp=7, bias=False))(normal(2, 3, 5))
 
+    @probe("mlp", f"{_name} where pos, d_mlp and d_model are equal", _name, pos=5, d_model=5)
+    def _mlp_square(n: Namespace, name: str = _name) -> Any:
+        return filled(getattr(n, name)(d_model=5, d_mlp=5, bias=True))(normal(2, 5, 5))
+
     @probe("mlp", f"{_name} of zeros", _name, batch=1, pos=1, d_model=5)
     def _mlp_zeros(n: Namespace, name: str = _name) -> Any:
         part = filled(getattr(n, name)(d_model=5, d_mlp=7, bias=True))
@@ -198,6 +202,13 @@ def _cache_first(n: Namespace) -> Any:
 def _cache_three(n: Namespace) -> Any:
     cache = n.KeyValueCache()
     return [list(cache.append(_keys(m, m), _keys(m, 10 + m))) for m in (3, 1, 2)]
+
+
+@probe("cache", "what a second call of as many positions returns", "KeyValueCache")
+def _cache_as_many(n: Namespace) -> Any:
+    cache = n.KeyValueCache()
+    cache.append(_keys(3, 1), _keys(3, 2))
+    return list(cache.append(_keys(3, 3), _keys(3, 4)))
 
 
 @probe("cache", "its length", "KeyValueCache")

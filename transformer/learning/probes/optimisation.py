@@ -153,6 +153,11 @@ def _clip_below(n: Namespace) -> Any:
     return _clipped(n, 1000.0)
 
 
+@probe("optimizer", "clipping to a limit far below 1", "clip_gradients")
+def _clip_small(n: Namespace) -> Any:
+    return _clipped(n, 0.05, scales=(0.1, 0.2))
+
+
 @probe("optimizer", "clipping a single tensor", "clip_gradients")
 def _clip_single(n: Namespace) -> Any:
     return _clipped(n, 2.0, scales=(3.0,))

@@ -178,16 +178,26 @@ def _pure(n: Namespace) -> Any:
     return prompt
 
 
+def _drawn(n: Namespace, seed: int, **settings: Any) -> list[list[int]]:
+    settings |= {"n_new": 9, "generator": torch.Generator().manual_seed(seed)}
+    return [t.tolist() for t in n.generate(_model(), integers(13, 2, 4), **settings)]
+
+
 @probe("generate", "the same seed continues alike and another otherwise", "generate")
 def _seeded(n: Namespace) -> Any:
-    texts = [
-        [t.tolist() for t in n.generate(
-            _model(), integers(13, 2, 4), n_new=9, temperature=5.0,
-            generator=torch.Generator().manual_seed(seed),
-        )]
-        for seed in (1, 1, 2)
-    ]  # fmt: skip
-    return [texts[0] == texts[1], texts[0] == texts[2]]
+    texts = [_drawn(n, seed, temperature=5.0) for seed in (1, 1, 2)]
+    greedy = _greedy(n, integers(13, 2, 4), 9)
+    return [texts[0] == texts[1], texts[0] == texts[2], texts[0] == greedy]
+
+
+@probe("generate", "a temperature near 0 is as greedy as 0", "generate")
+def _nearly_greedy(n: Namespace) -> Any:
+    return _drawn(n, 1, temperature=1e-4)
+
+
+@aside("generate", "of the likeliest token alone", "generate")
+def _top_1(n: Namespace) -> Any:
+    return _drawn(n, 1, temperature=5.0, top_k=1)
 
 
 @probe("generate", "what a penalty is shown at each token", "generate")
