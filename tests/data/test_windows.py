@@ -31,7 +31,7 @@ def test_in_order_every_token_but_the_first_is_a_target_once(
     targets: list[int] = []
     for batch in windows.in_order(batch_size):
         assert batch.shape[0] <= batch_size
-        assert batch.shape[1] <= n_ctx + 1
+        assert 2 <= batch.shape[1] <= n_ctx + 1  # one token by itself is never a target
         targets += batch[:, 1:].flatten().tolist()
     assert targets == list(range(1, n_tokens))
 
