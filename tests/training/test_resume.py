@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import Module, Parameter
 
+from transformer.training.adamw import AdamW
 from transformer.training.resume import (
     joined_states,
     optimizer_entries,
@@ -62,6 +63,18 @@ def test_it_goes_on_as_if_it_had_never_stopped(stop: int) -> None:
     set_optimizer_entries(resumed, again, optimizer_entries(whole, optimizer))
     for model, its in ((whole, optimizer), (resumed, again)):
         advance(model, its, range(stop, stop + 3))
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_optimizer_that_counts_with_a_number_goes_on_too() -> None:
+    whole, resumed = Three(), Three()
+    optimizer, again = (AdamW(model.parameters(), lr=0.1) for model in (whole, resumed))
+    advance(whole, optimizer, range(3))
+    resumed.load_state_dict(whole.state_dict())
+    set_optimizer_entries(resumed, again, optimizer_entries(whole, optimizer))
+    for model, its in ((whole, optimizer), (resumed, again)):
+        advance(model, its, range(3, 5))
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -9,6 +9,7 @@ from torch.nn import Module, Parameter
 from transformer.components.embedding import Embedding, Unembedding
 from transformer.learning.implementation import Namespace
 from transformer.learning.probes.base import filled, integers, normal, probe
+from transformer.training.adamw import AdamW
 
 # Step
 
@@ -220,6 +221,15 @@ def _resume(n: Namespace) -> Any:
     model, optimizer = _resumed(n, stopped_at=3)
     _advance(model, optimizer, range(3, 5))
     return _parameters(model)
+
+
+@probe("resume", "an optimizer that counts its updates with a number", *_BOTH)
+def _resume_numbers(n: Namespace) -> Any:
+    model = Bigram()
+    optimizer, again = (AdamW(model.parameters(), lr=0.1) for _ in range(2))
+    _advance(model, optimizer, range(3))
+    n.set_optimizer_entries(model, again, n.optimizer_entries(model, optimizer))
+    return [again.state[p]["step"] for p in model.parameters()]
 
 
 @probe("resume", "a stop before the first update", *_BOTH)
