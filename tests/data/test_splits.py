@@ -50,7 +50,7 @@ def test_the_seed_decides_which_documents_go_where() -> None:
     assert len(first) == 20
 
 
-@pytest.mark.parametrize(("validation", "test"), [(-0.1, 0.0), (0.5, 0.5), (0.0, 1.0)])
+@pytest.mark.parametrize(("validation", "test"), [(-0.1, 0.0), (0.2, -0.1), (0.5, 0.5), (0.0, 1.0)])
 def test_impossible_fractions_are_refused(validation: float, test: float) -> None:
     with pytest.raises(ValueError, match="at least 0 and below 1 together"):
         split_tokens(torch.arange(9), validation_fraction=validation, test_fraction=test)
