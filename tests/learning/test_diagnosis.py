@@ -76,7 +76,7 @@ UNKNOWN = {
     "dropout": ("x * kept / (1.0 - p)", "x * kept // (1.0 - p)"),
     "mlp": ("self.activation(linear(x, self.W_in, self.b_in))", "self.activation(x)"),
     "optimizer": ("max_norm / (norm + 1e-6)", "norm + 1e-6"),
-    "masked_language": ("rank + row * n_ranks", "rank + row"),
+    "masked_language": ("chance.min(axis=-1, keepdims=True)", "chance.min(axis=0)"),
 }
 
 

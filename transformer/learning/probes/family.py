@@ -66,7 +66,8 @@ def _fates(n: Namespace) -> Any:
 def _unchosen_stay(n: Namespace) -> Any:
     tokens = integers(_D_VOCAB, 20, 500)
     inputs, _, chosen = _masked(n, tokens)
-    return torch.equal(inputs[~chosen], tokens[~chosen])
+    became, was = inputs[~chosen], tokens[~chosen]
+    return [torch.equal(became, was), bool(((became == _MASK) & (was != _MASK)).any())]
 
 
 @probe("masked_language", "the targets are the text", "mask_tokens")
