@@ -103,6 +103,16 @@ def test_a_name_that_rests_on_errors_says_that_others_may_stop_so(
     assert ("other mistakes may stop in the same way" in found.evidence[-1]) == only_errors
 
 
+def test_where_what_it_returns_is_of_no_use_that_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def split_tokens(tokens, **_):\n    return [1, 2]\n", encoding="utf-8")
+    found = diagnose(exercise("splits"), for_exercise(exercise("splits"), load(str(file))))
+    assert "'int' object has no attribute 'tolist' (not in a line of yours" in found.evidence[0]
+    file.write_text("def split_tokens(tokens, **_):\n    return tokens.lost\n", encoding="utf-8")
+    found = diagnose(exercise("splits"), for_exercise(exercise("splits"), load(str(file))))
+    assert found.evidence[0].endswith("(mine.py, line 2: return tokens.lost)")
+
+
 def test_a_mistake_that_is_not_in_the_bank_gets_no_name_but_figures() -> None:
     def odd(x: Tensor, scale: Tensor, bias: Tensor | None, eps: float) -> Tensor:
         return 1.37 * layer_norm(x, scale, bias, eps)

@@ -75,7 +75,7 @@ def first_difference(theirs: Any, ours: Any) -> str:
 
 def _difference(theirs: Any, ours: Any) -> str:
     if isinstance(theirs, Raised):
-        where = f" ({theirs.at})" if theirs.at else ""
+        where = f" ({theirs.at or 'not in a line of yours, but in what it takes or returns'})"
         due = f" where {ours.kind} should be raised" if isinstance(ours, Raised) else ""
         return f"yours stops with {theirs.kind}: {theirs.message}".rstrip(": ") + due + where
     if isinstance(ours, Raised):
