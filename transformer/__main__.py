@@ -9,7 +9,10 @@ def run() -> None:
         from transformer.cli import main
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
-    main()
+    try:
+        main()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a late Ctrl-C: no traceback of Python's end
 
 
 if __name__ == "__main__":

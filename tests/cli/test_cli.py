@@ -16,6 +16,7 @@ from transformer.cli import main
 from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.config import TrainConfig
+from transformer.training.interruption import Interrupted
 from transformer.training.load import find_checkpoint
 from transformer.training.recipes import RECIPES
 from transformer.training.run_folder import new_run_folder, read_train_config
@@ -219,6 +220,43 @@ def test_ctrl_c_while_it_is_imported_shows_no_traceback(monkeypatch: pytest.Monk
     with pytest.raises(SystemExit) as end:
         run_it()
     assert end.value.code == 130
+
+
+def test_ctrl_c_while_python_ends_shows_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("transformer.cli.main", lambda: None)
+    try:
+        run_it()
+        after = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert after == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    ("saved", "lost", "said"),
+    [
+        (False, True, "nothing is saved yet; it begins with"),
+        (True, True, "what it did since its last checkpoint is lost; it goes on with"),
+        (True, False, "it is saved, and goes on with"),
+    ],
+)
+def test_what_is_left_of_an_interrupted_run_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    saved: bool,
+    lost: bool,
+    said: str,
+) -> None:
+    def interrupted(_: object) -> None:
+        raise Interrupted(signal.SIGTERM, Path("runs/7"), saved=saved, lost=lost)
+
+    monkeypatch.setattr("transformer.cli.train.run", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main(["train"])
+    assert end.value.code == 143
+    line = f"\ntransformer: interrupted; {said}: transformer train --resume runs/7\n"
+    assert capsys.readouterr().err == line
 
 
 @pytest.mark.parametrize(

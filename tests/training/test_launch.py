@@ -279,8 +279,12 @@ def test_a_signal_ends_all_processes_and_the_run_is_saved(
 @pytest.mark.slow
 @pytest.mark.house
 @needs_signals
-def test_with_three_signals_in_a_row_the_command_ends_too(options: list[str]) -> None:
-    kinds = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # of one kind they might come as one
+@pytest.mark.parametrize("n_signals", [1, 2, 3])
+def test_with_several_signals_in_a_row_the_command_ends_too_and_says_so(
+    options: list[str], n_signals: int
+) -> None:
+    # Of one kind they might come as one; by the first the processes end without a word.
+    kinds = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)[:n_signals]
     with under_way(options) as (command, ranks):
         for kind in kinds:
             command.send_signal(kind)
@@ -288,6 +292,7 @@ def test_with_three_signals_in_a_row_the_command_ends_too(options: list[str]) ->
         assert command.returncode in {128 + kind for kind in kinds}
         assert not outliving(ranks)
     assert "Traceback" not in said
+    assert said.startswith("\ntransformer: interrupted")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from transformer.training.checkpoint import checkpoint_path, checkpoints
 from transformer.training.config import TrainConfig
 from transformer.training.execute import execute
 from transformer.training.failures import BatchTooLargeError, smaller_batch
-from transformer.training.interruption import Interrupted, listening
+from transformer.training.interruption import HEARD, Interrupted, listening
 from transformer.training.job import prepare
 from transformer.training.load import load_checkpoint
 from transformer.training.meter import DivergedError, Record
@@ -189,6 +190,65 @@ def test_a_second_signal_does_not_wait() -> None:
         with pytest.raises(Interrupted) as interrupt:
             signal.raise_signal(signal.SIGTERM)
     assert interrupt.value.signum == signal.SIGTERM
+
+
+@pytest.mark.parametrize("step", [3, 6])
+def test_after_a_second_signal_it_is_said_where_it_goes_on_and_what_is_lost(
+    config: TrainConfig, tmp_path: Path, step: int
+) -> None:
+    whole = execute(prepare(replace(config, runs=tmp_path / "whole")), ignore)
+
+    def interrupt_twice(record: Record) -> None:
+        if record["step"] == step:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted) as interrupt:
+        execute(prepare(config), interrupt_twice)
+    folder = folder_of(interrupt.value)
+    assert interrupt.value.lost
+    assert checkpoints(folder) == ([checkpoint_path(folder, 4)] if step == 6 else [])
+    go_on(folder)
+    assert same_end(folder, whole)
+
+
+def test_a_second_signal_after_the_run_was_saved_loses_nothing(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = SimpleNamespace(write=lambda _: None, close=lambda: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("transformer.training.execute.open_logs", lambda *_, **__: [closed])
+
+    def interrupt(record: Record) -> None:
+        if record["step"] == 6:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        execute(prepare(config), interrupt)
+    assert isinstance(interrupted.value, Interrupted), "it is not said where the run is"
+    folder = folder_of(interrupted.value)
+    assert checkpoints(folder)[-1] == checkpoint_path(folder, 6)
+    assert not interrupted.value.lost
+
+
+@pytest.mark.parametrize("launched", [False, True])
+def test_a_process_of_torchrun_that_ends_is_not_ended_before_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, launched: bool
+) -> None:
+    before = [signal.getsignal(signum) for signum in HEARD]
+    if launched:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "of torchrun")
+    with listening():
+        pass
+    assert [signal.getsignal(signum) for signum in HEARD] == before
+    try:
+        with listening() as listener:
+            listener.under_way = True
+            signal.raise_signal(signal.SIGINT)
+        after = [signal.getsignal(signum) for signum in HEARD]
+    finally:
+        for signum, handler in zip(HEARD, before, strict=True):
+            signal.signal(signum, handler)
+    assert after == ([signal.SIG_IGN] * 2 if launched else before)
 
 
 @pytest.mark.slow

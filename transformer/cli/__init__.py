@@ -75,8 +75,12 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt as interrupt:
         ended = "interrupted"
         if folder := getattr(interrupt, "folder", None):
-            saved = getattr(interrupt, "saved", False)
-            ended += "; it is saved, and goes on" if saved else "; nothing is saved yet; it begins"
+            left = "it is saved, and goes on"
+            if not getattr(interrupt, "saved", False):
+                left = "nothing is saved yet; it begins"
+            elif getattr(interrupt, "lost", False):
+                left = "what it did since its last checkpoint is lost; it goes on"
+            ended += f"; {left}"
             ended += f" with: transformer train --resume {folder}"
         print(f"\n{COMPLAINT}{ended}", file=sys.stderr)
         signum = getattr(interrupt, "signum", signal.SIGINT)

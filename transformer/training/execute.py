@@ -9,7 +9,7 @@ from torch.nn import Module
 
 from transformer.data.rows import fingerprint
 from transformer.models.cost import flops_per_token
-from transformer.training.checkpoint import checkpoints, write_checkpoint
+from transformer.training.checkpoint import checkpoint_path, checkpoints, write_checkpoint
 from transformer.training.compiling import compiled
 from transformer.training.distributed import (
     from_all,
@@ -100,12 +100,7 @@ def _execute(
         flops_per_token=flops_per_token(job.model),
         peak_flops=rank.n_ranks * peak_flops(job.device, job.precision),
     )
-    with ExitStack() as stack:
-        fast, save = _spread(job, folder, warn, stack)
-        logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
-        for log in logs:
-            stack.enter_context(closing(log))
-        signals = stack.enter_context(listening())
+    with listening() as signals:
 
         def interrupted() -> bool:
             signals.under_way = True
@@ -115,28 +110,34 @@ def _execute(
             return bool(signum)
 
         try:
-            for record in train(
-                state,
-                job.batches,
-                job.task.validation,
-                config,
-                job.plan,
-                meter,
-                precision=job.precision,
-                fast=fast,
-                save=save,
-                interrupted=interrupted,
-            ):
+            with ExitStack() as stack:
+                fast, save = _spread(job, folder, warn, stack)
+                logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
                 for log in logs:
-                    log.write(record)
-                if rank.first:
-                    observe(record)
+                    stack.enter_context(closing(log))
+                for record in train(
+                    state,
+                    job.batches,
+                    job.task.validation,
+                    config,
+                    job.plan,
+                    meter,
+                    precision=job.precision,
+                    fast=fast,
+                    save=save,
+                    interrupted=interrupted,
+                ):
+                    for log in logs:
+                        log.write(record)
+                    if rank.first:
+                        observe(record)
         except KeyboardInterrupt:
-            if signals.under_way or signals.signum is None:
+            if signals.signum is None:
                 raise
     if signals.signum is not None:
-        saved = signals.under_way or bool(checkpoints(folder))
-        raise Interrupted(signals.signum, folder, saved=saved)
+        found = checkpoints(folder)
+        lost = checkpoint_path(folder, state.step) not in found
+        raise Interrupted(signals.signum, folder, saved=bool(found), lost=lost)
 
 
 def _spread(

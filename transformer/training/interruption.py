@@ -19,12 +19,20 @@ HEARD = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what a cluster sends befor
 class Interrupted(KeyboardInterrupt):
     """The run in `folder` was asked to end by signal `signum`; `saved` is whether it can go on.
 
-    There is no folder where what is being done ends at once.
+    `lost` is whether a second signal came before it was saved, so that it goes on from an older
+    checkpoint. There is no folder where what is being done ends at once.
     """
 
-    def __init__(self, signum: int, folder: Path | None = None, *, saved: bool = False) -> None:
+    def __init__(
+        self,
+        signum: int,
+        folder: Path | None = None,
+        *,
+        saved: bool = False,
+        lost: bool = False,
+    ) -> None:
         super().__init__(signum, folder)
-        self.signum, self.folder, self.saved = signum, folder, saved
+        self.signum, self.folder, self.saved, self.lost = signum, folder, saved, lost
 
 
 class Listener:
@@ -58,7 +66,9 @@ class Listener:
 def listening() -> Iterator[Listener]:
     """Note the signals of `HEARD` in place of what they do otherwise, which comes back after.
 
-    Only a program's main thread gets signals; in another one nothing is changed.
+    Not in a process of torchrun that was asked to end: it is sent SIGTERM for the user's second
+    Ctrl-C, which would end it before it has said where the run is. Only a program's main thread
+    gets signals; in another one nothing is changed.
     """
     listener = Listener()
     if threading.current_thread() is not threading.main_thread():
@@ -68,5 +78,6 @@ def listening() -> Iterator[Listener]:
     try:
         yield listener
     finally:
+        ends = is_launched() and listener()
         for signum, handler in before.items():
-            signal.signal(signum, handler)
+            signal.signal(signum, signal.SIG_IGN if ends else handler)

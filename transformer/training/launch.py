@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
@@ -75,6 +74,7 @@ class Chorus(StringIO):
         self.to = to
         self.unfinished: dict[str, str] = {}
         self.said_first: dict[str, str] = {}
+        self.complained = False
 
     def write(self, text: str) -> int:
         """Take a part of a line of some process, with torchrun's words of whose it is."""
@@ -88,6 +88,7 @@ class Chorus(StringIO):
             plain = who == "process 0" or said.startswith((COMPLAINT, "\n"))
             self.to.write(said if plain else f"{who}: {said}")
             self.to.flush()
+            self.complained |= said.startswith(COMPLAINT)
         return len(text)
 
     def finish(self) -> None:
@@ -99,8 +100,9 @@ class Chorus(StringIO):
 def launch(config: TrainConfig, command: Sequence[str]) -> int:
     """Run `python -m transformer` with `command` in `config.devices` processes.
 
-    Returns the exit status, which a signal and an explained error make as in one process. When a
-    process dies the others are ended. Raises ValueError for rows that they cannot share out.
+    Returns the exit status, which an explained error makes as in one process; a signal ends this
+    process, with the status that it has there, too. When a process dies the others are ended.
+    Raises ValueError for rows that they cannot share out.
     """
     require_equal_shares(config)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -127,11 +129,13 @@ def launch(config: TrainConfig, command: Sequence[str]) -> int:
             )
             elastic_launch(torchrun, sys.executable)("-u", "-m", "transformer", *command)
     except SignalException as error:
-        if any(thread.name.startswith("TailLog") for thread in threading.enumerate()):
-            # A third signal broke off torchrun's end: Python would wait for these threads for ever.
-            chorus.finish()
-            os._exit(EXIT_SIGNAL + error.sigval)
-        return EXIT_SIGNAL + error.sigval
+        chorus.finish()
+        if not chorus.complained:  # the processes were ended before they could
+            print(f"\n{COMPLAINT}interrupted", file=sys.stderr)
+        sys.stderr.flush()
+        # A second signal breaks off torchrun's own end: at its own, Python would wait for the
+        # threads that are left for ever, or abort in one of them.
+        os._exit(EXIT_SIGNAL + error.sigval)
     except ChildFailedError as error:
         ends = {rank: (one.timestamp, one.exitcode) for rank, one in error.failures.items()}
         return report(*first_to_end(ends), config.devices)
