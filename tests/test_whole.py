@@ -73,6 +73,30 @@ def test_what_may_not_be_written_is_named_and_not_what_lies_aside(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_of_a_disk_that_is_full_the_file_is_named_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))  # a file that is open says no name
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=os.strerror(number)) as file:
+        write_whole(tmp_path / "t.json", "{}")
+    said = os.strerror(number)
+    with pytest.raises(OSError, match=said) as folder, whole_folder(tmp_path / "model") as aside:
+        (aside / "config.json").write_bytes(b"{}")
+    named = [one.value.filename for one in (file, folder)]
+    assert named == [str(tmp_path / name) for name in ("t.json", "model")]
+    assert {one.value.errno for one in (file, folder)} == {number}
+
+
+def test_an_error_that_is_not_of_the_disk_gets_no_name(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionResetError) as lost, whole_file(tmp_path / "file"):
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    assert lost.value.filename is None
+
+
 def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing, whole_file(tmp_path / "file"):
         (tmp_path / "other").read_text()

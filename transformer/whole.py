@@ -1,5 +1,6 @@
 """Files and folders that are there whole or not at all."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 PART = ".part"  # how a name ends of what is not whole yet
 LONGEST_NAME = 255  # bytes, on nearly all file systems
+# A disk that is full, one's share of it used up, a file too large for it, one that is broken.
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 @contextmanager
@@ -21,7 +24,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     require_folder(target)
     aside = beside(target)
-    with _errors_of(aside, target):
+    with errors_of(aside, target):
         try:
             yield aside
             aside.replace(target)
@@ -39,7 +42,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     aside = beside(target)
     shutil.rmtree(aside, ignore_errors=True)
-    with _errors_of(aside, target):
+    with errors_of(aside, target):
         aside.mkdir(parents=True)
         try:
             yield aside
@@ -79,12 +82,17 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
 
 
 @contextmanager
-def _errors_of(aside: Path, target: Path) -> Iterator[None]:
-    """Have what the system refuses for `aside` named after `target`, which was asked for."""
+def errors_of(aside: Path, target: Path) -> Iterator[None]:
+    """Have what the system refuses for `aside` named after `target`, which was asked for.
+
+    Of a disk that is full or broken it does not say for which file.
+    """
     try:
         yield
     except OSError as error:
         name = error.filename
+        if name is None and error.errno in OF_THE_DISK:
+            name = aside
         if not isinstance(name, str | Path) or not Path(name).is_relative_to(aside):
             raise
         asked = target / Path(name).relative_to(aside)

@@ -14,7 +14,9 @@ from transformer.cli import main
 from transformer.config import TransformerConfig
 from transformer.learning.doctor import Finding, Report
 from transformer.models.gpt import GPT
+from transformer.training.config import TrainConfig
 from transformer.training.load import load_checkpoint
+from transformer.training.run_folder import save_train_config
 
 pytestmark = pytest.mark.slow  # it trains many small models
 TEXT = "the cat sat on the mat. a rat ran at the cat.\n" * 20
@@ -198,3 +200,27 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     [line] = capsys.readouterr().err.splitlines()
     assert exit_info.value.code == 2
     assert said in line
+
+
+@pytest.mark.parametrize("name", ["run/train.yaml", "run"])
+def test_a_run_that_is_given_as_a_preset_is_told_where_to(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").mkdir()
+    save_train_config(tmp_path / "run", TrainConfig())
+    with pytest.raises(SystemExit):
+        main(["doctor", "--preset", str(tmp_path / name)])
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"--preset takes a model: give --run {tmp_path / 'run'}")
+
+
+def test_a_file_of_a_run_that_is_none_yet_is_told_what_a_models_file_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("max_steps: 7\nmodel:\n  n_layers: 3\n")
+    with pytest.raises(SystemExit):
+        main(["doctor", "--preset", str(recipe)])
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"{recipe} holds what a run is asked" in line
+    assert "write the options of its `model:` into a file of their own" in line

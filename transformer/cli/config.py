@@ -75,7 +75,7 @@ def _read(file: Path) -> TransformerConfig:
     from transformer.training.run_folder import read_train_config
     from transformer.training.trained import bert_config
 
-    if _is_of_a_run(file):
+    if is_of_a_run(file):
         run = read_train_config(file)
         return run.model if run.objective == "next-token" else bert_config(run.model)
     try:
@@ -84,7 +84,7 @@ def _read(file: Path) -> TransformerConfig:
         return BERTConfig.from_yaml(file)
 
 
-def _is_of_a_run(file: Path) -> bool:
+def is_of_a_run(file: Path) -> bool:
     """Return whether a YAML file has a model's config as a part, as that of a run has."""
     try:
         content = read_yaml(file)

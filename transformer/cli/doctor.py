@@ -12,6 +12,7 @@ from rich.console import Console
 from transformer.cli.parser import Parser
 
 if TYPE_CHECKING:
+    from transformer.config import TransformerConfig
     from transformer.data.windows import TokenWindows
     from transformer.models.gpt import GPT
 
@@ -150,7 +151,6 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
     """Return the model, the text to train it on, and the learning rate."""
     import torch
 
-    from transformer.config import TransformerConfig, preset
     from transformer.data.corpus import corpus_in_memory, find_corpus
     from transformer.data.documents import TextFiles
     from transformer.data.windows import TokenWindows
@@ -175,10 +175,27 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
         if tokenizer.vocabulary != corpus.tokenizer.vocabulary:  # --text other than the run's
             tokens = torch.tensor(tokenizer.encode(corpus.tokenizer.decode(tokens.tolist())))
     else:
-        is_file = options.preset.endswith((".yaml", ".yml"))
-        shape = TransformerConfig.from_yaml(options.preset) if is_file else preset(options.preset)
+        shape = _shape(options.preset)
         torch.manual_seed(options.seed)
         model = GPT(replace(shape, d_vocab=corpus.tokenizer.d_vocab))
     learning_rate = options.learning_rate or asked.optimizer.lr
     # The doctor has the model read whole windows, which have one token more than their n_ctx.
     return model, TokenWindows(tokens, n_ctx=model.config.n_ctx - 1), learning_rate
+
+
+def _shape(asked: str) -> "TransformerConfig":
+    """Return the config of a preset or of a model's YAML file; ValueError for what is a run's."""
+    from transformer.cli.config import is_of_a_run
+    from transformer.config import TransformerConfig, preset
+    from transformer.training.run_folder import CONFIG
+
+    file, is_file = Path(asked), asked.endswith((".yaml", ".yml"))
+    run = file.parent if is_file else file
+    if (run / CONFIG).is_file() and (run == file or is_of_a_run(file)):
+        raise ValueError(f"{file} is of a run, and --preset takes a model: give --run {run}")
+    if is_file and is_of_a_run(file):
+        raise ValueError(
+            f"{file} holds what a run is asked, and --preset takes a model: write the options of "
+            "its `model:` into a file of their own"
+        )
+    return TransformerConfig.from_yaml(file) if is_file else preset(asked)

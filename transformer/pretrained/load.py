@@ -37,6 +37,7 @@ from transformer.pretrained.tokenizer import read_tokenizer, tokenizer_files
 from transformer.tokenizers import Tokenizer
 from transformer.training.load import is_run, load_trained
 from transformer.training.model_files import MODEL
+from transformer.training.tensor_file import tensor_file
 from transformer.whole import whole_folder
 
 FAMILIES = {family.model_type: family for family in (GPT2, LLAMA, BERT_FAMILY, ROBERTA_FAMILY)}
@@ -181,7 +182,8 @@ def save_pretrained(
             indent = None if name == "tokenizer.json" else 2  # it has a line for each token then
             text = json.dumps(content, indent=indent)
             (aside / name).write_text(text, encoding="utf-8")
-        save_file(tensors, str(aside / SAFETENSORS), metadata={"format": "pt"})
+        with tensor_file(aside / SAFETENSORS) as file:
+            save_file(tensors, str(file), metadata={"format": "pt"})
 
 
 def _files_of(

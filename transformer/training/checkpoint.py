@@ -45,7 +45,8 @@ from transformer.training.resume import (
     split_states,
 )
 from transformer.training.state import TrainState
-from transformer.whole import PART, beside
+from transformer.training.tensor_file import tensor_file
+from transformer.whole import PART, beside, errors_of
 
 FORMAT = "transformer.checkpoint/1"
 FOLDER, PREFIX = "checkpoints", "step-"
@@ -85,32 +86,29 @@ def write_checkpoint(
     folder = checkpoint_path(run, state.step)
     aside = beside(folder.with_name(f".{folder.name}"))
     clear_leftovers(run)
-    aside.mkdir(parents=True)
     try:
-        save_model_files(aside, state.model, tokenizer)
-        entries = optimizer_entries(state.model, state.optimizer)
-        tensors = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
-        numbers = {name: value for name, value in entries.items() if name not in tensors}
-        save_file(tensors, aside / OPTIMIZER)
-        save_file(joined_states(random or [random_states()]), aside / RANDOM)
-        content = {name: getattr(state, name) for name in (*NUMBERS, *MEASURED)}
-        content["optimizer"] = numbers
-        if state.scaler is not None:
-            content["scaler"] = state.scaler.state_dict()
-        (aside / STATE).write_text(json.dumps(content), encoding="utf-8")
-        files = {file.name: fingerprint(file) for file in sorted(aside.iterdir())}
-        manifest = {"format": FORMAT, "files": files}
-        (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        for file in aside.iterdir():
-            wait_for_disk(file)
-        wait_for_disk(aside)
-        aside.rename(folder)
-    except SafetensorError as error:
-        raise OSError(f"{folder} cannot be written: {error}") from error
-    except OSError as error:
-        if error.filename is None and error.strerror:  # as of a disk that is full
-            raise OSError(error.errno, error.strerror, str(folder)) from error
-        raise
+        with errors_of(aside, folder):
+            aside.mkdir(parents=True)
+            save_model_files(aside, state.model, tokenizer)
+            entries = optimizer_entries(state.model, state.optimizer)
+            tensors = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
+            numbers = {name: value for name, value in entries.items() if name not in tensors}
+            with tensor_file(aside / OPTIMIZER) as file:
+                save_file(tensors, file)
+            with tensor_file(aside / RANDOM) as file:
+                save_file(joined_states(random or [random_states()]), file)
+            content = {name: getattr(state, name) for name in (*NUMBERS, *MEASURED)}
+            content["optimizer"] = numbers
+            if state.scaler is not None:
+                content["scaler"] = state.scaler.state_dict()
+            (aside / STATE).write_text(json.dumps(content), encoding="utf-8")
+            files = {file.name: fingerprint(file) for file in sorted(aside.iterdir())}
+            manifest = {"format": FORMAT, "files": files}
+            (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            for file in aside.iterdir():
+                wait_for_disk(file)
+            wait_for_disk(aside)
+            aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     wait_for_disk(folder.parent)

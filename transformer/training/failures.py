@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from transformer.data.base import IndexedData
@@ -15,7 +14,7 @@ from transformer.training.checkpoint import checkpoints
 from transformer.training.config import TrainConfig
 from transformer.training.distributed import from_all, ranks
 from transformer.training.meter import DivergedError
-from transformer.whole import whole_file
+from transformer.training.tensor_file import tensor_file
 
 LOST = ("connection closed by peer", "connection reset by peer", "broken pipe")  # Gloo's words
 
@@ -55,9 +54,13 @@ def explained(config: TrainConfig, run: Path, batches: IndexedData[Any]) -> Iter
             ) from error
         raise
     except OSError as error:
-        named = error.filename is not None and error.strerror is not None
-        said = f"{error.filename}: {error.strerror}" if named else error.strerror or str(error)
-        raise OSError(f"{said}; {last_good(run)}") from error
+        raise OSError(f"{in_words(error)}; {last_good(run)}") from error
+
+
+def in_words(error: OSError) -> str:
+    """Return what the system refuses, with the file's name and without the system's number."""
+    named = error.filename is not None and error.strerror is not None
+    return f"{error.filename}: {error.strerror}" if named else error.strerror or str(error)
 
 
 def keep_batch(run: Path, batches: IndexedData[Any], step: int) -> str:
@@ -71,10 +74,10 @@ def keep_batch(run: Path, batches: IndexedData[Any], step: int) -> str:
     file = run / (f"{name}-rank-{rank.rank}.safetensors" if several else f"{name}.safetensors")
     complaint = ""
     try:
-        with whole_file(file) as aside:
+        with tensor_file(file) as aside:
             save_file(tensors_of(batches[step - 1]), aside)
-    except (OSError, SafetensorError) as error:
-        complaint = f"Its batch could not be kept: {error}"
+    except OSError as error:
+        complaint = f"Its batch could not be kept: {in_words(error)}"
     said = from_all((str(file), complaint))
     if complaints := [complaint for _, complaint in said if complaint]:
         return complaints[0]

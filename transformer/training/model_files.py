@@ -18,8 +18,9 @@ from transformer.config import TransformerConfig
 from transformer.models.bert import BERTConfig, ClassifierBERT
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer, load_tokenizer
+from transformer.training.tensor_file import tensor_file
 from transformer.training.trained import MODELS, TrainedModel, make_model, objective_of
-from transformer.whole import whole_file, write_whole
+from transformer.whole import write_whole
 
 MODEL, WEIGHTS, TOKENIZER = "model.yaml", "model.safetensors", "tokenizer.json"
 TASK = "task.yaml"
@@ -37,11 +38,8 @@ def save_model_files(folder: Path, model: TrainedModel, tokenizer: Tokenizer) ->
         classes = list(model.classes) if isinstance(model, ClassifierBERT) else []
         task = {"objective": objective_of(model), "classes": classes, "n_tokens": n_tokens}
         write_whole(folder / TASK, yaml.safe_dump(task, sort_keys=False))
-    try:
-        with whole_file(folder / WEIGHTS) as aside:
-            save_model(model, str(aside))
-    except SafetensorError as error:
-        raise OSError(f"{folder / WEIGHTS} cannot be written: {error}") from error
+    with tensor_file(folder / WEIGHTS) as aside:
+        save_model(model, str(aside))
 
 
 def load_model_files(folder: Path) -> tuple[TrainedModel, Tokenizer]:

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from transformer.training.config import TrainConfig
-from transformer.whole import beside, write_whole
+from transformer.whole import beside, errors_of, write_whole
 from transformer.yaml_file import read_yaml
 
 CONFIG, ENVIRONMENT, METRICS = "train.yaml", "environment.jsonl", "metrics.jsonl"
@@ -150,7 +150,7 @@ def require_plain(file: Path) -> None:
 
 def append_line(file: Path, record: Mapping[str, Any]) -> None:
     """Add a record to a file of one JSON object a line."""
-    with file.open("a", encoding="utf-8") as lines:
+    with errors_of(file, file), file.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps(dict(record)) + "\n")
 
 
