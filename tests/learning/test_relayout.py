@@ -170,6 +170,29 @@ def test_what_is_wrong_besides_the_layout_is_said_at_once(
     assert "in training, drop" in said(verdict)
 
 
+@pytest.mark.usefixtures("_no_pairs")
+@pytest.mark.parametrize(
+    ("right", "wrong", "name"),
+    [
+        (" / math.sqrt(self.d_head)", "", "attention-scale-missing"),
+        ("scores.softmax(-1)", "scores.softmax(2)", "attention-softmax-over-queries"),
+    ],
+)
+def test_a_mistake_beside_another_layout_is_named_with_it(
+    right: str, wrong: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relayout, "SECONDS", 60.0)
+    orders = [
+        (SPLIT, "q, k, v = self.c_attn(x).view(batch, pos, -1, 3, self.d_head).unbind(3)"),
+        (VIEW, "y.transpose(1, 2)"),
+    ]
+    verdict = verdict_on("attention", changed(FUSED, [*orders, (right, wrong)]), tmp_path)
+    assert verdict.status == "wrong"
+    assert verdict.headline == f"{OTHER_LAYOUT}, but for one thing more"
+    assert '"W_Q W_K W_V: (n_heads qkv d_head) d_model"' in said(verdict)
+    assert verdict.named == (name,)
+
+
 def test_a_mistake_that_may_be_a_layout_declared_wrongly_is_told_so(tmp_path: Path) -> None:
     verdict = verdict_on("mlp", GATED, tmp_path)
     assert verdict.named == ("gated-mlp-value-activated",)

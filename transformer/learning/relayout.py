@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from transformer.learning.arrangement import Layout
+from transformer.learning.diagnosis import Diagnosis, diagnose
 from transformer.learning.exercises import Exercise
 from transformer.learning.explained import declaration
 from transformer.learning.implementation import LAYOUT, Namespace, for_exercise
@@ -33,17 +34,39 @@ def laid_out_otherwise(
 
     Nothing where there are none, where none are found in time, or where no layout is declared.
     """
+    for instead, theirs in _in_other_layouts(exercise, names):
+        if _all_right(exercise, theirs, experiments):
+            return instead
+    return {}
+
+
+def laid_out_otherwise_with_a_mistake(
+    exercise: Exercise, names: Mapping[str, Any], wrong: Sequence[str]
+) -> tuple[Mapping[str, Layout], Diagnosis] | None:
+    """Return the first layouts in which one known mistake explains everything, and what is found.
+
+    They must mend some of the experiments that are wrong: else the mistake alone would be named.
+    """
+    for instead, theirs in _in_other_layouts(exercise, names):
+        if any(_all_right(exercise, theirs, [name]) for name in wrong):
+            found = diagnose(exercise, theirs, otherwise=lambda _: True)
+            if found.named and found.whole:
+                return instead, found
+    return None
+
+
+def _in_other_layouts(
+    exercise: Exercise, names: Mapping[str, Any]
+) -> Iterator[tuple[Mapping[str, Layout], Namespace]]:
+    """Yield layouts, one not as declared, with the parts of the exercise, while there is time."""
     enough = time.process_time() + SECONDS
     layouts: Mapping[str, Layout] = names.get(LAYOUT, {})
     for name in exercise.writes:
         for other in others(layouts.get(name, {})):
             if time.process_time() > enough:
-                return {}
+                return
             instead = {**layouts, name: other}
-            theirs = for_exercise(exercise, {**names, LAYOUT: instead})
-            if _all_right(exercise, theirs, experiments):
-                return instead
-    return {}
+            yield instead, for_exercise(exercise, {**names, LAYOUT: instead})
 
 
 def said_of(declared: Mapping[str, Layout], instead: Mapping[str, Layout]) -> list[str]:

@@ -31,7 +31,11 @@ from transformer.learning.other_layout import another_layout, or_another_layout
 from transformer.learning.own_files import NotTextError, defined_names
 from transformer.learning.own_line import in_a_line, left_at, raised_at, tell_when_asked
 from transformer.learning.properties import broken_properties
-from transformer.learning.relayout import laid_out_otherwise, said_of
+from transformer.learning.relayout import (
+    laid_out_otherwise,
+    laid_out_otherwise_with_a_mistake,
+    said_of,
+)
 from transformer.learning.tested import tested, tested_beside_ours
 from transformer.learning.verdict import Verdict, with_more
 
@@ -100,6 +104,11 @@ def check(wanted: Exercise, implementation: str, report: Report) -> Verdict:
             relaid = for_exercise(wanted, {**names, LAYOUT: layouts})
             return another_layout(from_diagnosis(wanted, diagnose(wanted, relaid)), said)
         verdict = or_another_layout(verdict, said)
+    elif not found.named and (
+        both := laid_out_otherwise_with_a_mistake(wanted, names, found.wrong)
+    ):
+        layouts, beside = both
+        return another_layout(from_diagnosis(wanted, beside), said_of(names[LAYOUT], layouts))
     if found.named:
         report("probe", name="confirming what it is")
         verdict = with_more(verdict, confirmed(found.named[0].name, namespace))
