@@ -237,6 +237,55 @@ def test_a_rank_that_dies_ends_the_run_with_its_message(tmp_path: Path) -> None:
     assert "never reached" not in done.stdout
 
 
+STALLS = """
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+import torch
+from torch.distributed import distributed_c10d
+from transformer.training.config import TrainConfig
+from transformer.training.distributed import from_first, largest, process_group, ranks
+from transformer.training.failures import explained
+
+way, fifo = sys.argv[1:]
+run = Path("a-run")
+try:
+    with process_group(torch.device("cpu")), explained(TrainConfig(), run, None):
+        largest(0)
+        distributed_c10d._set_pg_timeout(timedelta(seconds=1))
+        stall = lambda: Path(fifo).read_text()  # until the other process has given up
+        if way == "from_first":
+            from_first(stall)
+        if ranks().first:
+            stall()
+        largest(0)
+except OSError as error:
+    print(f"{ranks().rank}: {error}")
+if not ranks().first:
+    Path(fifo).write_text("given up")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.house
+@pytest.mark.skipif(os.name == "nt", reason="waits at a FIFO, which Windows has not")
+@pytest.mark.parametrize(
+    ("way", "awaited"), [("from_first", "process 0"), ("all", "another process")]
+)
+def test_who_waits_in_vain_says_for_whom(way: str, awaited: str, tmp_path: Path) -> None:
+    script, fifo = tmp_path / "stalls.py", tmp_path / "fifo"
+    script.write_text(STALLS)
+    os.mkfifo(fifo)
+    done = run_command(
+        *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+        *(script, way, fifo),
+    )
+    [said] = [line for line in done.stdout.splitlines() if line.startswith("1: ")]
+    assert said.startswith(f"1: process 1 of 2 has waited for {awaited} longer than torch waits")
+    assert said.endswith("; a-run has no checkpoint yet")
+
+
 # Dropout, and what a run is resumed from: one start of two processes for all of it
 
 

@@ -23,6 +23,7 @@ from torch.nn import Module
 from torch.nn.parallel import DistributedDataParallel
 
 Thing = TypeVar("Thing")
+LATE = ("timed out waiting", "wait timeout")  # Gloo's words, and those of torch's store
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def ranks() -> Ranks:
 def process_group(device: torch.device) -> Iterator[None]:
     """Talk to the other processes, if there are any; a wait for one that dies ends in an error.
 
-    Where they talk already that goes on, and does after: torch makes such a group once.
+    Where they talk already that goes on, and does after: torch makes such a group once. Raises
+    TimeoutError where another one does not come.
     """
     if ranks().n_ranks == 1 or distributed.is_initialized():
         yield
@@ -62,15 +64,35 @@ def process_group(device: torch.device) -> Iterator[None]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"  # flags and names go by gloo, and no GPU waits for them
-    distributed.init_process_group(backend)
+    with in_time():
+        distributed.init_process_group(backend)
     try:
         yield
     finally:
         distributed.destroy_process_group()
 
 
+@contextmanager
+def in_time(awaited: str = "another process") -> Iterator[None]:
+    """Raise TimeoutError in place of torch's error when a wait for others was too long for it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error).lower() for words in LATE):
+            raise
+        rank = ranks()
+        raise TimeoutError(
+            f"process {rank.rank} of {rank.n_ranks} has waited for {awaited} longer than torch "
+            "waits, which is 30 minutes: see what that one was doing, such as reading its data "
+            "from a slow disk, or making its tokens, which `transformer prepare` does once for all"
+        ) from error
+
+
 def from_first(make: Callable[[], Thing]) -> Thing:
-    """Return what the first process makes, in every process; its error is raised in every one."""
+    """Return what the first process makes, in every process; its error is raised in every one.
+
+    TimeoutError in the others where it takes longer than torch waits.
+    """
     if not distributed.is_initialized():
         return make()
     box: list[Any] = [None, None]
@@ -79,7 +101,8 @@ def from_first(make: Callable[[], Thing]) -> Thing:
             box[0] = make()
         except Exception as error:
             box[1] = error
-    distributed.broadcast_object_list(box, device=torch.device("cpu"))
+    with in_time("process 0"):
+        distributed.broadcast_object_list(box, device=torch.device("cpu"))
     made: Thing = box[0]
     if box[1] is not None:
         raise box[1]

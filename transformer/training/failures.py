@@ -12,7 +12,7 @@ from transformer.data.base import IndexedData
 from transformer.data.rows import tensors_of
 from transformer.training.checkpoint import checkpoints
 from transformer.training.config import TrainConfig
-from transformer.training.distributed import from_all, ranks
+from transformer.training.distributed import from_all, in_time, ranks
 from transformer.training.meter import DivergedError
 from transformer.training.tensor_file import tensor_file
 
@@ -35,7 +35,8 @@ def explained(config: TrainConfig, run: Path, batches: IndexedData[Any]) -> Iter
     that came, with more to say.
     """
     try:
-        yield
+        with in_time():
+            yield
     except DivergedError as error:
         kept = keep_batch(run, batches, error.step)
         raise DivergedError(
