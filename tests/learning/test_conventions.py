@@ -299,6 +299,7 @@ FROM = {
     "smoothing-as-divergence": "annotated transformer",
     "smoothing-among-the-others-as-divergence": "tensor2tensor",
     "sinusoid-halves": "tensor2tensor",
+    "learned-position-counts-by-itself": "ARENA",
     "rotary-interleaved": "RoFormer",
     "rotary-other-direction": "nanochat",
 }
