@@ -93,6 +93,19 @@ def test_a_mistake_beside_a_convention_is_a_mistake(tmp_path: Path) -> None:
     assert verdict.headline == "There is no epsilon. Besides, another convention than ours."
 
 
+def test_a_decay_with_the_corrected_rate_is_named_beside_the_convention(tmp_path: Path) -> None:
+    first = [
+        ("                p -= rate * group", "                # p -= rate * group"),
+        ("p -= corrected * m", 'p *= 1 - corrected * group["weight_decay"]\n'
+         "                p -= corrected * m"),
+    ]  # fmt: skip
+    verdict = verdict_on("adamw", changed(ADAMW, first), tmp_path)
+    assert verdict.status == "wrong"
+    assert set(verdict.named) == {
+        "adam-decay-with-the-corrected-rate", "adam-epsilon-before-correction",
+    }  # fmt: skip
+
+
 SCHEDULE = """
 def warmup_cosine(step, *, highest, steps, warmup_steps, min_factor):
     lowest = min_factor * highest
@@ -109,6 +122,26 @@ def test_the_schedule_of_a_course_is_right_by_its_conventions(tmp_path: Path) ->
     verdict = verdict_on("schedule", SCHEDULE, tmp_path)
     assert set(verdict.named) == {"schedule-first-step-zero", "schedule-ends-one-late"}
     assert verdict.status == "convention"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "name"),
+    [
+        ("math.pi * part", "2 * math.pi * part", "schedule-whole-cosine"),
+        ("1 + math.cos", "1 - math.cos", "schedule-upside-down"),
+        ("math.pi * part", "part", "schedule-cosine-without-pi"),
+        ("(step - warmup_steps) / (", "step / (",
+         "schedule-fall-counts-the-warm-up-over-its-own-length"),
+        ("(steps - warmup_steps)", "steps", "schedule-length-without-warm-up-and-one-more"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_schedule_of_a_course_is_named(
+    right: str, wrong: str, name: str, tmp_path: Path
+) -> None:
+    warmed = [("return step / warmup_steps", "return (step + 1) / warmup_steps")]
+    verdict = verdict_on("schedule", changed(SCHEDULE, [*warmed, (right, wrong)]), tmp_path)
+    assert verdict.status == "wrong"
+    assert {name} <= set(verdict.named) <= {name, "schedule-ends-one-late"}
 
 
 POS_EMBED = """

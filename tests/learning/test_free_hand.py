@@ -93,6 +93,16 @@ SWAPPED_WITH_BIASES = [*SWAPPED, ("self.b_Q)\n", "other)\n"), ("self.b_K)\n", "s
         ([("self.W_V, self.b_V", "self.W_V, None")], "value-bias-dropped"),
         ([("self.dropout(pattern) @ v", "self.dropout(pattern).sum(-1, keepdim=True) * v")],
          "values-of-the-query-itself"),
+        ([('earlier == 0, float("-inf")', "earlier == 0, 0.0")], "causal-mask-zeroes-scores"),
+        ([('scores.masked_fill(earlier == 0, float("-inf"))', "scores * earlier")],
+         "causal-mask-zeroes-scores"),
+        ([('scores = scores.masked_fill(earlier == 0, float("-inf"))', "pass"),
+          ("z = self.d", "pattern = pattern * (earlier if self.causal else 1)\n        z = self.d")],
+         "causal-mask-after-softmax"),
+        ([("(~mask, float", "(~mask.transpose(2, 3), float")], "given-mask-hides-queries"),
+        ([('scores.masked_fill(~mask, float("-inf"))', "scores + mask")], "given-mask-added"),
+        ([("(pattern) @ v", "(pattern) @ v / n")], "mean-over-keys"),
+        ([("torch.softmax", "torch.log_softmax")], "log-softmax"),
     ],
 )  # fmt: skip
 def test_an_attention_of_ones_own_is_told_its_mistake(
@@ -259,6 +269,25 @@ def cross_entropy(logits, targets, counted=None):
     flat = logits.reshape({shape})
     log_probs = (flat - flat.logsumexp(0, keepdim=True)).reshape(logits.shape)
     surprise = -log_probs.gather(-1, targets[..., None])[..., 0]
+    return surprise.mean() if counted is None else surprise[counted].mean()
+"""
+    assert verdict_on("loss", source, tmp_path).named == (name,)
+
+
+@pytest.mark.parametrize(
+    ("log_sum", "name"),
+    [
+        ("(logits - most).exp().sum(-1).log()", "loss-largest-logit-not-added-back"),
+        ("most[..., 0] + (logits - most).exp().mean(-1).log()", "loss-mean-of-exponentials"),
+    ],
+)
+def test_a_logsumexp_of_ones_own_is_told_its_mistake(
+    log_sum: str, name: str, tmp_path: Path
+) -> None:
+    source = f"""
+def cross_entropy(logits, targets, counted=None):
+    most = logits.max(-1, keepdim=True).values
+    surprise = {log_sum} - logits.gather(-1, targets[..., None])[..., 0]
     return surprise.mean() if counted is None else surprise[counted].mean()
 """
     assert verdict_on("loss", source, tmp_path).named == (name,)
@@ -464,6 +493,52 @@ class SinusoidalPosition(nn.Module):
         return torch.cat([angle.sin(), angle.cos()], -1)
 """
     assert verdict_on("position", source, tmp_path).named == ("sinusoid-halves",)
+
+
+OWN_MLP = """
+class MLP(nn.Module):
+    def __init__(self, d_model, d_mlp, bias=True):
+        super().__init__()
+        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp))
+        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model))
+        self.b_in = nn.Parameter(torch.zeros(d_mlp)) if bias else 0
+        self.b_out = nn.Parameter(torch.zeros(d_model)) if bias else 0
+
+    def forward(self, x):
+        pre = torch.einsum("bpd,dm->bpm", x, self.W_in) + self.b_in
+        return torch.einsum("bpm,md->bpd", {hidden}, self.W_out) + self.b_out
+"""
+OWN_GATED_MLP = """
+class GatedMLP(nn.Module):
+    def __init__(self, d_model, d_mlp):
+        super().__init__()
+        self.w1 = nn.Linear(d_model, d_mlp, bias=False)
+        self.w2 = nn.Linear(d_mlp, d_model, bias=False)
+        self.w3 = nn.Linear(d_model, d_mlp, bias=False)
+
+    def forward(self, x):
+        pre = self.w1(x)
+        return self.w2({hidden} * self.w3(x))
+
+LAYOUT = {{"GatedMLP": {{"w1.weight": "W_gate: d_mlp d_model", "w3.weight": "W_in: d_mlp d_model",
+                       "w2.weight": "W_out: d_model d_mlp"}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "hidden", "name"),
+    [
+        (OWN_MLP, "F.silu(pre)", "mlp-activation-always-silu"),
+        (OWN_MLP, "pre * torch.sigmoid(1.702 * pre)", "mlp-activation-always-quick-gelu"),
+        (OWN_MLP, "torch.sigmoid(pre)", "mlp-activation-always-sigmoid"),
+        (OWN_MLP, "torch.tanh(pre)", "mlp-activation-always-tanh"),
+        (OWN_GATED_MLP, "F.gelu(pre)", "gated-mlp-activation-always-gelu"),
+    ],
+)
+def test_another_activation_in_the_mlp_is_told(
+    source: str, hidden: str, name: str, tmp_path: Path
+) -> None:
+    assert verdict_on("mlp", source.format(hidden=hidden), tmp_path).named == (name,)
 
 
 ROTATE = """

@@ -66,6 +66,7 @@ _ALL_K: Edit = (
     "    smallest_kept = ",
     "    if k >= logits.shape[-1]:\n        return logits\n    smallest_kept = ",
 )
+_FALL = "    fallen = progress(step, first=warmup_steps, last=steps - 1)\n    cosine"
 STYLES: dict[str, tuple[Style, ...]] = {
     "attention": (
         (),
@@ -79,6 +80,11 @@ STYLES: dict[str, tuple[Style, ...]] = {
         (),
         (("surprise.masked_fill(~counted, 0.0).sum() / counted.sum()",
           "surprise[counted].mean()"),),
+    ),
+    "schedule": (
+        (),
+        ((_FALL, f"    if step > steps:\n        return highest * min_factor\n{_FALL}"),),
+        ((_FALL, f"    if step >= steps:\n        return highest * min_factor\n{_FALL}"),),
     ),
 }  # fmt: skip
 
