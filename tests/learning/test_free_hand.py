@@ -97,7 +97,7 @@ SWAPPED_WITH_BIASES = [*SWAPPED, ("self.b_Q)\n", "other)\n"), ("self.b_K)\n", "s
         ([('scores.masked_fill(earlier == 0, float("-inf"))', "scores * earlier")],
          "causal-mask-zeroes-scores"),
         ([('scores = scores.masked_fill(earlier == 0, float("-inf"))', "pass"),
-          ("z = self.d", "pattern = pattern * (earlier if self.causal else 1)\n        z = self.d")],
+          ("z = self.d", "if self.causal: pattern = pattern * earlier\n        z = self.d")],
          "causal-mask-after-softmax"),
         ([("(~mask, float", "(~mask.transpose(2, 3), float")], "given-mask-hides-queries"),
         ([('scores.masked_fill(~mask, float("-inf"))', "scores + mask")], "given-mask-added"),
@@ -354,6 +354,57 @@ def keep_top_k(logits, k):
     smallest = torch.topk(logits, min(k, logits.shape[-1])).values[:, -1:]
     return logits.masked_fill(logits < smallest, float("-inf"))
 """
+
+
+FILTERS_OF_TORCH = """
+def apply_temperature(logits, temperature):
+    if temperature <= 0:
+        raise ValueError("the temperature must be above 0")
+    return logits / temperature
+
+def keep_top_k(logits, k):
+    if k < 1:
+        raise ValueError("k must be at least 1")
+    values = torch.topk(logits, min(k, logits.shape[-1])).values
+    return logits.masked_fill(logits < values[:, -1:], -torch.inf)
+
+def keep_top_p(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError("p must be above 0 and at most 1")
+    ordered, order = torch.sort(logits, descending=True)
+    dropped = (torch.softmax(ordered, -1).cumsum(-1) > p).roll(1, -1)
+    dropped[:, 0] = False
+    return logits.masked_fill(dropped.gather(-1, order.argsort(-1)), -torch.inf)
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "name"),
+    [
+        ("logits / temperature", "F.softmax(logits / temperature, -1)",
+         "temperature-gives-probabilities"),
+        ("values[:, -1:]", "values[:, :1]", "top-k-threshold-of-the-largest"),
+        ("    dropped[:, 0] = False\n", "", "top-p-flags-rolled"),
+    ],
+)  # fmt: skip
+def test_a_filter_of_torchs_is_told_its_mistake(
+    right: str, wrong: str, name: str, tmp_path: Path
+) -> None:
+    source = changed(FILTERS_OF_TORCH, [(right, wrong)])
+    assert verdict_on("filters", source, tmp_path).named == (name,)
+
+
+def test_an_embedding_times_its_width_is_one_mistake_and_not_two(tmp_path: Path) -> None:
+    source = """
+class Embedding(nn.Module):
+    def __init__(self, d_vocab, d_model):
+        super().__init__()
+        self.W_E = nn.Parameter(torch.randn(d_vocab, d_model))
+
+    def forward(self, tokens):
+        return self.W_E[tokens] * self.W_E.shape[1]
+"""
+    assert verdict_on("embedding", source, tmp_path).named == ("embedding-scaled-by-d-model",)
 
 
 def test_what_is_right_without_validation_is_told_only_that(tmp_path: Path) -> None:
