@@ -156,6 +156,8 @@ FOUND = [
     entry("Rat"),
     entry("<stop>", special=True),
     entry("cats", normalized=True),
+    entry("Ra", single_word=True),
+    entry("Ats", single_word=True, normalized=True, lstrip=True),
 ]
 TEXTS = [
     "the cat sat <new>on<new> the <NEW> mat",
@@ -164,6 +166,8 @@ TEXTS = [
     "the [x] cat[X]  mat",
     "中x 中 x 中\nx x中x",
     "rat Rat RATRat",
+    "Ra xRa Rax -Ra_ -Ra- 1Ra ra",
+    "ats mats  ats-\u00e1ts a\u0301ts\u200d ats\u0302 _Ats",
 ]
 
 

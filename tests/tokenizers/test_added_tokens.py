@@ -1,6 +1,7 @@
 """Added tokens: found where Hugging Face finds them, and written as they were read."""
 
 import json
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,9 +27,22 @@ ADDED = [
     AddedToken("ab", special=False),
     AddedToken("abc", special=False, normalized=True),  # never found: ab is looked for first
     AddedToken("é€", special=False),
+    AddedToken("_c", special=False, single_word=True),
+    AddedToken("12", lstrip=True, single_word=True),
+    AddedToken("<1", rstrip=True, single_word=True),
 ]
 SPACES = " \u3000\n\t\x1c\x85"
-PARTS = [*SPACES, *(one.name for one in ADDED), "a", "b", "c", "<", "cat", "é", *"'s1"]
+PARTS = [
+    *SPACES,
+    *(one.name for one in ADDED),
+    "a",
+    "b",
+    "c",
+    "<",
+    "cat",
+    "é",
+    *"'s1\u0301\u200d_ⓐ",
+]
 
 
 @cache
@@ -36,7 +50,9 @@ def theirs() -> Any:
     """Return their tokenizer of the vocabulary that the tests share, with tokens added."""
     tokenizer = of_hugging_face(trained())
     for one in ADDED:
-        how = {"lstrip": one.lstrip, "rstrip": one.rstrip, "normalized": one.normalized}
+        how = {
+            name: value for name, value in asdict(one).items() if name not in ("name", "special")
+        }
         add = tokenizer.add_special_tokens if one.special else tokenizer.add_tokens
         add([tokenizers.AddedToken(one.name, **how)])
     return tokenizer
@@ -52,11 +68,22 @@ def ours() -> NumberedBPETokenizer:
     return tokenizer
 
 
+def trained_names() -> tuple[str, ...]:
+    """Return the names of ours that are no added tokens."""
+    return tuple(name for name in ours().names if name not in {one.name for one in ours().added})
+
+
 def test_they_are_read_as_the_file_says() -> None:
     first = trained().d_vocab
     added = {one: i for one, i in ours().added.items() if i >= first}
     assert added == {one: first + i for i, one in enumerate(ADDED)}
-    assert ours().special_tokens.keys() == {*trained().special_tokens, "<mask>", "<open>"}
+    assert ours().special_tokens.keys() == {
+        *trained().special_tokens,
+        "<mask>",
+        "<open>",
+        "12",
+        "<1",
+    }
     assert ours().decode([first + 2, first + 7]) == "<cat>é€"
 
 
@@ -64,6 +91,8 @@ def test_they_are_read_as_the_file_says() -> None:
 @example(parts=["a", " ", " ", "<mask>", "\u3000", "<mask>"])
 @example(parts=["<open>", " ", " ", " ", "<mask>"])
 @example(parts=["<cat>", "s", "ab", "c"])
+@example(parts=["_c", " ", "_c", "12", " ", "_c", "\u0301"])
+@example(parts=["'", "_c", "ab", " ", "12", "<1", "\u200d", "12"])
 def test_ids_are_hugging_faces(parts: list[str]) -> None:
     text = "".join(parts)
     assert ours().encode(text, allowed_special="all") == theirs().encode(text).ids
@@ -92,18 +121,21 @@ def test_they_come_back_from_our_file_and_from_hugging_faces(tmp_path: Path) -> 
 
 
 def test_a_stream_is_the_whole_though_a_token_lies_where_it_is_cut() -> None:
-    for added in (AddedToken("a b", special=False), AddedToken("<r>", special=False, rstrip=True)):
-        tokens = [*ours().added, added]
-        tokenizer = NumberedBPETokenizer([*ours().names, added.name], ours().merges, tokens)
-        text = f"x {added.name}  a b c"
-        found = [i for ids in tokenizer.encode_stream(iter(text)) for i in ids]
-        assert found == tokenizer.encode(text)
-        assert tokenizer.d_vocab - 1 in found
+    for added in (
+        AddedToken("a b", special=False),
+        AddedToken("<r>", special=False, rstrip=True),
+        AddedToken(" <s>", special=False, single_word=True),
+    ):
+        text = f"x {added.name}  a b{added.name} c"
+        tokenizer = NumberedBPETokenizer([*trained_names(), added.name], ours().merges, [added])
+        assert tokenizer.d_vocab - 1 in tokenizer.encode(text)
+        for place in range(len(text)):
+            chunks = iter([text[:place], text[place:]])
+            found = [i for ids in tokenizer.encode_stream(chunks) for i in ids]
+            assert found == tokenizer.encode(text), (added.name, place)
 
 
-def test_what_we_do_not_do_is_refused() -> None:
-    with pytest.raises(ValueError, match="'<x>' has single_word = true; what can be read is false"):
-        read_added([{"content": "<x>", "single_word": True}])
+def test_what_has_no_name_is_refused() -> None:
     with pytest.raises(ValueError, match="has no name"):
         read_added([{"content": ""}])
 

@@ -9,12 +9,14 @@ say (`added_tokens` of tokenizer.json).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import regex
 
 _BEFORE, _BEHIND = regex.compile(r"(?r)\s+"), regex.compile(r"\s+")
+# \w in Rust's regular expressions, and so in Hugging Face's library.
+_OF_A_WORD = regex.compile(r"[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class AddedToken:
         lstrip: the white space before it is part of it.
         rstrip: the white space behind it is part of it.
         normalized: it is looked for after those that are not, in the text as it is normalised.
+        single_word: it is found only where neither before nor behind it a word goes on.
     """
 
     name: str
@@ -34,31 +37,30 @@ class AddedToken:
     lstrip: bool = False
     rstrip: bool = False
     normalized: bool = False
+    single_word: bool = False
 
     @property
     def plain(self) -> bool:
-        """Whether it is a special token and takes nothing of the text around it."""
-        return self.special and not self.lstrip and not self.rstrip
+        """Whether it is a special token, and nothing of the text around it matters."""
+        return self.special and not (self.lstrip or self.rstrip or self.single_word)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What a file holds of it; `single_word`, as of old files, only where it is true."""
+        return {name: how for name, how in asdict(self).items() if name != "single_word" or how}
 
 
 def read_added(entries: Iterable[Mapping[str, Any]]) -> list[AddedToken]:
     """Return the tokens of entries such as `added_tokens` of tokenizer.json has.
 
-    What one does not say is false. KeyError without a content, ValueError for an empty one, and
-    for one that is found only between words.
+    What one does not say is false. KeyError without a content, ValueError for an empty one.
     """
     added = []
     for entry in entries:
         if not entry["content"]:
             raise ValueError("one of its added tokens has no name")
-        if entry.get("single_word"):
-            raise ValueError(
-                f"its added token {entry['content']!r} has single_word = true; what can be read is "
-                "false, a token that is found inside of words too"
-            )
-        how = {
-            name: bool(entry.get(name)) for name in ("special", "lstrip", "rstrip", "normalized")
-        }
+        names = (one.name for one in fields(AddedToken) if one.name != "name")
+        how = {name: bool(entry.get(name)) for name in names}
         added.append(AddedToken(str(entry["content"]), **how))
     return added
 
@@ -90,6 +92,10 @@ def _cut(text: str, tokens: Mapping[str, AddedToken]) -> Iterator[str | AddedTok
     done = 0
     for found in regex.finditer(names, text):
         token, (start, stop) = tokens[found[0]], found.span()
+        if token.single_word and any(
+            map(_OF_A_WORD.match, (text[start - 1 : start], text[stop : stop + 1]))
+        ):
+            continue
         if token.lstrip:
             before = _BEFORE.match(text, 0, start)
             start = max(done, before.start() if before else start)

@@ -232,4 +232,4 @@ def _text(name: str, segment: int = 0) -> dict[str, Any]:
 def _added(token: AddedToken, i: int) -> dict[str, Any]:
     """Return an added token as tokenizer.json has it."""
     how = {name: value for name, value in asdict(token).items() if name != "name"}
-    return {"id": i, "content": token.name, "single_word": False, **how}
+    return {"id": i, "content": token.name, **how}

@@ -7,7 +7,6 @@ found in any text, and say what a prompt begins with.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Literal, Self
 
 import regex
@@ -95,7 +94,7 @@ class NumberedBPETokenizer(Tokenizer):
     def encode_stream(self, chunks: Iterable[str], *, processes: int = 1) -> Iterator[list[int]]:
         """Yield the ids of a long text; of all at once if an added token may lie across a cut."""
         found = [one for one in self.added if not one.special]
-        if any(one.rstrip or _CUT.search(one.name) for one in found):
+        if any(one.rstrip or one.single_word or _CUT.search(one.name) for one in found):
             return iter([self.encode("".join(chunks))])
         return super().encode_stream(chunks, processes=processes)
 
@@ -125,7 +124,7 @@ class NumberedBPETokenizer(Tokenizer):
         state = {
             "names": list(self.names),
             "merges": [list(pair) for pair in self.merges],
-            "special": [one.name if one.plain else asdict(one) for one in self.added],
+            "special": [one.name if one.plain else one.state for one in self.added],
             "split_digits": self.split_digits,
         }
         return state | ({"bos": [self.names[i] for i in self.bos]} if self.bos else {})

@@ -16,7 +16,6 @@ as Hugging Face's WordPieceTrainer does: it is byte-pair encoding with `##` in i
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -168,7 +167,7 @@ class WordPieceTokenizer(Tokenizer):
         if others:
             state["special"] = others
         if self.added:
-            state["added"] = [asdict(one) for one in self.added]
+            state["added"] = [one.state for one in self.added]
         return state
 
     @classmethod
