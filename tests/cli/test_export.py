@@ -14,7 +14,7 @@ from tests.support import minimise, randomise
 from transformer.cli import main
 from transformer.components.loss import next_token_loss
 from transformer.data.padding import pad
-from transformer.models.bert import BERTConfig, ClassifierBERT
+from transformer.models.bert import BERT, BERTConfig, ClassifierBERT
 from transformer.models.gpt import GPT
 from transformer.pretrained.load import load_model, save_pretrained, special_of
 from transformer.sampling.options import Sampling
@@ -97,6 +97,19 @@ def test_a_classifier_tells_the_same_classes_in_transformers(tmp_path: Path) -> 
     for batch_size in (1, len(SENTENCES)):
         found = classify(SENTENCES, batch_size=batch_size, truncation=True)
         assert [{one["label"]: one["score"] for one in each} for each in found] == expected
+
+
+@pytest.mark.parametrize("pooler", [False, True])
+def test_of_an_encoder_without_a_pooler_it_is_said_that_there_is_none(
+    pooler: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer = wordpiece()
+    model = BERT(bert(d_vocab=tokenizer.d_vocab).config, pooler=pooler)
+    save_pretrained(model, tmp_path / "encoder", tokenizer)
+    main(["export", str(tmp_path / "encoder"), str(tmp_path / "again")])
+    said = capsys.readouterr().out
+    assert "transformers.AutoModel.from_pretrained" in said
+    assert ("with add_pooling_layer=False" in said) != pooler
 
 
 @pytest.mark.slow

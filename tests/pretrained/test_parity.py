@@ -60,17 +60,24 @@ def test_a_llama_turns_all_of_a_head_whatever_part_its_config_names(tmp_path: Pa
 
 
 @pytest.mark.parametrize("case", ENCODERS, ids=lambda case: case.name)
-def test_an_encoder_without_a_pooler_is_read_as_it_is(case: Case, tmp_path: Path) -> None:
+def test_an_encoder_without_a_pooler_is_read_as_it_is_and_saved(case: Case, tmp_path: Path) -> None:
     library = hugging_face()
     settings = getattr(library, case.config)(**case.settings)
     theirs = getattr(library, case.model)(settings, add_pooling_layer=False).eval()
     randomise(theirs, std=0.3)
-    theirs.save_pretrained(tmp_path)
-    ours = load_pretrained(tmp_path, dtype=torch.float64)
+    theirs.save_pretrained(tmp_path / "theirs")
+    ours = load_pretrained(tmp_path / "theirs", dtype=torch.float64)
     plain = replace(case, output="last_hidden_state")
     expected, mine = both(plain, theirs.double(), ours, inputs(case))
     assert expected.std() > 0.1
     assert (expected - mine).abs().max() < 1e-10
+    save_pretrained(ours, tmp_path / "ours")
+    reader = getattr(library, case.model)
+    again, said = reader.from_pretrained(
+        tmp_path / "ours", dtype=torch.float64, add_pooling_layer=False, output_loading_info=True
+    )
+    assert not any(said.values()), "a weight is missing or left over"
+    assert (both(plain, again.eval(), ours, inputs(case))[0] - expected).abs().max() < 1e-10
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)

@@ -34,4 +34,7 @@ def run(options: Namespace) -> None:
         BERT: "AutoModel",
         ClassifierBERT: "AutoModelForSequenceClassification",
     }.get(type(model), "AutoModelForCausalLM")
-    print(f"{options.folder} is for transformers.{reader}.from_pretrained")
+    how = ""
+    if isinstance(model, BERT) and model.pooler is None:
+        how = ", with add_pooling_layer=False"  # else it would draw a pooler at random
+    print(f"{options.folder} is for transformers.{reader}.from_pretrained{how}")

@@ -245,10 +245,14 @@ def _family_of(model: Module) -> tuple[Family, dict[str, Any]]:
 def _require_all(family: Family, model: Module, settings: dict[str, Any]) -> None:
     """Raise ValueError for a model without parameters that the family's has.
 
-    The other library would draw those anew, and say so in a warning at most.
+    The other library would draw those anew, and say so in a warning at most. Not for a module
+    that a file may lack, as an encoder's pooler, where the model is without all of it.
     """
     with torch.device("meta"):
         whole = family.modules[family.architecture[type(model)]](config_of(model), settings)
+    for module in family.optional:
+        if getattr(model, module, False) is None:
+            setattr(whole, module, None)
     own = dict(model.named_parameters())
     if lacking := [name for name, _ in whole.named_parameters() if name not in own]:
         raise ValueError(
