@@ -112,6 +112,13 @@ def test_an_attention_of_ones_own_is_told_its_mistake(
     assert verdict_on("attention", wrong, tmp_path).named == (f"attention-{name}",)
 
 
+def test_hidden_scores_of_minus_100_000_are_not_told_as_another_number(tmp_path: Path) -> None:
+    wrong = changed(ATTENTION, [('float("-inf")', "-1e5")])
+    verdict = verdict_on("attention", wrong, tmp_path)
+    assert verdict.named == ("attention-mask-minus-ten-thousand",)
+    assert "-100,000" in verdict.headline
+
+
 def test_the_attention_that_the_wrong_ones_are_made_of_is_right(tmp_path: Path) -> None:
     found = diagnosed("attention", ATTENTION, tmp_path)
     assert not found.wrong
