@@ -67,6 +67,12 @@ def test_layer_norm_forgets_the_mean_and_rms_norm_does_not() -> None:
     assert not torch.allclose(rms(x + 7), rms(x))
 
 
+@pytest.mark.parametrize("norm", [LayerNorm, RMSNorm])
+def test_half_precision_comes_back_as_it_came(norm: type[Module]) -> None:
+    x = torch.randn(BATCH, POS, D_MODEL).bfloat16()
+    assert norm(d_model=D_MODEL).to(torch.bfloat16)(x).dtype == torch.bfloat16
+
+
 @pytest.mark.house
 @pytest.mark.parametrize("norm", [LayerNorm, RMSNorm])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -194,6 +194,21 @@ def test_an_rms_norm_along_axis_1_is_told_it(tmp_path: Path) -> None:
     assert verdict_on("norm", RMS_NORM, tmp_path).named == ("rms-norm-over-the-second-axis",)
 
 
+@pytest.mark.parametrize(("back", "named"), [(".to(before)", ()), ("", ("rms-norm-dtype-lost",))])
+def test_a_norm_in_float32_is_to_return_what_it_was_given(
+    back: str, named: tuple[str, ...], tmp_path: Path
+) -> None:
+    changes = [
+        ("return x /", "before, x = x.dtype, x.float()\n        return (x /"),
+        ("(1, keepdim", "(-1, keepdim"),
+        ("* self.scale", f"* self.scale){back}"),
+    ]
+    assert diagnosed("norm", changed(RMS_NORM, changes), tmp_path).wrong == (
+        ("RMSNorm in bfloat16 keeps the dtype",) if named else ()
+    )
+    assert verdict_on("norm", changed(RMS_NORM, changes), tmp_path).named == named
+
+
 @pytest.mark.usefixtures("_no_hurry")
 def test_of_two_wrong_classes_the_two_mistakes_of_the_first_are_named(tmp_path: Path) -> None:
     both = [

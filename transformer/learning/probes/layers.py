@@ -15,6 +15,7 @@ from transformer.components.norm import LayerNorm
 from transformer.components.position import Rotary
 from transformer.learning.implementation import Namespace
 from transformer.learning.probes.base import (
+    aside,
     filled,
     held,
     made_of,
@@ -54,6 +55,11 @@ for _title, _options in _NORMS.items():
     )
     def _norm_square(n: Namespace, name: str = _name, options: Any = _options) -> Any:
         return filled(getattr(n, name)(d_model=5, **options))(normal(5, 5, 5) + 1)
+
+    @aside("norm", f"{_title} in bfloat16 keeps the dtype", _name)
+    def _norm_dtype(n: Namespace, name: str = _name, options: Any = _options) -> Any:
+        module = getattr(n, name)(d_model=11, **options).to(torch.bfloat16)
+        return str(module(normal(3, 11).bfloat16()).dtype)
 
     @probe("norm", f"the gradients of {_title}", _name)
     def _norm_gradients(n: Namespace, name: str = _name, options: Any = _options) -> Any:
