@@ -67,8 +67,8 @@ def test_an_encoder_without_a_pooler_is_read_as_it_is_and_saved(case: Case, tmp_
     randomise(theirs, std=0.3)
     theirs.save_pretrained(tmp_path / "theirs")
     ours = load_pretrained(tmp_path / "theirs", dtype=torch.float64)
-    plain = replace(case, output="last_hidden_state")
-    expected, mine = both(plain, theirs.double(), ours, inputs(case))
+    plain, data = replace(case, output="last_hidden_state"), inputs(case)
+    expected, mine = both(plain, theirs.double(), ours, data)
     assert expected.std() > 0.1
     assert (expected - mine).abs().max() < 1e-10
     save_pretrained(ours, tmp_path / "ours")
@@ -77,7 +77,7 @@ def test_an_encoder_without_a_pooler_is_read_as_it_is_and_saved(case: Case, tmp_
         tmp_path / "ours", dtype=torch.float64, add_pooling_layer=False, output_loading_info=True
     )
     assert not any(said.values()), "a weight is missing or left over"
-    assert (both(plain, again.eval(), ours, inputs(case))[0] - expected).abs().max() < 1e-10
+    assert (both(plain, again.eval(), ours, data)[0] - expected).abs().max() < 1e-10
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
