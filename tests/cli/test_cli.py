@@ -113,6 +113,23 @@ def test_a_run_goes_on_and_is_made_longer(run: Path, capsys: pytest.CaptureFixtu
     assert "model.yaml is not the model of this run" in said
 
 
+def test_a_run_whose_text_has_moved_goes_on_from_where_it_is_named(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(run, tmp_path / "run")
+    text = read_train_config(run / "train.yaml").text
+    assert text is not None
+    gone, moved = tmp_path / "gone.txt", shutil.copy(text, tmp_path / "moved.txt")
+    train_yaml = (run / "train.yaml").read_text().replace(str(text), str(gone))
+    (run / "train.yaml").write_text(train_yaml)
+    resume = ["train", "--resume", str(run), "--max_steps", "13"]
+    said = complaint(resume, capsys)
+    assert said.startswith(f"transformer: there is no text file at {gone}")
+    assert said.endswith(f"behind --resume {run}, with --text or --data")
+    main([*resume, "--text", str(moved)])
+    assert (run / "checkpoints" / "step-00000013").is_dir()
+
+
 def test_of_a_finished_run_that_is_resumed_it_is_said_that_nothing_was_to_do(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -126,13 +126,22 @@ def run(options: Namespace) -> None:
     from transformer.cli.outcome import outcome
     from transformer.training.distributed import ranks
     from transformer.training.execute import execute
+    from transformer.training.failures import in_words
     from transformer.training.job import prepare
     from transformer.training.load import load_trained
     from transformer.training.objective import OBJECTIVES
 
     first = ranks().first
     console = Console(highlight=False, soft_wrap=True, quiet=not first)
-    job = prepare(config)
+    try:
+        job = prepare(config)
+    except FileNotFoundError as error:
+        if resumed is None:
+            raise
+        raise FileNotFoundError(
+            f"{in_words(error)}; where the run's data have moved, name their new place behind "
+            f"--resume {resumed}, with --text or --data"
+        ) from error
     n_parameters = sum(parameter.numel() for parameter in job.model.parameters())
     precision = str(job.precision).removeprefix("torch.")
     console.print(
