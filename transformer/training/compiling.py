@@ -6,6 +6,7 @@ computes as the run did that it resumes.
 """
 
 import logging
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,8 @@ CPU_OPTIONS: dict[str, Any] = {
     # What the processor says of its vector instructions is believed. To try each of them torch
     # starts a Python of its own, which takes most of the time of compiling a small model.
     "cpp.vec_isa_ok": True,
+    # The calls of the kernels in C++ as well. They are compiled together, in less time than apart.
+    "cpp_wrapper": True,
 }
 
 
@@ -43,6 +46,7 @@ def compiled(model: Module, device: torch.device, warn: Callable[[str], None] = 
     options = CPU_OPTIONS if device.type == "cpu" else {}
     if device.type == "cpu":
         logging.getLogger("torch.utils.cpp_extension").addFilter(_is_not_of_cuda)
+        warnings.filterwarnings("ignore", "CUTLASS backend is not supported")
     try:
         torch.compile(torch.square, options=options)(torch.ones(8, device=device))
     except Exception as error:  # of many kinds: whatever the toolchain lacks
