@@ -177,6 +177,13 @@ class RMSNorm(nn.Module):
          {"layer-norm-squares-about-the-mean-of-everything"}),
         ([("x.var(-1, keepdim=True, unbiased=False)", "((x - mean) ** 2).mean()")],
          {"layer-norm-one-mean-of-the-squares"}),
+        ([("x.var(-1, keepdim=True, unbiased=False)", "x.var(-1, unbiased=False)")],
+         {"layer-norm-axis-of-the-variance-not-kept"}),
+        ([("x.var(-1, keepdim=True, unbiased=False)", "((x - mean) ** 2).mean(-1)")],
+         {"layer-norm-axis-of-the-variance-not-kept"}),
+        ([("x.var(-1, keepdim=True, unbiased=False)", "x.var(-1)")],
+         {"layer-norm-axis-of-the-variance-not-kept", "layer-norm-unbiased-variance"}),
+        ([("x.mean(-1, keepdim=True)", "x.mean(-1)")], {"layer-norm-axis-of-the-mean-not-kept"}),
     ],
 )  # fmt: skip
 def test_a_layer_norm_of_ones_own_is_told_its_mistakes(
