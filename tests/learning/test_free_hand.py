@@ -964,3 +964,25 @@ def softmax(x, dim):
     told = said(verdict_on("softmax", source, tmp_path))
     assert "minus infinity" in told
     assert "required positional argument" not in told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "e = torch.exp(x - x.max())\n    return e / e.sum(dim, keepdim=True)",
+        "x = x - torch.max(x)\n    return x.exp() / torch.sum(x.exp(), dim=dim, keepdim=True)",
+    ],
+)
+def test_a_softmax_with_one_maximum_for_all_rows_is_told_it(body: str, tmp_path: Path) -> None:
+    verdict = verdict_on("softmax", f"def softmax(x, dim=-1):\n    {body}\n", tmp_path)
+    assert verdict.named == ("softmax-one-maximum-with-a-gradient",)
+
+
+def test_a_log_softmax_with_one_maximum_for_all_rows_is_told_it(tmp_path: Path) -> None:
+    source = """
+def log_softmax(x, dim=-1):
+    shifted = x - x.max()
+    return shifted - shifted.exp().sum(dim, keepdim=True).log()
+"""
+    verdict = verdict_on("softmax", source, tmp_path)
+    assert verdict.named == ("log-softmax-one-maximum-for-all",)
