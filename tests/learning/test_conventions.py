@@ -124,6 +124,13 @@ def test_the_schedule_of_a_course_is_right_by_its_conventions(tmp_path: Path) ->
     assert verdict.status == "convention"
 
 
+def test_a_minimum_as_a_floor_is_a_mistake_beside_the_schedule_of_a_course(tmp_path: Path) -> None:
+    floor = [("lowest + (1 +", "max(lowest, (1 +"), ("(highest - lowest)", "highest)")]
+    verdict = verdict_on("schedule", changed(SCHEDULE, floor), tmp_path)
+    assert verdict.status == "wrong"
+    assert set(verdict.named) == {"schedule-first-step-zero", "schedule-minimum-as-floor-one-late"}
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "name"),
     [
