@@ -106,6 +106,16 @@ def test_a_decay_with_the_corrected_rate_is_named_beside_the_convention(tmp_path
     }  # fmt: skip
 
 
+def test_a_decay_that_comes_last_with_the_corrected_rate_is_a_mistake(tmp_path: Path) -> None:
+    last = [('p -= rate * group["weight_decay"]', 'p -= corrected * group["weight_decay"]')]
+    verdict = verdict_on("adamw", changed(ADAMW, last), tmp_path)
+    assert verdict.status == "wrong"
+    assert set(verdict.named) == {
+        "adam-decay-of-the-updated-parameter-with-the-corrected-rate",
+        "adam-epsilon-before-correction",
+    }
+
+
 SCHEDULE = """
 def warmup_cosine(step, *, highest, steps, warmup_steps, min_factor):
     lowest = min_factor * highest
