@@ -64,7 +64,10 @@ def main() -> None:
         print(f"| {row['model']} | {row['theirs']} | {row['float32']:.0e} | {row['float64']:.0e} |")
     for row in measured:
         if "of the largest" in row:
-            print(f"{row['model']}, float32: {row['of the largest']:.0e} of the largest output")
+            print(
+                f"{row['model']}, float32: {row['of the largest']:.0e} of the largest output; "
+                f"theirs differs from itself by {row['theirs from itself']:.0e}"
+            )
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers"))
     print(f"\n{date.today()}, {packages}")
     if options.json is not None:
