@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from transformer.learning import plugin
+from transformer.learning.checking import plugin
 
 HAS_CUDA = torch.cuda.is_available()
 MOST_PROCESSES = 4  # of up to 1 GB each

@@ -43,6 +43,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
 }
 
+# The learner's kit from the bottom up: each imports only what stands before it.
+LEARNING = (
+    "words", "verdict", "outcome", "exercises", "source", "files", "own", "probes", "bank",
+    "diagnosing", "checking", "lab",
+)  # fmt: skip
+APART = {"doctor", "__init__"}  # import none of these
+
 # What computes may import no more than this from outside: no files, no logs, no plots.
 PURE = {
     "abc", "collections", "contextlib", "copy", "dataclasses", "functools", "itertools", "math",
@@ -98,6 +105,18 @@ def wrong_imports(name: str, source: str) -> list[str]:
             wrong.append(f"{full}: import from its own module, not from the front door")
         elif target not in MAY_IMPORT[package] | {package}:
             wrong.append(f"{full}: {package} may not import {target}")
+    return wrong
+
+
+def upward_in_learning(name: str, source: str) -> list[str]:
+    """Return what a file of `learning` imports of it that does not stand below its own folder."""
+    own = package_of(name.removeprefix("learning/"))
+    allowed = set() if own in APART else set(LEARNING[: LEARNING.index(own)])
+    wrong = []
+    for full in imported(ast.parse(source)):
+        target = f"{full}...".removeprefix("transformer.learning.").partition(".")[0]
+        if full.startswith("transformer.learning.") and target not in allowed | {own}:
+            wrong.append(full)
     return wrong
 
 
@@ -161,6 +180,11 @@ def bare_tensor(annotation: ast.AST) -> bool:
 def test_imports_go_down_only(name: str) -> None:
     assert package_of(name) in MAY_IMPORT, f"say in MAY_IMPORT where {name} stands"
     assert wrong_imports(name, FILES[name].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.startswith("learning/")])
+def test_in_the_learners_kit_too(name: str) -> None:
+    assert upward_in_learning(name, FILES[name].read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -236,6 +260,19 @@ def test_every_public_name_can_be_imported() -> None:
 )
 def test_an_arrow_that_runs_up_is_seen(name: str, source: str) -> None:
     assert len(wrong_imports(name, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("learning/own/line.py", "from transformer.learning.probes import PROBES"),
+        ("learning/words.py", "import transformer.learning.exercises"),
+        ("learning/bank/__init__.py", "from transformer.learning import lab"),
+        ("learning/doctor/flow.py", "from transformer.learning.verdict import Verdict"),
+    ],
+)
+def test_an_arrow_that_runs_up_in_the_learners_kit_is_seen(name: str, source: str) -> None:
+    assert len(upward_in_learning(name, source)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """On another device than the CPU, in a machine that has none: the same numbers, and no more waits.
 
 A GPU refuses tensors of two devices, has to be waited for where a number is read, and Apple's has
-no float64. All three are seen here (`transformer/learning/elsewhere.py`).
+no float64. All three are seen here (`transformer/learning/diagnosing/elsewhere.py`).
 """
 
 import itertools
@@ -27,7 +27,13 @@ from transformer.components.loss import next_token_loss
 from transformer.config import PRESETS, TransformerConfig
 from transformer.data.batches import RandomBatches
 from transformer.data.windows import TokenWindows
-from transformer.learning.elsewhere import ELSEWHERE, TwoDevicesError, back, elsewhere, is_there
+from transformer.learning.diagnosing.elsewhere import (
+    ELSEWHERE,
+    TwoDevicesError,
+    back,
+    elsewhere,
+    is_there,
+)
 from transformer.models.bert import BERTConfig, ClassifierBERT, MaskedLanguageBERT
 from transformer.models.encoder_decoder import EncoderDecoder
 from transformer.models.gpt import GPT

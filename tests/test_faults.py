@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from transformer.learning.suite import WITHOUT_PLUGINS
+from transformer.learning.checking.suite import WITHOUT_PLUGINS
 
 ROOT = Path(__file__).parents[1]
 # A fifth of each run's time would go into plugins: these two are named in pyproject.toml.

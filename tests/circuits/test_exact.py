@@ -3,7 +3,7 @@ import torch
 
 from transformer.circuits.exact import exactly, where_exact
 from transformer.circuits.low_rank import LowRank
-from transformer.learning.elsewhere import elsewhere, there
+from transformer.learning.diagnosing.elsewhere import elsewhere, there
 
 X = torch.randn(3, 5, 5, generator=torch.Generator().manual_seed(0))
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from transformer.cli import main
-from transformer.learning import grade as grading
 from transformer.learning.bank import find
+from transformer.learning.checking import grade as grading
+from transformer.learning.diagnosing.not_written import not_written
 from transformer.learning.exercises import EXERCISES, exercise
-from transformer.learning.not_written import not_written
 
 
 def graded(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:

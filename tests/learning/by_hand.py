@@ -5,13 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from transformer.learning.diagnosis import Diagnosis, diagnose
+from transformer.learning.checking.report import show
+from transformer.learning.checking.score import right_implementations
+from transformer.learning.checking.worker import check
+from transformer.learning.diagnosing.diagnosis import Diagnosis, diagnose
 from transformer.learning.exercises import exercise
-from transformer.learning.implementation import for_exercise, load
-from transformer.learning.report import show
-from transformer.learning.score import right_implementations
+from transformer.learning.own.implementation import for_exercise, load
 from transformer.learning.verdict import Verdict
-from transformer.learning.worker import check
 
 HEAD = """
 import math

@@ -9,10 +9,10 @@ import pytest
 
 from transformer.learning import bank
 from transformer.learning.bank import Misconception, find, misconceptions, variant, whole_bank
-from transformer.learning.diagnosis import diagnose
+from transformer.learning.diagnosing.diagnosis import diagnose
 from transformer.learning.exercises import EXERCISES
-from transformer.learning.implementation import reference
 from transformer.learning.outcome import same
+from transformer.learning.own.implementation import reference
 from transformer.learning.probes import PROBES
 
 QUICK = ("linear", "mask", "norm", "schedule", "filters")

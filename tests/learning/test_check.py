@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from transformer.learning.check import Limits, check_exercises
+from transformer.learning.checking.check import Limits, check_exercises
+from transformer.learning.checking.suite import run_tests_apart
 from transformer.learning.exercises import exercise
-from transformer.learning.own_line import stands_at
-from transformer.learning.suite import run_tests_apart
+from transformer.learning.own.line import stands_at
 from transformer.learning.verdict import Verdict
 
 LIMITS = Limits(seconds=2.0, test_seconds=20.0, patience=2.0)
@@ -35,7 +35,7 @@ def verdict(folder: Path, code: str) -> Verdict:
 def test_code_that_asks_for_input_is_told_so_and_waits_for_none(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text('size = input("how many? ")\n')
     check = (
-        "import sys; from transformer.learning.check import *; "
+        "import sys; from transformer.learning.checking.check import *; "
         "print([*check_exercises(['linear'], sys.argv[1], Limits(patience=0.5))])"
     )
     reading, writing = os.pipe()  # a terminal at which nobody types
@@ -104,7 +104,7 @@ def test_a_loop_in_the_process_of_the_tests_is_told_with_its_line(tmp_path: Path
     (tmp_path / "mine.py").write_text("def turn():\n    while True: print(flush=True)\n")
     (tmp_path / "beginning.py").write_text("import mine\n\nmine.turn()\n")
     waiting = (
-        "import os, sys; from pathlib import Path; from transformer.learning.own_line import *; "
+        "import os, sys; from pathlib import Path; from transformer.learning.own.line import *; "
         "tell_when_asked(Path(sys.argv[1], 'report')); sys.path.append(sys.argv[1]); "
         "(os.fork() and os.wait()) or __import__('beginning')"
     )

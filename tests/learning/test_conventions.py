@@ -8,16 +8,16 @@ import pytest
 from rich.console import Console
 
 from tests.learning.by_hand import changed, checked, said, verdict_on
-from transformer.learning import matching
 from transformer.learning.bank import find, whole_bank
-from transformer.learning.diagnosed import from_diagnosis
-from transformer.learning.diagnosis import Diagnosis
+from transformer.learning.checking.grade import Grade
+from transformer.learning.checking.report import show
+from transformer.learning.checking.suite import Failure, Outcome
+from transformer.learning.checking.tested import after_tests_of_both
+from transformer.learning.diagnosing import matching
+from transformer.learning.diagnosing.diagnosed import from_diagnosis
+from transformer.learning.diagnosing.diagnosis import Diagnosis
+from transformer.learning.diagnosing.other_layout import OTHER_LAYOUT, another_layout
 from transformer.learning.exercises import exercise
-from transformer.learning.grade import Grade
-from transformer.learning.other_layout import OTHER_LAYOUT, another_layout
-from transformer.learning.report import show
-from transformer.learning.suite import Failure, Outcome
-from transformer.learning.tested import after_tests_of_both
 from transformer.learning.verdict import Verdict
 
 

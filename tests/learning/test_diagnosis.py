@@ -10,17 +10,17 @@ from torch import Tensor
 
 from transformer.components.attention import Attention
 from transformer.components.norm import layer_norm
-from transformer.learning import matching
 from transformer.learning.bank import Misconception, find, variant
-from transformer.learning.diagnosed import from_diagnosis
-from transformer.learning.diagnosis import Diagnosis, diagnose
-from transformer.learning.evidence import confirmed, read_pattern
+from transformer.learning.checking.report import MARKS
+from transformer.learning.diagnosing import matching
+from transformer.learning.diagnosing.diagnosed import from_diagnosis
+from transformer.learning.diagnosing.diagnosis import Diagnosis, diagnose
+from transformer.learning.diagnosing.evidence import confirmed, read_pattern
+from transformer.learning.diagnosing.properties import broken_properties, influence, influence_map
+from transformer.learning.diagnosing.relations import relation
 from transformer.learning.exercises import EXERCISES, exercise
-from transformer.learning.implementation import Namespace, for_exercise, load, reference
 from transformer.learning.outcome import Raised, first_difference, same
-from transformer.learning.properties import broken_properties, influence, influence_map
-from transformer.learning.relations import relation
-from transformer.learning.report import MARKS
+from transformer.learning.own.implementation import Namespace, for_exercise, load, reference
 from transformer.learning.source import edited, module_of, reference_source
 from transformer.learning.verdict import Verdict
 

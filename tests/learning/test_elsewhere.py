@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from transformer.learning.elsewhere import (
+from transformer.learning.diagnosing.elsewhere import (
     ELSEWHERE,
     TwoDevicesError,
     back,

@@ -10,10 +10,10 @@ import pytest
 
 from tests.learning.by_hand import changed, checked, diagnosed, pasted, said, verdict_on
 from transformer.components.attention import Attention
-from transformer.learning import matching
-from transformer.learning.arrangement import guessed, shapes_of
+from transformer.learning.checking.worker import check
+from transformer.learning.diagnosing import matching
 from transformer.learning.exercises import exercise
-from transformer.learning.worker import check
+from transformer.learning.own.arrangement import guessed, shapes_of
 
 
 @pytest.fixture

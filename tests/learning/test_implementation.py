@@ -12,19 +12,19 @@ from transformer.components.attention import Attention
 from transformer.components.linear import Linear
 from transformer.components.loss import next_token_loss
 from transformer.components.softmax import softmax
-from transformer.learning.adapting import adapted, class_without
-from transformer.learning.biases import biases_lacking
-from transformer.learning.calling import NotWrittenError
-from transformer.learning.diagnosis import diagnose
+from transformer.learning.checking.score import exercise_of, right_implementations
+from transformer.learning.diagnosing.diagnosis import diagnose
 from transformer.learning.exercises import exercise
-from transformer.learning.implementation import (
+from transformer.learning.own.adapting import adapted, class_without
+from transformer.learning.own.biases import biases_lacking
+from transformer.learning.own.calling import NotWrittenError
+from transformer.learning.own.implementation import (
     Namespace,
     for_exercise,
     load,
     load_or_say,
 )
-from transformer.learning.layout import LayoutError
-from transformer.learning.score import exercise_of, right_implementations
+from transformer.learning.own.layout import LayoutError
 
 LINEAR = """
 import torch

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from transformer.learning.bank import find
-from transformer.learning.check import Limits
+from transformer.learning.checking.check import Limits
 from transformer.learning.exercises import EXERCISES, Exercise
-from transformer.learning.implementation import Namespace, for_exercise, load
 from transformer.learning.lab import check as checking
 from transformer.learning.lab import curves, start
 from transformer.learning.lab.catalogue import LABS, Lab, lab
 from transformer.learning.lab.check import check, chosen
 from transformer.learning.outcome import same
+from transformer.learning.own.implementation import Namespace, for_exercise, load
 from transformer.learning.probes import PROBES
 from transformer.learning.source import reference_source
 from transformer.learning.verdict import Verdict
@@ -77,7 +77,7 @@ def test_the_file_is_caught_by_the_experiments_of_its_exercise(name: str, tmp_pa
 
 @pytest.mark.parametrize("name", OF_LABS)
 def test_the_mended_file_passes_every_experiment(name: str, tmp_path: Path) -> None:
-    from transformer.learning.implementation import reference
+    from transformer.learning.own.implementation import reference
 
     exercise = EXERCISES[name]
     mended = of_file(exercise, _right(exercise), tmp_path)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from transformer.learning.check import check_exercises
+from transformer.learning.checking.check import check_exercises
+from transformer.learning.checking.score import exercise_of, right_implementations
+from transformer.learning.diagnosing.on_a_gpu import ON_A_GPU, _moving, stops_on_a_gpu
 from transformer.learning.exercises import EXERCISES, exercise
-from transformer.learning.implementation import for_exercise, load, reference
-from transformer.learning.on_a_gpu import ON_A_GPU, _moving, stops_on_a_gpu
 from transformer.learning.outcome import Raised, same
+from transformer.learning.own.implementation import for_exercise, load, reference
 from transformer.learning.probes import PROBES
-from transformer.learning.score import exercise_of, right_implementations
 
 STOP = {
     "attention_lecture": "line 19: scores = scores.masked_fill(later, -torch.inf)",

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.learning.by_hand import checked, right_one
-from transformer.learning.check import Limits, check_exercises
+from transformer.learning.checking.check import Limits, check_exercises
+from transformer.learning.checking.suite import run_tests_apart
 from transformer.learning.exercises import exercise
-from transformer.learning.implementation import load, load_or_say
-from transformer.learning.suite import run_tests_apart
+from transformer.learning.own.implementation import load, load_or_say
 
 STOPS = (
     (b"def linear(x:\n", "SyntaxError: '(' was never closed (linear.py, line 1)"),

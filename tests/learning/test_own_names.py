@@ -10,8 +10,8 @@ from tests.learning.by_hand import changed, diagnosed, right_one, verdict_on
 from tests.learning.test_free_hand import ATTENTION
 from transformer.components.linear import Linear
 from transformer.components.norm import rms_norm
-from transformer.learning.adapting import adapted
-from transformer.learning.calling import called_as
+from transformer.learning.own.adapting import adapted
+from transformer.learning.own.calling import called_as
 
 BLOCK = right_one("block_nanogpt")
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from transformer.components.activations import gelu
-from transformer.learning.adapting import adapted
-from transformer.learning.ran import watched
+from transformer.learning.checking.ran import watched
+from transformer.learning.own.adapting import adapted
 
 GELUS = {
     "a function": lambda x: nn.functional.gelu(x),

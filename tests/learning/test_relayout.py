@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.learning.by_hand import changed, diagnosed, said, verdict_on
-from transformer.learning import matching, relayout
-from transformer.learning.other_layout import OTHER_LAYOUT
+from transformer.learning.diagnosing import matching, relayout
+from transformer.learning.diagnosing.other_layout import OTHER_LAYOUT
 
 FUSED = """
 class Attention(nn.Module):

@@ -7,7 +7,7 @@ import pytest
 from tests.learning.by_hand import changed, diagnosed, verdict_on
 from tests.learning.test_free_hand import ATTENTION
 from transformer.components.attention import Attention, project
-from transformer.learning.signature import call_in_words
+from transformer.learning.own.signature import call_in_words
 from transformer.tokenizers.character import CharacterTokenizer
 from transformer.training.adamw import adamw_update
 from transformer.training.resume import random_states

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from transformer.learning.check import check_exercises
-from transformer.learning.diagnosis import diagnose
+from transformer.learning.checking.check import check_exercises
+from transformer.learning.diagnosing.diagnosis import diagnose
 from transformer.learning.exercises import EXERCISES, exercise
-from transformer.learning.implementation import for_exercise, load
+from transformer.learning.own.implementation import for_exercise, load
 from transformer.learning.source import edited, module_of, reference_source, skeleton
 
 

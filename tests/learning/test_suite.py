@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 SEEN = """
 import sys, pytest
 from transformer.learning.exercises import exercise
-from transformer.learning.suite import QUICK, arguments, import_tests
+from transformer.learning.checking.suite import QUICK, arguments, import_tests
 
 class Seen:
     def pytest_collectstart(self, collector):

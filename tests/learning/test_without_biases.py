@@ -6,7 +6,7 @@ import pytest
 
 from tests.learning.by_hand import changed, diagnosed, pasted, right_one, verdict_on
 from tests.learning.test_free_hand import ATTENTION
-from transformer.learning.diagnosis import Diagnosis
+from transformer.learning.diagnosing.diagnosis import Diagnosis
 
 LLAMAS_ATTENTION = right_one("attention_llama")
 LIST_OF_HEADS = right_one("attention_lecture")

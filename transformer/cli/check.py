@@ -40,9 +40,9 @@ def run(options: Namespace) -> None:
     Exit code 1 where something is wrong, or where nothing of an exercise asked for by name is
     written: right is what was seen to be right.
     """
-    from transformer.learning.check import Limits, check_exercises
+    from transformer.learning.checking.check import Limits, check_exercises
+    from transformer.learning.checking.report import show
     from transformer.learning.exercises import EXERCISES, exercise
-    from transformer.learning.report import show
 
     names = [exercise(options.name).name] if options.name else list(EXERCISES)
     place = options.implementation

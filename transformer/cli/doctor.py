@@ -69,9 +69,9 @@ def run(options: Namespace) -> None:
     given: dict[str, Any] = {}
     ran: set[str] = set()
     if options.implementation is not None:
-        from transformer.learning.implementation import LAYOUT, load_or_say
-        from transformer.learning.ran import watched
-        from transformer.learning.substitution import substitute
+        from transformer.learning.checking.ran import watched
+        from transformer.learning.own.implementation import LAYOUT, load_or_say
+        from transformer.learning.own.substitution import substitute
 
         given = watched(load_or_say(options.implementation), ran)
         substitute(given)
@@ -81,7 +81,7 @@ def run(options: Namespace) -> None:
     import torch
 
     from transformer.learning.doctor import doctor
-    from transformer.learning.own_line import in_a_line
+    from transformer.learning.own.line import in_a_line
     from transformer.training.config import TrainConfig
     from transformer.visualisation.doctor import plot_doctor
     from transformer.whole import require_folder, write_whole

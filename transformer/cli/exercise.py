@@ -31,11 +31,11 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Do what was asked for."""
-    from transformer.learning.check import check_exercises
+    from transformer.learning.checking.check import check_exercises
+    from transformer.learning.checking.report import path, show
+    from transformer.learning.diagnosing.not_written import not_written
     from transformer.learning.exercises import CHAPTERS, EXERCISES, exercise
     from transformer.learning.files import solution, start, started
-    from transformer.learning.not_written import not_written
-    from transformer.learning.report import path, show
 
     console = Console(highlight=False, soft_wrap=True)
     folder = options.into

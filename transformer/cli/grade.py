@@ -12,7 +12,7 @@ from rich.text import Text
 from transformer.cli.parser import Parser
 
 if TYPE_CHECKING:
-    from transformer.learning.grade import Grade
+    from transformer.learning.checking.grade import Grade
 
 HELP = "grade the folders of a class"
 
@@ -33,9 +33,9 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Print a table, CSV or JSON of the verdicts on every folder."""
-    from transformer.learning.check import Limits
+    from transformer.learning.checking.check import Limits
+    from transformer.learning.checking.grade import as_csv, as_json, grade
     from transformer.learning.exercises import exercise
-    from transformer.learning.grade import as_csv, as_json, grade
 
     names = [exercise(name).name for name in options.exercises]
     if missing := [str(folder) for folder in options.folders if not folder.exists()]:
@@ -87,7 +87,7 @@ def _that_fit(grades: Sequence["Grade"], width: int) -> Iterator[list["Grade"]]:
 
 def _table(grades: Sequence["Grade"]) -> Table:
     """Return a row for each exercise and a column for each learner."""
-    from transformer.learning.report import MARKS
+    from transformer.learning.checking.report import MARKS
 
     table = Table(box=None)
     table.add_column("exercise")

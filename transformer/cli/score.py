@@ -34,7 +34,7 @@ def make_parser() -> Parser:
 def run(options: Namespace) -> None:
     """Print a row for each exercise, and each case that is not as it should be."""
     from transformer.learning.bank import whole_bank
-    from transformer.learning.score import as_json, good_enough, score, summary
+    from transformer.learning.checking.score import as_json, good_enough, score, summary
 
     console = Console(highlight=False)
     started = time.perf_counter()

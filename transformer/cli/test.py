@@ -29,8 +29,8 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Become pytest on the tests that came with the package."""
+    from transformer.learning.checking.suite import QUICK, WITH_LEARNING, arguments, folder
     from transformer.learning.exercises import EXERCISES, exercise
-    from transformer.learning.suite import QUICK, WITH_LEARNING, arguments, folder
 
     wanted = [exercise(name) for name in options.exercises] or list(EXERCISES.values())
     expression = WITH_LEARNING if options.learning else QUICK

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from transformer.learning.exercises import CHAPTERS, EXERCISES, Exercise
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.source import Edit, edited, module_of, reference_source
 
 HERE = Path(__file__).parent

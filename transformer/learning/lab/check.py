@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transformer.learning.bank import Misconception
-from transformer.learning.check import Limits, check_exercises
+from transformer.learning.checking.check import Limits, check_exercises
 from transformer.learning.lab.catalogue import Lab
 from transformer.learning.verdict import Verdict
 

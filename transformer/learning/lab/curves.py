@@ -21,8 +21,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from transformer.learning.exercises import exercise
-from transformer.learning.implementation import load, reference
-from transformer.learning.substitution import substitute
+from transformer.learning.own.implementation import load, reference
+from transformer.learning.own.substitution import substitute
 
 D_VOCAB, N_CTX, BACK, REPEATED = 17, 24, 3, 0.75
 BATCH, STEPS, LEARNING_RATE, CLIP_NORM = 16, 150, 3e-3, 1.0

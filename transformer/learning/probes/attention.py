@@ -7,7 +7,7 @@ from torch import Tensor
 
 from transformer.components.cache import KeyValueCache
 from transformer.components.position import Rotary
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import aside, filled, normal, probe, with_gradients
 
 BATCH, POS, N_HEADS, D_HEAD, D_MODEL = 2, 5, 3, 7, 11

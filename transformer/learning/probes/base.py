@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import Module, ModuleDict
 
-from transformer.learning.calling import NotWrittenError
-from transformer.learning.implementation import Namespace
-from transformer.learning.layout import LayoutError
 from transformer.learning.outcome import Raised
-from transformer.learning.own_line import called_in_it, raised_at
+from transformer.learning.own.calling import NotWrittenError
+from transformer.learning.own.implementation import Namespace
+from transformer.learning.own.layout import LayoutError
+from transformer.learning.own.line import called_in_it, raised_at
 
 Run = Callable[[Namespace], Any]
 

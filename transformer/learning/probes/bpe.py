@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import probe
 
 # The words of Sennrich et al. 2016, figure 1 and listing 1.

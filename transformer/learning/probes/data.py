@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import probe
 
 # Windows

@@ -14,7 +14,7 @@ from transformer.components.attention import Attention
 from transformer.components.dropout import Dropout
 from transformer.components.mlp import MLP
 from transformer.components.norm import LayerNorm
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import (
     held,
     integers,

@@ -13,7 +13,7 @@ from transformer.components.dropout import Dropout
 from transformer.components.mlp import MLP
 from transformer.components.norm import LayerNorm
 from transformer.components.position import Rotary
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import (
     aside,
     filled,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from transformer.components.cache import KeyValueCache
 from transformer.config import TransformerConfig
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import aside, filled, integers, normal, probe, with_gradients
 
 _SIZES = {"batch": 2, "pos": 5, "d_vocab": 13}

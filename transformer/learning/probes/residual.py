@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module, ModuleDict, Parameter
 
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import integers, normal, probe
 
 # The stream taken apart

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import aside, filled, integers, normal, probe
 from transformer.learning.probes.model import config
 from transformer.models.gpt import GPT

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import integers, probe
 from transformer.learning.probes.training import Bigram
 from transformer.training.objective import NextToken

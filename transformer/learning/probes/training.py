@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import Module, Parameter
 
 from transformer.components.embedding import Embedding, Unembedding
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import filled, integers, normal, probe
 from transformer.training.adamw import AdamW
 

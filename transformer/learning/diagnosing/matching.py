@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from transformer.learning.bank import Misconception, Style, misconceptions, styles
-from transformer.learning.biases import LackingNames
+from transformer.learning.diagnosing.known_outcomes import right_outcomes, wrong_outcomes
+from transformer.learning.diagnosing.views import View, views_of
 from transformer.learning.exercises import Exercise
-from transformer.learning.known_outcomes import right_outcomes, wrong_outcomes
 from transformer.learning.outcome import Raised, same
-from transformer.learning.views import View, views_of
+from transformer.learning.own.biases import LackingNames
 
 MOST_PAIRS = 300
 PAIRS_SECONDS = 3.0  # of processor time: a verdict is not to be waited for

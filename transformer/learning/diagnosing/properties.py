@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import Module
 
 from transformer.learning.exercises import Exercise
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.attention import D_MODEL, attention
 from transformer.learning.probes.base import filled, normal
 from transformer.learning.probes.model import gpt, tokens
@@ -149,7 +149,7 @@ def _model_flow(names: Namespace) -> Iterator[str]:
 def _first_divergence(names: Namespace) -> Iterator[str]:
     """Name the first activation in which the learner's model and ours differ."""
     from transformer.learning.exercises import exercise
-    from transformer.learning.implementation import reference
+    from transformer.learning.own.implementation import reference
 
     theirs, ours = gpt(names), gpt(reference(exercise("gpt")))
     recorded = [_activations(model) for model in (theirs, ours)]

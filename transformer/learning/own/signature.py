@@ -5,7 +5,7 @@ from typing import Any, get_args, get_origin
 
 from torch.nn import Module
 
-from transformer.learning.calling import BY_POSITION
+from transformer.learning.own.calling import BY_POSITION
 
 
 def call_in_words(name: str, ours: Any) -> str:

@@ -1,6 +1,6 @@
 """The process in which a learner's code runs: told what to check, it reports line by line.
 
-    python -P -m transformer.learning.worker REPORT IMPLEMENTATION MEMORY EXERCISE ...
+    python -P -m transformer.learning.checking.worker REPORT IMPLEMENTATION MEMORY EXERCISE ...
 
 REPORT is a file to which events are appended as JSON: "ready", "begin" with the exercise,
 "probe" and "tests" with what runs, "verdict" with the result, or "nothing" with why nothing can be
@@ -18,25 +18,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from transformer.learning.arrangement import Layout
-from transformer.learning.diagnosed import from_diagnosis
-from transformer.learning.diagnosis import Diagnosis, diagnose
-from transformer.learning.evidence import confirmed
-from transformer.learning.exercises import Exercise, exercise
-from transformer.learning.implementation import LAYOUT, for_exercise, load
-from transformer.learning.layout import LayoutError
-from transformer.learning.not_written import not_written
-from transformer.learning.on_a_gpu import stops_on_a_gpu
-from transformer.learning.other_layout import another_layout, or_another_layout
-from transformer.learning.own_files import NotTextError, defined_names
-from transformer.learning.own_line import in_a_line, left_at, raised_at, tell_when_asked
-from transformer.learning.properties import broken_properties
-from transformer.learning.relayout import (
+from transformer.learning.checking.tested import tested, tested_beside_ours
+from transformer.learning.diagnosing.diagnosed import from_diagnosis
+from transformer.learning.diagnosing.diagnosis import Diagnosis, diagnose
+from transformer.learning.diagnosing.evidence import confirmed
+from transformer.learning.diagnosing.not_written import not_written
+from transformer.learning.diagnosing.on_a_gpu import stops_on_a_gpu
+from transformer.learning.diagnosing.other_layout import another_layout, or_another_layout
+from transformer.learning.diagnosing.properties import broken_properties
+from transformer.learning.diagnosing.relayout import (
     laid_out_otherwise,
     laid_out_otherwise_with_a_mistake,
     said_of,
 )
-from transformer.learning.tested import tested, tested_beside_ours
+from transformer.learning.exercises import Exercise, exercise
+from transformer.learning.own.arrangement import Layout
+from transformer.learning.own.files import NotTextError, defined_names
+from transformer.learning.own.implementation import LAYOUT, for_exercise, load
+from transformer.learning.own.layout import LayoutError
+from transformer.learning.own.line import in_a_line, left_at, raised_at, tell_when_asked
 from transformer.learning.verdict import Verdict, with_more
 
 OPTIMIZES = {"adamw", "step", "scaled_step"}

@@ -9,11 +9,11 @@ from typing import Any
 
 from torch.nn import Module
 
-from transformer.learning.arrangement import TELLING, Layout
-from transformer.learning.biases import BIAS, Lacking, biases_lacking, in_our_order, without
-from transformer.learning.calling import Keywords, NotWrittenError, called_as, refuse_more_than
-from transformer.learning.layout import LayoutError, UndeclaredError, in_our_layout
-from transformer.learning.widths import OF_ITS_OWN, require_any_width
+from transformer.learning.own.arrangement import TELLING, Layout
+from transformer.learning.own.biases import BIAS, Lacking, biases_lacking, in_our_order, without
+from transformer.learning.own.calling import Keywords, NotWrittenError, called_as, refuse_more_than
+from transformer.learning.own.layout import LayoutError, UndeclaredError, in_our_layout
+from transformer.learning.own.widths import OF_ITS_OWN, require_any_width
 
 
 def adapted(

@@ -25,8 +25,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import Module, Parameter
 
-from transformer.learning.arrangement import AXES, Layout, shapes_of
-from transformer.learning.explained import explained
+from transformer.learning.own.arrangement import AXES, Layout, shapes_of
+from transformer.learning.own.explained import explained
 from transformer.learning.words import listed
 
 

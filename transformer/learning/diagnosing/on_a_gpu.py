@@ -15,10 +15,17 @@ from torch.nn import Module
 from torch.utils._pytree import tree_leaves
 
 from transformer.components.cache import KeyValueCache
-from transformer.learning.elsewhere import TwoDevicesError, back, elsewhere, is_there, moved, there
+from transformer.learning.diagnosing.elsewhere import (
+    TwoDevicesError,
+    back,
+    elsewhere,
+    is_there,
+    moved,
+    there,
+)
 from transformer.learning.exercises import Exercise
-from transformer.learning.implementation import Namespace
 from transformer.learning.outcome import Raised
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes import PROBES
 from transformer.learning.probes.base import Probe
 

@@ -5,9 +5,9 @@ from functools import cache
 from typing import Any
 
 from transformer.learning.bank import Misconception, Style, variant
-from transformer.learning.biases import LackingNames
 from transformer.learning.exercises import Exercise
-from transformer.learning.implementation import Namespace, reference
+from transformer.learning.own.biases import LackingNames
+from transformer.learning.own.implementation import Namespace, reference
 from transformer.learning.probes import PROBES
 
 

@@ -11,10 +11,10 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from transformer.learning.adapting import adapted
 from transformer.learning.exercises import EXERCISES
-from transformer.learning.implementation import LAYOUT
-from transformer.learning.layout import require_declaration
+from transformer.learning.own.adapting import adapted
+from transformer.learning.own.implementation import LAYOUT
+from transformer.learning.own.layout import require_declaration
 
 
 def forget() -> None:

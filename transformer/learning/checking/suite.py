@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from transformer.learning.checking.plugin import ALONE, OPTION
 from transformer.learning.exercises import Exercise
-from transformer.learning.own_line import raised_at
-from transformer.learning.plugin import ALONE, OPTION
+from transformer.learning.own.line import raised_at
 from transformer.learning.source import PACKAGE
 
 QUICK = "not slow and not long and not gpu and not house and not learning"

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from transformer.learning.adapting import adapted, are_modules, class_without
-from transformer.learning.arrangement import Layout
-from transformer.learning.biases import LackingNames, biases_lacking
-from transformer.learning.calling import NotWrittenError
 from transformer.learning.exercises import EXERCISES, Exercise
-from transformer.learning.layout import require_declaration
-from transformer.learning.own_files import files_for, files_of, text_of
-from transformer.learning.own_line import in_a_line
+from transformer.learning.own.adapting import adapted, are_modules, class_without
+from transformer.learning.own.arrangement import Layout
+from transformer.learning.own.biases import LackingNames, biases_lacking
+from transformer.learning.own.calling import NotWrittenError
+from transformer.learning.own.files import files_for, files_of, text_of
+from transformer.learning.own.layout import require_declaration
+from transformer.learning.own.line import in_a_line
 
 LAYOUT = "LAYOUT"  # the name under which a learner declares how parameters are laid out
 

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from transformer.learning.bank import Misconception
-from transformer.learning.biases import LackingNames, in_our_order
-from transformer.learning.calling import NotWrittenError
+from transformer.learning.diagnosing.known_outcomes import right_outcomes
+from transformer.learning.diagnosing.matching import Match, find_match
+from transformer.learning.diagnosing.relations import relation
+from transformer.learning.diagnosing.views import asides_of
 from transformer.learning.exercises import EXERCISES, Exercise
-from transformer.learning.implementation import Namespace, reference
-from transformer.learning.known_outcomes import right_outcomes
-from transformer.learning.matching import Match, find_match
 from transformer.learning.outcome import Raised, first_difference, same
+from transformer.learning.own.biases import LackingNames, in_our_order
+from transformer.learning.own.calling import NotWrittenError
+from transformer.learning.own.implementation import Namespace, reference
+from transformer.learning.own.signature import call_in_words
 from transformer.learning.probes import PROBES
-from transformer.learning.relations import relation
-from transformer.learning.signature import call_in_words
-from transformer.learning.views import asides_of
 from transformer.learning.words import listed
 
 

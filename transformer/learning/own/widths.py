@@ -5,9 +5,9 @@ from typing import Any
 
 from torch.nn import Module
 
-from transformer.learning.arrangement import shapes_of
-from transformer.learning.layout import LayoutError
-from transformer.learning.own_line import in_a_line
+from transformer.learning.own.arrangement import shapes_of
+from transformer.learning.own.layout import LayoutError
+from transformer.learning.own.line import in_a_line
 
 FILLING = {"d_model": 12, "n_heads": 3, "d_head": 4}
 OF_ITS_OWN = (

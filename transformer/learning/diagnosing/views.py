@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from transformer.learning.biases import LackingNames
+from transformer.learning.diagnosing.known_outcomes import right_outcomes
 from transformer.learning.exercises import Exercise
-from transformer.learning.known_outcomes import right_outcomes
 from transformer.learning.outcome import Raised
+from transformer.learning.own.biases import LackingNames
 from transformer.learning.probes import PROBES
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import Module
 
-from transformer.learning.arrangement import (
+from transformer.learning.own.arrangement import (
     AXES,
     TELLING,
     Layout,

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from transformer.learning.bank import Misconception, with_mistakes
+from transformer.learning.checking.suite import Failure, Outcome, run_tests_apart
 from transformer.learning.exercises import Exercise
-from transformer.learning.suite import Failure, Outcome, run_tests_apart
 from transformer.learning.verdict import Verdict
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from transformer.learning.diagnosis import Diagnosis
+from transformer.learning.diagnosing.diagnosis import Diagnosis
+from transformer.learning.diagnosing.not_written import not_written
 from transformer.learning.exercises import Exercise
-from transformer.learning.not_written import not_written
 from transformer.learning.probes import PROBES
 from transformer.learning.verdict import Status, Verdict
 from transformer.learning.words import listed

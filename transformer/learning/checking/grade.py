@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformer.learning.check import Limits, check_exercises
+from transformer.learning.checking.check import Limits, check_exercises
 from transformer.learning.exercises import EXERCISES
 from transformer.learning.verdict import Verdict
 

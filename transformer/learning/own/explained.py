@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from transformer.learning.arrangement import AXES, Layout, folded, guessed, sources
+from transformer.learning.own.arrangement import AXES, Layout, folded, guessed, sources
 
 NARROW = 76  # of a screen's 80 columns, beside what stands before and after
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.attention import D_MODEL, N_HEADS, POS, attention
 from transformer.learning.probes.base import normal
 from transformer.learning.probes.model import gpt, tokens
@@ -96,7 +96,7 @@ def spread_of_the_scores(names: Namespace) -> str:
 def heads_with_one(names: Namespace) -> str:
     """Say whether the attention is right with a single head."""
     from transformer.learning.exercises import exercise
-    from transformer.learning.implementation import reference
+    from transformer.learning.own.implementation import reference
 
     ours = reference(exercise("attention")).without(names.lacking)
     x = normal(2, POS, D_MODEL, seed=33)

@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from transformer.learning.arrangement import Layout
-from transformer.learning.diagnosis import Diagnosis, diagnose
+from transformer.learning.diagnosing.diagnosis import Diagnosis, diagnose
+from transformer.learning.diagnosing.known_outcomes import Outcomes, right_outcomes
 from transformer.learning.exercises import Exercise
-from transformer.learning.explained import declaration
-from transformer.learning.implementation import LAYOUT, Namespace, for_exercise
-from transformer.learning.known_outcomes import Outcomes, right_outcomes
 from transformer.learning.outcome import same
+from transformer.learning.own.arrangement import Layout
+from transformer.learning.own.explained import declaration
+from transformer.learning.own.implementation import LAYOUT, Namespace, for_exercise
 
 ALIKE = (("Q", "K", "V"), ("gate", "in"))  # of one shape, so that one may be taken for another
 GROUP = re.compile(r"\(([^)]*)\)")

@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 from transformer.learning.bank import find, misconceptions, whole_bank
-from transformer.learning.diagnosis import Diagnosis, diagnose
+from transformer.learning.checking.suite import folder, import_tests, run_tests
+from transformer.learning.diagnosing.diagnosis import Diagnosis, diagnose
 from transformer.learning.exercises import EXERCISES, Exercise, exercise
-from transformer.learning.implementation import for_exercise, load
-from transformer.learning.suite import folder, import_tests, run_tests
+from transformer.learning.own.implementation import for_exercise, load
 
 # Imported before the processes part: what takes long.
 HEAVY = ("torch._dynamo", "hypothesis", "sympy", "transformer.learning.probes")

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from transformer.learning.exercises import exercise
-from transformer.learning.own_files import is_read_for
-from transformer.learning.own_line import Place, left_at, stands_at
+from transformer.learning.own.files import is_read_for
+from transformer.learning.own.line import Place, left_at, stands_at
 from transformer.learning.verdict import Verdict
 
+WORKER = "transformer.learning.checking.worker"
 POLL = 0.02  # seconds
 IMPORTING = "importing it"
 AWAKE = 0.2  # seconds of processor time that show that it goes on
@@ -89,7 +90,7 @@ def _run(
         with log.open("wb") as errors:
             worker = subprocess.Popen(
                 [
-                    *(sys.executable, "-P", "-m", "transformer.learning.worker", str(report)),
+                    *(sys.executable, "-P", "-m", WORKER, str(report)),
                     *(implementation, str(limits.memory_bytes), *names),
                 ],
                 stdin=subprocess.DEVNULL,  # who asks for input would wait, the question unseen

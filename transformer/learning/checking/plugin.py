@@ -44,8 +44,8 @@ def configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     if (place := config.getoption(OPTION)) is None:
         return
-    from transformer.learning.implementation import load_or_say
-    from transformer.learning.substitution import forget, substitute
+    from transformer.learning.own.implementation import load_or_say
+    from transformer.learning.own.substitution import forget, substitute
 
     forget()
     try:

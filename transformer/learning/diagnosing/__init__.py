@@ -1,0 +1,1 @@
+"""What is wrong with code whose outcomes differ from ours, and which mistake it is."""

@@ -1,0 +1,1 @@
+"""The learner's own code: found in their files, loaded, and given our weights."""
