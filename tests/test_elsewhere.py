@@ -42,9 +42,9 @@ from transformer.sampling.generate import generate
 from transformer.sampling.options import Sampling
 from transformer.sampling.sample import sample, sample_each
 from transformer.sampling.targets import GrowingTargets
-from transformer.training.checkpointing import recompute_blocks
 from transformer.training.config import TrainConfig
 from transformer.training.loop import train
+from transformer.training.machine.checkpointing import recompute_blocks
 from transformer.training.meter import Meter
 from transformer.training.objective import NEXT_TOKEN
 from transformer.training.optimizer import make_adamw

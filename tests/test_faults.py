@@ -162,7 +162,7 @@ FAULTS = [
     ),
     Fault(
         "misspelt weights are left random on loading",
-        "training/model_files.py",
+        "training/saved/model_files.py",
         "load_model(model, str(folder / WEIGHTS), device=str(device))",
         "load_model(model, str(folder / WEIGHTS), device=str(device), strict=False)",
         "training/test_model_files.py",

@@ -22,7 +22,7 @@ from transformer.data.token_file import TokenFile, TokenFileWriter
 from transformer.data.windows import TokenWindows, tokens_in
 from transformer.models.gpt import GPT
 from transformer.training.config import TrainConfig
-from transformer.training.device import pick_precision
+from transformer.training.machine.device import pick_precision
 from transformer.training.optimizer import make_adamw
 from transformer.training.step import train_step
 

@@ -26,8 +26,8 @@ from transformer.components.loss import next_token_loss
 from transformer.config import TransformerConfig, preset
 from transformer.models.cost import flops_per_token
 from transformer.models.gpt import GPT
-from transformer.training.allocator import keep_freed_memory
-from transformer.training.device import autocast, pick_precision, set_float32_products
+from transformer.training.machine.allocator import keep_freed_memory
+from transformer.training.machine.device import autocast, pick_precision, set_float32_products
 
 CPU = torch.device("cpu")
 TOKENS = 8192

@@ -28,9 +28,9 @@ from tests.benchmarks.training import gpt2_of
 from tests.benchmarks.training_models import BETAS, CLIP, LR, WEIGHT_DECAY, nanogpt
 from transformer.config import TransformerConfig, preset
 from transformer.models.gpt import GPT
-from transformer.training.allocator import keep_freed_memory
-from transformer.training.compiling import compiled
-from transformer.training.device import pick_precision, set_float32_products
+from transformer.training.machine.allocator import keep_freed_memory
+from transformer.training.machine.compiling import compiled
+from transformer.training.machine.device import pick_precision, set_float32_products
 from transformer.training.objective import NEXT_TOKEN
 from transformer.training.optimizer import make_adamw
 from transformer.training.update import pick_objective, pick_update

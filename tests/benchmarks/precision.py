@@ -23,9 +23,9 @@ from transformer.training.config import (
     ScheduleConfig,
     TrainConfig,
 )
-from transformer.training.execute import execute
-from transformer.training.job import prepare
 from transformer.training.meter import Record
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare
 
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "bf16")
 RECIPES = {

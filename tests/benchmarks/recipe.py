@@ -30,11 +30,11 @@ import torch
 
 from tests.benchmarks.data_rows import Row, report, row
 from transformer.data.windows import TokenWindows
-from transformer.training.checkpoint import checkpoints
 from transformer.training.evaluate import evaluate
-from transformer.training.job import prepare
-from transformer.training.load import load_checkpoint
-from transformer.training.run_folder import load_train_config, read_metrics
+from transformer.training.run.job import prepare
+from transformer.training.saved.checkpoint import checkpoints
+from transformer.training.saved.load import load_checkpoint
+from transformer.training.saved.run_folder import load_train_config, read_metrics
 
 # Of its README, "I only have a macbook"; the last line keeps the model of the end.
 NANOGPT_RECIPE = (

@@ -32,12 +32,12 @@ from transformer.data.windows import TokenWindows
 from transformer.models.cost import flops_per_token, model_cost
 from transformer.models.gpt import GPT
 from transformer.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
-from transformer.training.device import set_float32_products
-from transformer.training.environment import describe_environment
-from transformer.training.job import make_optimizer
 from transformer.training.loop import train
+from transformer.training.machine.device import set_float32_products
+from transformer.training.machine.environment import describe_environment
 from transformer.training.meter import Meter
 from transformer.training.plan import make_plan
+from transformer.training.run.job import make_optimizer
 from transformer.training.state import TrainState
 from transformer.whole import write_whole
 

@@ -37,9 +37,9 @@ from tests.benchmarks.training_models import (
 from transformer.config import TransformerConfig, preset
 from transformer.models.cost import flops_per_token
 from transformer.models.gpt import GPT
-from transformer.training.allocator import keep_freed_memory
-from transformer.training.device import pick_device
-from transformer.training.peak import peak_flops
+from transformer.training.machine.allocator import keep_freed_memory
+from transformer.training.machine.device import pick_device
+from transformer.training.machine.peak import peak_flops
 
 # Rounding grows with the updates: float32 against float32, and bf16 against it, in nats.
 AGREE = {"float32": 2e-3, "bf16": 3e-2}

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from transformer.models.gpt import GPT
-from transformer.training.compiling import compiled
 from transformer.training.config import PrecisionName
-from transformer.training.device import autocast, pick_precision, set_float32_products
+from transformer.training.machine.compiling import compiled
+from transformer.training.machine.device import autocast, pick_precision, set_float32_products
 from transformer.training.objective import NEXT_TOKEN
 from transformer.training.optimizer import make_adamw
 from transformer.training.update import pick_objective, pick_update

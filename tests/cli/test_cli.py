@@ -16,10 +16,10 @@ from transformer.cli import main
 from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.config import TrainConfig
-from transformer.training.interruption import Interrupted
-from transformer.training.load import find_checkpoint
+from transformer.training.machine.interruption import Interrupted
 from transformer.training.recipes import RECIPES
-from transformer.training.run_folder import new_run_folder, read_train_config
+from transformer.training.saved.load import find_checkpoint
+from transformer.training.saved.run_folder import new_run_folder, read_train_config
 from transformer.training.trained import bert_config
 
 SMALL = [

@@ -15,8 +15,8 @@ from transformer.config import TransformerConfig
 from transformer.learning.doctor import Finding, Report
 from transformer.models.gpt import GPT
 from transformer.training.config import TrainConfig
-from transformer.training.load import load_checkpoint
-from transformer.training.run_folder import save_train_config
+from transformer.training.saved.load import load_checkpoint
+from transformer.training.saved.run_folder import save_train_config
 
 pytestmark = pytest.mark.slow  # it trains many small models
 TEXT = "the cat sat on the mat. a rat ran at the cat.\n" * 20

@@ -17,10 +17,10 @@ from transformer.data.rows import Rows
 from transformer.data.windows import TokenWindows
 from transformer.training.config import ObjectiveName, TrainConfig
 from transformer.training.evaluate import evaluate
-from transformer.training.execute import execute
-from transformer.training.job import prepare
 from transformer.training.objective import OBJECTIVES
-from transformer.training.run_folder import read_metrics
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare
+from transformer.training.saved.run_folder import read_metrics
 
 REVIEWS = ["the cat sat", "the rat on the mat sat", "a cat", "the mat sat on the rat"] * 10
 

@@ -20,7 +20,7 @@ from transformer.pretrained.load import load_model, save_pretrained, special_of
 from transformer.sampling.options import Sampling
 from transformer.sampling.text import complete
 from transformer.tokenizers import FastByteBPETokenizer, Tokenizer, WordPieceTokenizer
-from transformer.training.model_files import save_model_files
+from transformer.training.saved.model_files import save_model_files
 from transformer.training.trained import TrainedModel
 
 

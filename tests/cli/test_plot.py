@@ -16,7 +16,7 @@ from transformer.tokenizers import CharacterTokenizer, WordPieceTokenizer
 from transformer.tokenizers.byte_alphabet import BYTE_ORDER, all_printable
 from transformer.tokenizers.numbered_bpe import NumberedBPETokenizer
 from transformer.tokenizers.wordpiece import SPECIAL
-from transformer.training.model_files import save_model_files
+from transformer.training.saved.model_files import save_model_files
 
 PROMPT = "to be, or not"
 
@@ -155,7 +155,7 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
 def test_the_likeliest_token_is_attributed_where_none_is_named(tmp_path: Path) -> None:
     run, out = make_run(tmp_path / "run"), tmp_path / "a.svg"
     main(["plot", "attribution", str(run), "--prompt", PROMPT, "--out", str(out)])
-    from transformer.training.load import load_checkpoint
+    from transformer.training.saved.load import load_checkpoint
 
     model, tokenizer = load_checkpoint(run)
     logits = model(torch.tensor([tokenizer.encode(PROMPT)]))[0, -1]

@@ -28,7 +28,7 @@ from transformer.sampling.packed import pack_weights
 from transformer.sampling.text import continue_text
 from transformer.tokenizers import CharacterTokenizer, Tokenizer, make_tokenizer
 from transformer.tokenizers.loading import KINDS
-from transformer.training.model_files import load_model_files, save_model_files
+from transformer.training.saved.model_files import load_model_files, save_model_files
 
 TEXT = "the cat sat on the mat, the cat ate the rat"
 

@@ -31,7 +31,7 @@ from transformer.tokenizers import (
     Tokenizer,
     save_hugging_face,
 )
-from transformer.training.model_files import save_model_files
+from transformer.training.saved.model_files import save_model_files
 
 Make = Callable[..., Module]
 FAMILIES: list[Make] = [gpt2, llama, bert]

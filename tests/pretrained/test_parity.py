@@ -29,7 +29,7 @@ from transformer.models.gpt import GPT
 from transformer.pretrained.load import FAMILIES, load_model, load_pretrained, save_pretrained
 from transformer.sampling.generate import generate
 from transformer.tokenizers import FastByteBPETokenizer, Tokenizer, WordPieceTokenizer
-from transformer.training.model_files import save_model_files
+from transformer.training.saved.model_files import save_model_files
 
 pytestmark = pytest.mark.slow
 NAMES = [case.name for case in CASES]

@@ -23,10 +23,10 @@ from typing import Any
 
 from transformer.config import TransformerConfig
 from transformer.training.config import ObjectiveName, ScheduleConfig, TrainConfig
-from transformer.training.execute import execute
-from transformer.training.job import prepare
-from transformer.training.load import find_checkpoint
-from transformer.training.run_folder import load_train_config, read_metrics
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare
+from transformer.training.saved.load import find_checkpoint
+from transformer.training.saved.run_folder import load_train_config, read_metrics
 
 FORK = multiprocessing.get_context("fork")
 CLOCKED = {"tokens_per_second", "mfu", "peak_memory_bytes"}  # of the machine, not of the run

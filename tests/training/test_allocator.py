@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from transformer.training.allocator import keep_freed_memory
+from transformer.training.machine.allocator import keep_freed_memory
 
 # Prints the page faults of eight blocks of 24 MB, one after the other, before and after.
 PROGRAM = """
 import ctypes, resource
-from transformer.training.allocator import keep_freed_memory
+from transformer.training.machine.allocator import keep_freed_memory
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -42,7 +42,7 @@ print(before, faults())
 HUGE_PAGES = """
 import ctypes, re, resource, sys
 from pathlib import Path
-from transformer.training.allocator import keep_freed_memory
+from transformer.training.machine.allocator import keep_freed_memory
 
 def held(name):
     return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024

@@ -16,15 +16,15 @@ from transformer.models.bert import BERTConfig, ClassifierBERT
 from transformer.models.gpt import GPT
 from transformer.tokenizers import CharacterTokenizer
 from transformer.training.adamw import AdamW
-from transformer.training.checkpoint import (
+from transformer.training.optimizer import make_adamw
+from transformer.training.saved.checkpoint import (
     checkpoint_path,
     checkpoints,
     read_checkpoint,
     resume_from_newest,
     write_checkpoint,
 )
-from transformer.training.load import find_checkpoint, load_checkpoint
-from transformer.training.optimizer import make_adamw
+from transformer.training.saved.load import find_checkpoint, load_checkpoint
 from transformer.training.scaled_step import scaled_train_step
 from transformer.training.state import TrainState
 from transformer.training.step import train_step

@@ -9,8 +9,8 @@ import torch
 from transformer.config import PRESETS, TransformerConfig
 from transformer.models.cost import flops_per_token
 from transformer.models.gpt import GPT
-from transformer.training.compiling import compiled, is_worth_compiling
 from transformer.training.config import TrainConfig
+from transformer.training.machine.compiling import compiled, is_worth_compiling
 from transformer.training.optimizer import make_adamw
 from transformer.training.step import train_step
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from transformer.training import device as of_device
 from transformer.training.config import PrecisionName
-from transformer.training.device import (
+from transformer.training.machine import device as of_device
+from transformer.training.machine.device import (
     autocast,
     pick_device,
     pick_precision,

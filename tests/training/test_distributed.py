@@ -20,8 +20,7 @@ from tests.training.two_processes import (
 )
 from transformer.data.windows import TokenWindows
 from transformer.training import figures
-from transformer.training.checkpoint import checkpoint_path, checkpoints
-from transformer.training.distributed import (
+from transformer.training.machine.distributed import (
     from_all,
     from_first,
     largest,
@@ -30,12 +29,13 @@ from transformer.training.distributed import (
     replicated,
     share_gradients,
 )
-from transformer.training.execute import execute
-from transformer.training.job import prepare
-from transformer.training.load import load_checkpoint
-from transformer.training.lock import RunInUseError
 from transformer.training.objective import NEXT_TOKEN
-from transformer.training.run_folder import load_train_config, read_metrics
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare
+from transformer.training.saved.checkpoint import checkpoint_path, checkpoints
+from transformer.training.saved.load import load_checkpoint
+from transformer.training.saved.lock import RunInUseError
+from transformer.training.saved.run_folder import load_train_config, read_metrics
 
 OPTIONS = {
     "model.d_model": 10,
@@ -212,7 +212,7 @@ def test_torchrun_starts_the_command_as_it_stands(text: Path, tmp_path: Path) ->
 DIES = """
 import sys
 import torch
-from transformer.training.distributed import largest, process_group, ranks
+from transformer.training.machine.distributed import largest, process_group, ranks
 
 with process_group(torch.device("cpu")):
     largest(0)
@@ -245,8 +245,8 @@ from pathlib import Path
 import torch
 from torch.distributed import distributed_c10d
 from transformer.training.config import TrainConfig
-from transformer.training.distributed import from_first, largest, process_group, ranks
-from transformer.training.failures import explained
+from transformer.training.machine.distributed import from_first, largest, process_group, ranks
+from transformer.training.run.failures import explained
 
 way, fifo = sys.argv[1:]
 run = Path("a-run")

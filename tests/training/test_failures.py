@@ -12,15 +12,15 @@ from safetensors.torch import load_file
 from transformer.data.base import IndexedData
 from transformer.data.batches import SequentialBatches
 from transformer.data.windows import TokenWindows
-from transformer.training import failures
 from transformer.training.config import TrainConfig
-from transformer.training.failures import (
+from transformer.training.meter import DivergedError
+from transformer.training.run import failures
+from transformer.training.run.failures import (
     LostProcessError,
     explained,
     keep_batch,
     smaller_batch,
 )
-from transformer.training.meter import DivergedError
 
 # Memory
 

@@ -26,11 +26,11 @@ from transformer.sampling.text import complete, continue_text
 from transformer.tokenizers import CharacterTokenizer, FastByteBPETokenizer
 from transformer.tokenizers.loading import KINDS
 from transformer.training.config import TrainConfig
-from transformer.training.execute import execute
-from transformer.training.job import prepare, with_whole_paths
-from transformer.training.load import find_checkpoint, load_checkpoint
 from transformer.training.meter import Record
-from transformer.training.run_folder import load_train_config, read_metrics
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare, with_whole_paths
+from transformer.training.saved.load import find_checkpoint, load_checkpoint
+from transformer.training.saved.run_folder import load_train_config, read_metrics
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 
 from transformer.cli import main
 from transformer.training.config import TrainConfig
-from transformer.training.interruption import listening
-from transformer.training.launch import (
+from transformer.training.machine.interruption import listening
+from transformer.training.machine.launch import (
     LAUNCHER,
     Chorus,
     end_with_torchrun,
@@ -26,8 +26,8 @@ from transformer.training.launch import (
     report,
     require_equal_shares,
 )
-from transformer.training.load import load_checkpoint
-from transformer.training.lock import only_here
+from transformer.training.saved.load import load_checkpoint
+from transformer.training.saved.lock import only_here
 
 PATIENCE = 300  # seconds until a hang counts as one; a run takes about 20
 SMALL = {

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from transformer.training.lock import RunInUseError, only_here
+from transformer.training.saved.lock import RunInUseError, only_here
 
 pytest.importorskip("fcntl", reason="locks are of Unix")
 
 HOLDS = """
 import sys
 from pathlib import Path
-from transformer.training.lock import only_here
+from transformer.training.saved.lock import only_here
 
 with only_here(Path(sys.argv[1])):
     print("held", flush=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from transformer.training.config import TrainConfig
-from transformer.training.job import prepare
-from transformer.training.logs import open_logs, require_installed
 from transformer.training.meter import Record
+from transformer.training.run.job import prepare
+from transformer.training.run.logs import open_logs, require_installed
 
 RECORDS: list[Record] = [
     {"step": 1, "epoch": 0.5, "tokens": 14, "loss": 3.0, "mfu": 0.25},
@@ -78,7 +78,7 @@ def test_a_log_that_is_not_installed_is_named_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_installed(("tensorboard", "wandb"))
-    monkeypatch.setattr("transformer.training.logs.find_spec", lambda name: None)
+    monkeypatch.setattr("transformer.training.run.logs.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"wandb is not installed: pip install 'transformer\[log"):
         prepare(TrainConfig(log=("wandb",), runs=tmp_path / "runs"))
     assert not (tmp_path / "runs").exists()

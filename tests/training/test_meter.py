@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from transformer.training import peak
+from transformer.training.machine import peak
+from transformer.training.machine.peak import TFLOPS_16_BIT, measured_flops, peak_flops
 from transformer.training.meter import Meter, peak_memory, perplexity
-from transformer.training.peak import TFLOPS_16_BIT, measured_flops, peak_flops
 from transformer.training.step import Metrics
 
 CPU = torch.device("cpu")

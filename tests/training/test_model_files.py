@@ -10,7 +10,7 @@ from tests.support import randomise
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.tokenizers import CharacterTokenizer
-from transformer.training.model_files import load_model_files, save_model_files
+from transformer.training.saved.model_files import load_model_files, save_model_files
 
 TOKENIZER = CharacterTokenizer.train("abc\n")
 CONFIG = TransformerConfig(

@@ -14,13 +14,13 @@ from transformer.cli.train import make_parser
 from transformer.config import PRESETS, TransformerConfig
 from transformer.models.bert import BERT_PRESETS, ClassifierBERT
 from transformer.training.config import TrainConfig
-from transformer.training.execute import execute
-from transformer.training.job import prepare
-from transformer.training.load import load_trained
 from transformer.training.loop import train
 from transformer.training.meter import Meter
 from transformer.training.recipes import RECIPES, find_recipe
-from transformer.training.run_folder import read_metrics
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare
+from transformer.training.saved.load import load_trained
+from transformer.training.saved.run_folder import read_metrics
 
 TEXT = "the cat sat on the mat, and the rat on the hat.\n" * 40
 SMALL = {

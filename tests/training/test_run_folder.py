@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from transformer.training import environment
+import transformer
 from transformer.training.config import OptimizerConfig, ScheduleConfig, TrainConfig
-from transformer.training.environment import commit, describe_environment
-from transformer.training.run_folder import (
+from transformer.training.machine import environment
+from transformer.training.machine.environment import commit, describe_environment
+from transformer.training.saved.run_folder import (
     append_line,
     cut_metrics,
     load_train_config,
@@ -124,10 +125,11 @@ def test_the_environment_names_code_torch_and_machine() -> None:
 def test_the_commit_and_whether_the_code_was_changed_since(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "transformer" / "training" / "environment.py"
-    file.parent.mkdir(parents=True)
+    assert Path(transformer.__file__).parent == environment.holds_the_package() / "transformer"
+    file = tmp_path / "transformer" / "__init__.py"
+    file.parent.mkdir()
     file.write_text("one")
-    monkeypatch.setattr(environment, "__file__", str(file))
+    monkeypatch.setattr(environment, "holds_the_package", lambda: tmp_path)
     assert commit() is None, "here is no git"
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):

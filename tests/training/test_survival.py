@@ -17,15 +17,15 @@ import torch
 from safetensors.torch import load_file
 
 from transformer.config import TransformerConfig
-from transformer.training.checkpoint import checkpoint_path, checkpoints
 from transformer.training.config import TrainConfig
-from transformer.training.execute import execute
-from transformer.training.failures import BatchTooLargeError, smaller_batch
-from transformer.training.interruption import HEARD, Interrupted, listening
-from transformer.training.job import prepare
-from transformer.training.load import load_checkpoint
+from transformer.training.machine.interruption import HEARD, Interrupted, listening
 from transformer.training.meter import DivergedError, Record
-from transformer.training.run_folder import load_train_config, read_metrics
+from transformer.training.run.execute import execute
+from transformer.training.run.failures import BatchTooLargeError, smaller_batch
+from transformer.training.run.job import prepare
+from transformer.training.saved.checkpoint import checkpoint_path, checkpoints
+from transformer.training.saved.load import load_checkpoint
+from transformer.training.saved.run_folder import load_train_config, read_metrics
 
 TEXT = "the cat sat on the mat.\n" * 20
 
@@ -216,7 +216,7 @@ def test_a_second_signal_after_the_run_was_saved_loses_nothing(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = SimpleNamespace(write=lambda _: None, close=lambda: signal.raise_signal(signal.SIGINT))
-    monkeypatch.setattr("transformer.training.execute.open_logs", lambda *_, **__: [closed])
+    monkeypatch.setattr("transformer.training.run.execute.open_logs", lambda *_, **__: [closed])
 
     def interrupt(record: Record) -> None:
         if record["step"] == 6:
@@ -373,9 +373,9 @@ def test_another_error_is_left_as_it_is(config: TrainConfig) -> None:
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from transformer.training.execute import execute
-from transformer.training.job import prepare
-from transformer.training.run_folder import load_train_config
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare
+from transformer.training.saved.run_folder import load_train_config
 run = Path(sys.argv[1])
 job = prepare(load_train_config(run))
 smallest = min(f.stat().st_size for f in run.glob("checkpoints/*/model.safetensors"))

@@ -17,15 +17,16 @@ from transformer.data.rows import fingerprint
 from transformer.data.windows import TokenWindows
 from transformer.pretrained.load import load_model
 from transformer.tokenizers import FastByteBPETokenizer
-from transformer.training import checkpoint, start
-from transformer.training import job as jobs
-from transformer.training.checkpoint import checkpoints, resume_from_newest, write_checkpoint
 from transformer.training.config import ScheduleConfig, TrainConfig
-from transformer.training.distributed import Ranks
-from transformer.training.execute import execute
-from transformer.training.job import prepare
-from transformer.training.load import find_checkpoint, load_checkpoint
-from transformer.training.run_folder import CONFIG, load_train_config, read_metrics
+from transformer.training.machine.distributed import Ranks
+from transformer.training.run import job as jobs
+from transformer.training.run import start
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare
+from transformer.training.saved import checkpoint
+from transformer.training.saved.checkpoint import checkpoints, resume_from_newest, write_checkpoint
+from transformer.training.saved.load import find_checkpoint, load_checkpoint
+from transformer.training.saved.run_folder import CONFIG, load_train_config, read_metrics
 
 
 def a_config(folder: Path) -> TrainConfig:

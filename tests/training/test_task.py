@@ -20,14 +20,14 @@ from transformer.data.randomness import random_at
 from transformer.models.bert import ClassifierBERT
 from transformer.pretrained.load import load_model, load_pretrained
 from transformer.tokenizers.wordpiece import UNKNOWN, WordPieceTokenizer
-from transformer.training.checkpoint import checkpoints
 from transformer.training.config import ObjectiveName, TrainConfig
-from transformer.training.execute import execute
-from transformer.training.job import prepare
-from transformer.training.load import load_checkpoint, load_trained
 from transformer.training.meter import Record
-from transformer.training.run_folder import load_train_config, read_metrics
-from transformer.training.task import find_task
+from transformer.training.run.execute import execute
+from transformer.training.run.job import prepare
+from transformer.training.run.task import find_task
+from transformer.training.saved.checkpoint import checkpoints
+from transformer.training.saved.load import load_checkpoint, load_trained
+from transformer.training.saved.run_folder import load_train_config, read_metrics
 
 ENCODERS: list[ObjectiveName] = ["masked-language", "classification"]
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from transformer.training.tensor_file import tensor_file
+from transformer.training.saved.tensor_file import tensor_file
 
 # Contract
 
@@ -61,8 +61,8 @@ import resource, sys
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from transformer.training.run_folder import append_line
-from transformer.training.tensor_file import tensor_file
+from transformer.training.saved.run_folder import append_line
+from transformer.training.saved.tensor_file import tensor_file
 folder = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
 try:

@@ -14,7 +14,9 @@ from transformer.cli import main
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.tokenizers import CharacterTokenizer
-from transformer.training.checkpoint import (
+from transformer.training.config import TrainConfig
+from transformer.training.optimizer import make_adamw
+from transformer.training.saved.checkpoint import (
     MANIFEST,
     checkpoint_path,
     fingerprint,
@@ -22,10 +24,8 @@ from transformer.training.checkpoint import (
     resume_from_newest,
     write_checkpoint,
 )
-from transformer.training.config import TrainConfig
-from transformer.training.load import load_trained
-from transformer.training.optimizer import make_adamw
-from transformer.training.run_folder import load_train_config, new_run_folder
+from transformer.training.saved.load import load_trained
+from transformer.training.saved.run_folder import load_train_config, new_run_folder
 from transformer.training.state import TrainState
 
 TOKENIZER = CharacterTokenizer.train("abc\n")

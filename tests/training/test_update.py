@@ -6,7 +6,7 @@ import torch
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.training import objective, update
-from transformer.training.checkpointing import recompute_blocks
+from transformer.training.machine.checkpointing import recompute_blocks
 from transformer.training.step import accumulate_gradients
 from transformer.training.update import pick_objective, pick_update
 

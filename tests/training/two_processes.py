@@ -20,12 +20,12 @@ from torch import Tensor
 
 from transformer.config import TransformerConfig
 from transformer.training.config import TrainConfig
-from transformer.training.distributed import process_group, ranks
-from transformer.training.execute import execute
-from transformer.training.interruption import Interrupted
-from transformer.training.job import Job, prepare
+from transformer.training.machine.distributed import process_group, ranks
+from transformer.training.machine.interruption import Interrupted
 from transformer.training.meter import DivergedError, Record
-from transformer.training.run_folder import load_train_config
+from transformer.training.run.execute import execute
+from transformer.training.run.job import Job, prepare
+from transformer.training.saved.run_folder import load_train_config
 
 DIVERGED_AT = 3
 STOPPED_AT = 4  # no checkpoint is due there: the signal alone makes one

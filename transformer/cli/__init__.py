@@ -28,7 +28,7 @@ from transformer.cli import (
 )
 from transformer.cli.complaints import in_plain_words
 from transformer.cli.parser import Parser, UsageError
-from transformer.training.launch import COMPLAINT, EXIT_SAID, EXIT_SIGNAL
+from transformer.training.machine.launch import COMPLAINT, EXIT_SAID, EXIT_SIGNAL
 
 COMMANDS = {
     "train": train,

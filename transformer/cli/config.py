@@ -53,7 +53,7 @@ def run(options: Namespace) -> None:
 def _find(name: str) -> TransformerConfig:
     """Return the config of what has this name; ValueError where nothing has."""
     from transformer.training.recipes import RECIPES
-    from transformer.training.run_folder import config_file
+    from transformer.training.saved.run_folder import config_file
 
     if name in PRESETS:
         return PRESETS[name]
@@ -72,7 +72,7 @@ def _find(name: str) -> TransformerConfig:
 def _read(file: Path) -> TransformerConfig:
     """Return the config in a model's file, which may be a BERT's, or in that of a whole run."""
     from transformer.models.bert import BERTConfig
-    from transformer.training.run_folder import read_train_config
+    from transformer.training.saved.run_folder import read_train_config
     from transformer.training.trained import bert_config
 
     if is_of_a_run(file):

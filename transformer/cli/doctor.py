@@ -156,8 +156,8 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
     from transformer.data.windows import TokenWindows
     from transformer.models.gpt import GPT
     from transformer.training.config import TrainConfig
-    from transformer.training.load import load_checkpoint
-    from transformer.training.run_folder import load_train_config
+    from transformer.training.saved.load import load_checkpoint
+    from transformer.training.saved.run_folder import load_train_config
 
     asked = TrainConfig()
     if options.run is not None:
@@ -187,7 +187,7 @@ def _shape(asked: str) -> "TransformerConfig":
     """Return the config of a preset or of a model's YAML file; ValueError for what is a run's."""
     from transformer.cli.config import is_of_a_run
     from transformer.config import TransformerConfig, preset
-    from transformer.training.run_folder import CONFIG
+    from transformer.training.saved.run_folder import CONFIG
 
     file, is_file = Path(asked), asked.endswith((".yaml", ".yml"))
     run = file.parent if is_file else file

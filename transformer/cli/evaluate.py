@@ -33,11 +33,11 @@ def run(options: Namespace) -> None:
     """Print the loss, and the share of right answers where the model gives such."""
     import torch
 
-    from transformer.training.device import pick_device
     from transformer.training.figures import validation_figures
-    from transformer.training.load import load_trained
+    from transformer.training.machine.device import pick_device
     from transformer.training.objective import OBJECTIVES
-    from transformer.training.task import find_rows
+    from transformer.training.run.task import find_rows
+    from transformer.training.saved.load import load_trained
     from transformer.training.trained import objective_of
     from transformer.training.update import pick_objective
 

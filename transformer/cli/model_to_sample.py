@@ -19,8 +19,8 @@ def load(where: str, checkpoint: str | None) -> tuple["GPT", "Tokenizer", frozen
     from transformer.models.gpt import GPT
     from transformer.pretrained.load import load_model, special_of
     from transformer.pretrained.special import ends_of
-    from transformer.training.load import is_run, load_checkpoint
-    from transformer.training.model_files import MODEL
+    from transformer.training.saved.load import is_run, load_checkpoint
+    from transformer.training.saved.model_files import MODEL
 
     path = Path(where)
     is_model = (path / MODEL).is_file()
@@ -39,7 +39,7 @@ def load(where: str, checkpoint: str | None) -> tuple["GPT", "Tokenizer", frozen
 def require_model(path: Path) -> None:
     """Raise OSError for a file, UsageError for a folder without a model, with the runs in it."""
     from transformer.pretrained.hub import require_no_file
-    from transformer.training.run_folder import CONFIG, runs_within
+    from transformer.training.saved.run_folder import CONFIG, runs_within
 
     if path.suffix != ".gguf":
         require_no_file(path)

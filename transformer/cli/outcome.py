@@ -13,7 +13,7 @@ from transformer.models.gpt import GPT
 from transformer.sampling.options import Sampling
 from transformer.sampling.text import continue_text
 from transformer.tokenizers import Tokenizer
-from transformer.training.task import Task
+from transformer.training.run.task import Task
 from transformer.training.trained import TrainedModel
 
 SAMPLE_TOKENS = 400

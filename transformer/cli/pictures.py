@@ -16,7 +16,7 @@ from transformer.models.gpt import GPT
 from transformer.pretrained.load import load_model
 from transformer.tokenizers import Tokenizer
 from transformer.tokenizers.export import encoder_ends
-from transformer.training.run_folder import read_metrics
+from transformer.training.saved.run_folder import read_metrics
 from transformer.visualisation import positions
 from transformer.visualisation.attention_maps import attention_maps
 from transformer.visualisation.attention_page import Patterns, attention_page

@@ -117,7 +117,7 @@ def run(options: Namespace) -> None:
     """Print each prompt and its continuation; that of a single one token by token."""
     from transformer.sampling.packed import pack_weights
     from transformer.sampling.text import complete, continue_text
-    from transformer.training.device import pick_device
+    from transformer.training.machine.device import pick_device
 
     require_sense(options)
     sampling = sampling_of(options)  # a filter that cannot be is said before anything is loaded

@@ -21,7 +21,7 @@ from rich.progress import (
 
 from transformer.cli.parser import Parser
 from transformer.training.config import TrainConfig
-from transformer.training.launch import end_with_torchrun, is_launched, launch
+from transformer.training.machine.launch import end_with_torchrun, is_launched, launch
 from transformer.training.recipes import RECIPES, find_recipe
 
 HELP = "train a model, by default on Shakespeare, then print a sample"
@@ -51,7 +51,7 @@ class ConfigFile(ActionConfigFile):
     """Takes the options of a YAML file, or of a recipe."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
-        from transformer.training.run_folder import require_plain, require_same_model
+        from transformer.training.saved.run_folder import require_plain, require_same_model
 
         with _complaints_of(parser):
             file = find_recipe(values)
@@ -65,7 +65,7 @@ class ResumeRun(Action):
     """Takes the options that a run was started with; those after it change them."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
-        from transformer.training.run_folder import config_file, load_train_config
+        from transformer.training.saved.run_folder import config_file, load_train_config
 
         if cfg.get("config"):
             parser.error(
@@ -110,7 +110,7 @@ def make_parser() -> Parser:
 
 def run(options: Namespace) -> None:
     """Train, and say on the way what is done and where it is kept."""
-    from transformer.training.run_folder import require_room
+    from transformer.training.saved.run_folder import require_room
 
     config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
     resumed = None if options.resume is None else Path(options.resume)
@@ -124,12 +124,12 @@ def run(options: Namespace) -> None:
         return
 
     from transformer.cli.outcome import outcome
-    from transformer.training.distributed import ranks
-    from transformer.training.execute import execute
-    from transformer.training.failures import in_words
-    from transformer.training.job import prepare
-    from transformer.training.load import load_trained
+    from transformer.training.machine.distributed import ranks
     from transformer.training.objective import OBJECTIVES
+    from transformer.training.run.execute import execute
+    from transformer.training.run.failures import in_words
+    from transformer.training.run.job import prepare
+    from transformer.training.saved.load import load_trained
 
     first = ranks().first
     console = Console(highlight=False, soft_wrap=True, quiet=not first)

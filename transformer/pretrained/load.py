@@ -35,9 +35,9 @@ from transformer.pretrained.special import (
 )
 from transformer.pretrained.tokenizer import read_tokenizer, tokenizer_files
 from transformer.tokenizers import Tokenizer
-from transformer.training.load import is_run, load_trained
-from transformer.training.model_files import MODEL
-from transformer.training.tensor_file import tensor_file
+from transformer.training.saved.load import is_run, load_trained
+from transformer.training.saved.model_files import MODEL
+from transformer.training.saved.tensor_file import tensor_file
 from transformer.whole import whole_folder
 
 FAMILIES = {family.model_type: family for family in (GPT2, LLAMA, BERT_FAMILY, ROBERTA_FAMILY)}

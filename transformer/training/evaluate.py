@@ -7,7 +7,7 @@ import torch
 from torch.nn import Module
 
 from transformer.data.rows import Rows, batch_to_device
-from transformer.training.device import autocast
+from transformer.training.machine.device import autocast
 from transformer.training.objective import NEXT_TOKEN, Objective
 
 

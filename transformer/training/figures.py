@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import Module
 
 from transformer.data.rows import Rows
-from transformer.training.distributed import from_first
 from transformer.training.evaluate import evaluate
+from transformer.training.machine.distributed import from_first
 from transformer.training.meter import Record, perplexity
 from transformer.training.objective import Objective
 

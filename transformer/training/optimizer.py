@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Module, Parameter
 
-from transformer.training.distributed import whole
+from transformer.training.machine.distributed import whole
 
 NOT_DECAYED = ("b_", "scale", "bias")
 

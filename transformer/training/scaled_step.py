@@ -14,7 +14,7 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 from torch.nn import Module
 
-from transformer.training.distributed import mean_over_processes
+from transformer.training.machine.distributed import mean_over_processes
 from transformer.training.objective import NEXT_TOKEN, Objective
 from transformer.training.optimizer import clip_gradients
 from transformer.training.step import Metrics, accumulate_gradients

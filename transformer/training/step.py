@@ -10,8 +10,12 @@ from torch import Tensor
 from torch.nn import Module
 
 from transformer.components.taken_once import gradients_taken_once
-from transformer.training.device import autocast
-from transformer.training.distributed import mean_count, mean_over_processes, share_gradients
+from transformer.training.machine.device import autocast
+from transformer.training.machine.distributed import (
+    mean_count,
+    mean_over_processes,
+    share_gradients,
+)
 from transformer.training.objective import NEXT_TOKEN, Objective
 from transformer.training.optimizer import clip_gradients
 

@@ -14,7 +14,7 @@ from torch.nn import Module
 from torch.optim import Optimizer
 
 from transformer.models.gpt import GPT
-from transformer.training.distributed import whole
+from transformer.training.machine.distributed import whole
 from transformer.training.resume import optimizer_entries, set_optimizer_entries
 from transformer.training.state import TrainState
 from transformer.training.trained import blocks_of

@@ -16,18 +16,18 @@ from transformer.data.named import NAMED
 from transformer.models.cost import flops_per_token
 from transformer.tokenizers import Tokenizer
 from transformer.tokenizers.loading import KINDS
-from transformer.training.allocator import keep_freed_memory
-from transformer.training.checkpointing import recompute_blocks
-from transformer.training.compiling import is_worth_compiling
 from transformer.training.config import OptimizerConfig, TrainConfig
-from transformer.training.device import pick_device, pick_precision, set_float32_products
-from transformer.training.distributed import ranks
-from transformer.training.failures import is_out_of_memory
-from transformer.training.logs import require_installed
+from transformer.training.machine.allocator import keep_freed_memory
+from transformer.training.machine.checkpointing import recompute_blocks
+from transformer.training.machine.compiling import is_worth_compiling
+from transformer.training.machine.device import pick_device, pick_precision, set_float32_products
+from transformer.training.machine.distributed import ranks
 from transformer.training.optimizer import make_adamw
 from transformer.training.plan import Plan, make_plan
+from transformer.training.run.failures import is_out_of_memory
+from transformer.training.run.logs import require_installed
+from transformer.training.run.task import Task, find_task
 from transformer.training.state import TrainState
-from transformer.training.task import Task, find_task
 from transformer.training.trained import TrainedModel, make_model
 
 BATCHES: dict[str, type[Batches]] = {

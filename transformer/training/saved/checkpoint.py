@@ -27,14 +27,7 @@ from torch import Tensor
 
 from transformer.models.bert import ClassifierBERT
 from transformer.tokenizers import Tokenizer
-from transformer.training.distributed import ranks
-from transformer.training.model_files import (
-    MODEL,
-    TOKENIZER,
-    load_weights,
-    read_task,
-    save_model_files,
-)
+from transformer.training.machine.distributed import ranks
 from transformer.training.resume import (
     RandomStates,
     joined_states,
@@ -44,8 +37,15 @@ from transformer.training.resume import (
     set_random_states,
     split_states,
 )
+from transformer.training.saved.model_files import (
+    MODEL,
+    TOKENIZER,
+    load_weights,
+    read_task,
+    save_model_files,
+)
+from transformer.training.saved.tensor_file import tensor_file
 from transformer.training.state import TrainState
-from transformer.training.tensor_file import tensor_file
 from transformer.whole import PART, beside, errors_of
 
 FORMAT = "transformer.checkpoint/1"

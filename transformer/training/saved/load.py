@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
-from transformer.training.checkpoint import (
+from transformer.training.saved.checkpoint import (
     FOLDER,
     MANIFEST,
     PREFIX,
@@ -15,8 +15,8 @@ from transformer.training.checkpoint import (
     read_json,
     require_whole,
 )
-from transformer.training.model_files import MODEL, load_model_files
-from transformer.training.run_folder import CONFIG
+from transformer.training.saved.model_files import MODEL, load_model_files
+from transformer.training.saved.run_folder import CONFIG
 from transformer.training.trained import TrainedModel
 
 
@@ -36,7 +36,7 @@ def load_checkpoint(
     if not isinstance(model, GPT):
         raise ValueError(
             f"{path} has a {type(model).__name__}, which writes no text: it is read by "
-            "load_trained in transformer.training.load, and written by transformer export"
+            "load_trained in transformer.training.saved.load, and written by transformer export"
         )
     return model, tokenizer
 

@@ -9,9 +9,9 @@ from torch.nn import Module
 
 from transformer.data.rows import fingerprint
 from transformer.models.cost import flops_per_token
-from transformer.training.checkpoint import checkpoint_path, checkpoints, write_checkpoint
-from transformer.training.compiling import compiled
-from transformer.training.distributed import (
+from transformer.training.loop import train
+from transformer.training.machine.compiling import compiled
+from transformer.training.machine.distributed import (
     from_all,
     from_first,
     largest,
@@ -19,17 +19,17 @@ from transformer.training.distributed import (
     ranks,
     replicated,
 )
-from transformer.training.failures import explained
-from transformer.training.interruption import Interrupted, listening
-from transformer.training.job import Job, make_optimizer
-from transformer.training.lock import only_here
-from transformer.training.logs import open_logs
-from transformer.training.loop import train
+from transformer.training.machine.interruption import Interrupted, listening
+from transformer.training.machine.peak import peak_flops
 from transformer.training.meter import DivergedError, Meter, Record
-from transformer.training.peak import peak_flops
 from transformer.training.resume import random_states
-from transformer.training.run_folder import cut_metrics, new_run_folder, save_train_config
-from transformer.training.start import go_on, note_start, nothing_left, seed_apart
+from transformer.training.run.failures import explained
+from transformer.training.run.job import Job, make_optimizer
+from transformer.training.run.logs import open_logs
+from transformer.training.run.start import go_on, note_start, nothing_left, seed_apart
+from transformer.training.saved.checkpoint import checkpoint_path, checkpoints, write_checkpoint
+from transformer.training.saved.lock import only_here
+from transformer.training.saved.run_folder import cut_metrics, new_run_folder, save_train_config
 from transformer.training.state import TrainState
 
 
@@ -157,7 +157,7 @@ def _spread(
         from_first(lambda: write_checkpoint(folder, whole, job.tokenizer, keep=keep, random=random))
 
     if rank.n_ranks > 1 and config.sharded:
-        from transformer.training.sharding import gathered, shard
+        from transformer.training.run.sharding import gathered, shard
 
         make = partial(make_optimizer, config=config.optimizer)
         shard(state, make)

@@ -18,7 +18,7 @@ from transformer.config import TransformerConfig
 from transformer.models.bert import BERTConfig, ClassifierBERT
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer, load_tokenizer
-from transformer.training.tensor_file import tensor_file
+from transformer.training.saved.tensor_file import tensor_file
 from transformer.training.trained import MODELS, TrainedModel, make_model, objective_of
 from transformer.whole import write_whole
 

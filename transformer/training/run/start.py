@@ -7,11 +7,11 @@ import torch
 
 from transformer.data.randomness import random_at
 from transformer.data.rows import fingerprint
-from transformer.training.checkpoint import resume_from_newest
-from transformer.training.distributed import from_all, from_first, ranks
-from transformer.training.environment import describe_environment
-from transformer.training.job import Job
-from transformer.training.run_folder import append_start, data_before
+from transformer.training.machine.distributed import from_all, from_first, ranks
+from transformer.training.machine.environment import describe_environment
+from transformer.training.run.job import Job
+from transformer.training.saved.checkpoint import resume_from_newest
+from transformer.training.saved.run_folder import append_start, data_before
 
 
 def go_on(job: Job, folder: Path, warn: Callable[[str], None]) -> None:

@@ -36,9 +36,14 @@ def package_version() -> str | None:
         return None
 
 
+def holds_the_package() -> Path:
+    """Return the folder in which the package lies: of a checkout, the whole of it."""
+    return Path(__file__).resolve().parents[3]
+
+
 def commit() -> dict[str, Any] | None:
     """Return the git commit of this code, and whether it was changed since; None without git."""
-    root = Path(__file__).resolve().parents[2]
+    root = holds_the_package()
     if not (root / ".git").exists():
         return None
     try:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from transformer.training.launch import is_launched
+from transformer.training.machine.launch import is_launched
 
 HEARD = (signal.SIGINT, signal.SIGTERM)  # SIGTERM is what a cluster sends before it kills
 

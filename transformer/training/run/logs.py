@@ -13,7 +13,7 @@ from typing import Any
 
 from transformer.training.config import LogName, TrainConfig
 from transformer.training.meter import Record
-from transformer.training.run_folder import METRICS, append_line
+from transformer.training.saved.run_folder import METRICS, append_line
 
 PLACES = ("step", "epoch", "tokens")  # where a record stands; the rest is what was measured
 

@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 
 from transformer.data.base import IndexedData
 from transformer.data.rows import tensors_of
-from transformer.training.checkpoint import checkpoints
 from transformer.training.config import TrainConfig
-from transformer.training.distributed import from_all, in_time, ranks
+from transformer.training.machine.distributed import from_all, in_time, ranks
 from transformer.training.meter import DivergedError
-from transformer.training.tensor_file import tensor_file
+from transformer.training.saved.checkpoint import checkpoints
+from transformer.training.saved.tensor_file import tensor_file
 
 LOST = ("connection closed by peer", "connection reset by peer", "broken pipe")  # Gloo's words
 
