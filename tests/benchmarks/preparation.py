@@ -51,8 +51,8 @@ def zipf(n: int) -> np.ndarray:
 
 def prepare_and_measure(corpus: Path, target: Path) -> None:
     """Prepare, and print the megabytes, CPU seconds and peak memory in MB as JSON."""
-    from transformer.data.documents import TextFiles
     from transformer.data.prepare import prepare
+    from transformer.data.sources.documents import TextFiles
     from transformer.tokenizers import CharacterTokenizer
 
     tokenizer = CharacterTokenizer.train(LETTERS + " \n")

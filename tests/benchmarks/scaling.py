@@ -27,7 +27,7 @@ from torch import Tensor
 from transformer.config import TransformerConfig, preset
 from transformer.data.batches import ShuffledBatches
 from transformer.data.corpus import Corpus, find_corpus
-from transformer.data.documents import TextFiles
+from transformer.data.sources.documents import TextFiles
 from transformer.data.windows import TokenWindows
 from transformer.models.cost import flops_per_token, model_cost
 from transformer.models.gpt import GPT

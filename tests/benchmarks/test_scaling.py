@@ -5,7 +5,7 @@ import pytest
 
 from tests.benchmarks.scaling import Run, measure, missing, runs, write
 from transformer.data.corpus import find_corpus
-from transformer.data.documents import TextFiles
+from transformer.data.sources.documents import TextFiles
 
 
 def test_only_runs_without_a_row_are_missing(tmp_path: Path) -> None:

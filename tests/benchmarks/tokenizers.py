@@ -28,7 +28,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import tokenizers
 
 from tests.tokenizers.support import GPT2, SHARED, gpt2, of_hugging_face, of_tiktoken
-from transformer.data.shakespeare import shakespeare
+from transformer.data.sources.shakespeare import shakespeare
 from transformer.tokenizers import ByteBPETokenizer, FastByteBPETokenizer, read_chunks
 
 D_VOCAB = 4256

@@ -15,7 +15,7 @@ from transformer.data.corpus import (
     open_corpus,
     prepare_corpus,
 )
-from transformer.data.documents import ListOfTexts
+from transformer.data.sources.documents import ListOfTexts
 from transformer.tokenizers import END_OF_TEXT, CharacterTokenizer, FastByteBPETokenizer
 
 TEXTS = [f"{number:03} to be, or not to be\n" for number in range(20)]

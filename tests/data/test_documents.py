@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader
 
-from transformer.data import documents as module
-from transformer.data.documents import Documents, ListOfTexts, Shakespeare, SomeDocuments, TextFiles
+from transformer.data.sources import documents as module
+from transformer.data.sources.documents import (
+    Documents,
+    ListOfTexts,
+    Shakespeare,
+    SomeDocuments,
+    TextFiles,
+)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import datasets
 import pytest
 
 from transformer.data.base import LabelledText
-from transformer.data.huggingface import (
+from transformer.data.sources.huggingface import (
     IMDB,
     HuggingFaceTexts,
     OpenWebText,

@@ -7,7 +7,7 @@ import pooch
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from transformer.data.labelled import LabelledTexts, find_labelled
+from transformer.data.sources.labelled import LabelledTexts, find_labelled
 
 REVIEWS = [("a dull film", "bad"), ("fine,\nand long", "good"), ("worse", "bad"), ("ok", "good")]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from transformer.data.markov import MarkovChain, counting, random_chain
+from transformer.data.sources.markov import MarkovChain, counting, random_chain
 
 
 def test_another_seed_and_another_index_draw_other_rows() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import datasets
 import pytest
 
-from transformer.data.documents import ListOfTexts, TextFiles
-from transformer.data.huggingface import local_folder
-from transformer.data.named import NAMED, find_documents
+from transformer.data.sources.documents import ListOfTexts, TextFiles
+from transformer.data.sources.huggingface import local_folder
+from transformer.data.sources.named import NAMED, find_documents
 
 
 def test_documents_are_found_by_name_file_or_folder(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.data.deadly import Deadly
 from transformer.data import prepare as module
-from transformer.data.documents import ListOfTexts
 from transformer.data.prepare import prepare, tasks_of
+from transformer.data.sources.documents import ListOfTexts
 from transformer.data.token_file import TokenFile
 from transformer.tokenizers import CharacterTokenizer
 from transformer.tokenizers.parallel import IN_FLIGHT

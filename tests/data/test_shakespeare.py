@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from transformer.data import shakespeare as module
-from transformer.data.shakespeare import _cached, plain_text, shakespeare
+from transformer.data.sources import shakespeare as module
+from transformer.data.sources.shakespeare import _cached, plain_text, shakespeare
 
 TEXT = "ROMEO:\nIs the day so young?\n"
 SHA256 = hashlib.sha256(TEXT.encode()).hexdigest()

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transformer.data.documents import ListOfTexts
+from transformer.data.sources.documents import ListOfTexts
 from transformer.data.splits import split_documents, split_tokens
 
 

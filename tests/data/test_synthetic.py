@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from transformer.data.markov import MarkovChain, counting, entropy, random_chain
 from transformer.data.randomness import random_at
-from transformer.data.synthetic import AsText, Induction, Palindromes, RepeatedTokens, Source
+from transformer.data.sources.markov import MarkovChain, counting, entropy, random_chain
+from transformer.data.sources.synthetic import (
+    AsText,
+    Induction,
+    Palindromes,
+    RepeatedTokens,
+    Source,
+)
 
 SOURCES = [
     random_chain(3, n_ctx=5, n_rows=7, seed=1),

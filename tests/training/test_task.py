@@ -13,10 +13,10 @@ from torch.testing import assert_close
 
 from transformer.cli import main
 from transformer.config import TransformerConfig
-from transformer.data.markov import MarkovChain, counting
 from transformer.data.masked_language import P_CHOSEN, P_MASKED, P_RANDOM
 from transformer.data.masked_windows import MaskedWindows
 from transformer.data.randomness import random_at
+from transformer.data.sources.markov import MarkovChain, counting
 from transformer.models.bert import ClassifierBERT
 from transformer.pretrained.load import load_model, load_pretrained
 from transformer.tokenizers.wordpiece import UNKNOWN, WordPieceTokenizer

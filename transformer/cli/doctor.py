@@ -152,7 +152,7 @@ def _subject(options: Namespace) -> "tuple[GPT, TokenWindows, float]":
     import torch
 
     from transformer.data.corpus import corpus_in_memory, find_corpus
-    from transformer.data.documents import TextFiles
+    from transformer.data.sources.documents import TextFiles
     from transformer.data.windows import TokenWindows
     from transformer.models.gpt import GPT
     from transformer.training.config import TrainConfig

@@ -35,7 +35,7 @@ def make_parser() -> Parser:
 def run(options: Namespace) -> None:
     """Prepare, and say how many tokens there are and how long it took."""
     from transformer.data.corpus import open_corpus, prepare_corpus
-    from transformer.data.named import find_documents
+    from transformer.data.sources.named import find_documents
     from transformer.tokenizers import find_tokenizer
 
     started = time.perf_counter()

@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Int, Integer
 from torch import Tensor
 
-from transformer.data.documents import Documents
-from transformer.data.named import find_documents
 from transformer.data.prepare import prepare
+from transformer.data.sources.documents import Documents
+from transformer.data.sources.named import find_documents
 from transformer.data.splits import split_documents, split_tokens
 from transformer.data.token_file import TokenFile, copy_tokens, vocabulary_hash
 from transformer.data.windows import tokens_in

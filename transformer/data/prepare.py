@@ -36,7 +36,7 @@ class Encoder(Protocol):
 
 
 class InPieces(Protocol):
-    """What preparation needs of documents: `transformer.data.documents.Documents` has it."""
+    """What preparation needs of documents: `sources.documents.Documents` has it."""
 
     def __len__(self) -> int: ...
 

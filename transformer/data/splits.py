@@ -5,8 +5,8 @@ from typing import Generic, NamedTuple, TypeVar
 from jaxtyping import Integer
 from torch import Tensor
 
-from transformer.data.documents import Documents, SomeDocuments
 from transformer.data.randomness import random_at
+from transformer.data.sources.documents import Documents, SomeDocuments
 
 Part = TypeVar("Part")
 

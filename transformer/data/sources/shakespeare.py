@@ -17,8 +17,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from transformer.data.cache import cache_folder
-from transformer.data.wheel import open_wheel
+from transformer.data.sources.cache import cache_folder
+from transformer.data.sources.wheel import open_wheel
 from transformer.whole import write_whole
 
 USUAL_FILE = (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from transformer.data.base import IndexedData, LabelledText, names_a_class
-from transformer.data.text import read_text
+from transformer.data.sources.text import read_text
 
 
 class LabelledTexts(IndexedData[LabelledText]):
@@ -71,7 +71,7 @@ def find_labelled(
 
 
 def _texts_and_labels(source: str | Path, split: str) -> tuple[list[str], list[str]]:
-    from transformer.data.huggingface import IMDB, holds_dataset, labelled_columns
+    from transformer.data.sources.huggingface import IMDB, holds_dataset, labelled_columns
 
     path = Path(source)
     if str(source) == "imdb":

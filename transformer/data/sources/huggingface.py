@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transformer.data.base import IndexedData, LabelledText, names_a_class
-from transformer.data.cache import cache_folder
-from transformer.data.documents import Documents
+from transformer.data.sources.cache import cache_folder
+from transformer.data.sources.documents import Documents
 
 if TYPE_CHECKING:
     from datasets import Dataset

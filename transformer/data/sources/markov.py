@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from transformer.data.randomness import random_at
-from transformer.data.synthetic import Source
+from transformer.data.sources.synthetic import Source
 
 
 def entropy(probabilities: Float[np.ndarray, "..."]) -> float:

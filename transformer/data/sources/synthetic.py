@@ -21,8 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from transformer.data.base import IndexedData
-from transformer.data.documents import Documents
 from transformer.data.randomness import random_at
+from transformer.data.sources.documents import Documents
 
 
 class Source(IndexedData[Int[Tensor, " n_ctx"]]):

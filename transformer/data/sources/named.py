@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from transformer.data.documents import Documents, Shakespeare, TextFiles
-from transformer.data.huggingface import HuggingFaceTexts, OpenWebText, Pile10k, holds_dataset
-from transformer.data.markov import counting, random_chain
-from transformer.data.synthetic import AsText
+from transformer.data.sources.documents import Documents, Shakespeare, TextFiles
+from transformer.data.sources.huggingface import (
+    HuggingFaceTexts,
+    OpenWebText,
+    Pile10k,
+    holds_dataset,
+)
+from transformer.data.sources.markov import counting, random_chain
+from transformer.data.sources.synthetic import AsText
 
 NAMED: dict[str, Callable[[], Documents]] = {
     "shakespeare": Shakespeare,

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformer.data.base import IndexedData
-from transformer.data.shakespeare import shakespeare
-from transformer.data.text import read_text
+from transformer.data.sources.shakespeare import shakespeare
+from transformer.data.sources.text import read_text
 from transformer.data.token_file import is_token_file
 from transformer.tokenizers.stream import cut_at_spaces, read_chunks
 
