@@ -1,6 +1,6 @@
 """What a training run is asked to do: one record, one YAML file, one set of options.
 
-transformer train --config gpt2-openwebtext --optimizer.lr 3e-4 --print_config
+`transformer train --config gpt2-openwebtext --optimizer.lr 3e-4 --print_config` shows one.
 """
 
 import math

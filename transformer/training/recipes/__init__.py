@@ -1,6 +1,6 @@
 """Recipes: configurations of whole runs, YAML files that come with the package.
 
-transformer train --config shakespeare-gpu
+`transformer train --config shakespeare-gpu` follows one.
 """
 
 from pathlib import Path
