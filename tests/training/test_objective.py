@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import Module
 from torch.nn.functional import cross_entropy
@@ -15,7 +17,13 @@ from transformer.data.masked_windows import EncoderTokens, MaskedWindows
 from transformer.data.rows import split_batch
 from transformer.models.bert import BERTConfig, ClassifierBERT, MaskedLanguageBERT
 from transformer.training.figures import validation_figures
-from transformer.training.objective import NEXT_TOKEN, OBJECTIVES, NextTokenInPlace, Objective
+from transformer.training.objective import (
+    NEXT_TOKEN,
+    OBJECTIVES,
+    NextTokenInPlace,
+    Objective,
+    hidden_places,
+)
 from transformer.training.step import accumulate_gradients
 
 CONFIG = BERTConfig(
@@ -71,13 +79,38 @@ def test_a_next_token_is_asked_of_every_token_but_the_last() -> None:
 @pytest.mark.parametrize("name", ["masked-language", "classification"])
 def test_what_is_right_is_counted_where_it_counts(name: str) -> None:
     _, objective, batch = a_case(name)
-    answers = batch.labels if name == "classification" else batch.targets
+    if name == "classification":
+        answers = batch.labels
+    else:
+        answers = batch.targets.flatten()[hidden_places(batch.chosen)]
     sure = torch.eye(13)[answers]
     n = int(objective.n_targets(batch))
     assert n == (7 if name == "classification" else int(batch.chosen.sum()))
     assert objective.n_right(sure, batch) == n
     wrong = torch.eye(13)[(answers + 1) % 13]
     assert objective.n_right(wrong, batch) == 0
+
+
+@given(n_rows=st.integers(1, 5), n_pos=st.integers(1, 17), p=st.floats(0, 1))
+def test_the_places_are_those_hidden_and_then_others_up_to_a_quarter_of_all(
+    n_rows: int, n_pos: int, p: float
+) -> None:
+    chosen = torch.rand(n_rows, n_pos) < p
+    places = hidden_places(chosen)
+    hidden = chosen.flatten().nonzero()[:, 0]
+    assert places[: len(hidden)].tolist() == hidden.tolist()
+    assert len(set(places.tolist())) == len(places) <= chosen.numel()
+    assert len(places) - len(hidden) < (chosen.numel() + 3) // 4
+
+
+@pytest.mark.house
+def test_of_the_places_that_are_asked_for_the_logits_are_those_of_all() -> None:
+    model, objective, batch = a_case("masked-language")
+    everywhere = model(batch.inputs)
+    asked = model(*objective.inputs(batch))
+    assert 0 < int(batch.chosen.sum()) <= len(asked) < everywhere[..., 0].numel()
+    expected = everywhere.flatten(0, 1)[hidden_places(batch.chosen)]
+    torch.testing.assert_close(asked, expected)
 
 
 @pytest.mark.house

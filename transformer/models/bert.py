@@ -127,12 +127,20 @@ class MaskedLanguageBERT(Module):
         real: Bool[Tensor, "batch pos"] | None = None,
         segments: Int[Tensor, "batch pos"] | None = None,
         positions: Int[Tensor, "batch pos"] | None = None,
-    ) -> Float[Tensor, "batch pos d_vocab"]:
-        """Return the logits; the arguments are those of `BERT.forward`."""
+        places: Int[Tensor, " places"] | None = None,
+    ) -> Float[Tensor, "*where d_vocab"]:
+        """Return the logits, `batch pos d_vocab`; the arguments are those of `BERT.forward`.
+
+        With `places`, numbers from 0 to batch * pos - 1 counted row after row, they are those of
+        these alone, `places d_vocab`: in training nobody asks for the others, and the head is
+        much of a small model's work.
+        """
         resid = self.bert(tokens, real, segments, positions)
+        if places is not None:
+            resid = resid.flatten(0, 1).index_select(0, places)[None]
         hidden = self.norm_transform(self.activation(self.transform(resid)))
         logits: Tensor = self.unembedding(hidden)
-        return logits
+        return logits if places is None else logits[0]
 
 
 class ClassifierBERT(Module):
