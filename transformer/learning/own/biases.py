@@ -20,6 +20,7 @@ from transformer.learning.own.arrangement import (
     shapes_of,
     sources,
 )
+from transformer.learning.own.unseen import keep_untrained_apart
 
 BIAS = "bias"  # the argument that asks for them
 LackingNames = frozenset[tuple[str, str]]  # a class, and a bias that it never has
@@ -53,6 +54,7 @@ def biases_lacking(ours: type[Module], theirs: type, layouts: Mapping[str, Layou
     sizes = {name: TELLING[name] for name in needed}
     try:
         made = theirs(**sizes, **({BIAS: True} if takes_any else {}))
+        keep_untrained_apart(made, layouts.get(ours.__name__, {}))
         found = folded(shapes_of(made), sizes)
     except Exception:  # what is wrong with it is said when it is made for an experiment
         return Lacking()

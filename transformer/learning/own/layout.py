@@ -27,6 +27,7 @@ from torch.nn import Module, Parameter
 
 from transformer.learning.own.arrangement import AXES, Layout, shapes_of
 from transformer.learning.own.explained import explained
+from transformer.learning.own.unseen import keep_untrained_apart, reasons
 from transformer.learning.words import listed
 
 
@@ -77,13 +78,17 @@ def in_our_layout(
     `layouts` are those declared, by the names of our classes. Raises LayoutError otherwise, which
     says of each parameter what it is.
     """
+    name = type(ours).__name__
+    keep_untrained_apart(theirs, layouts.get(name, {}))
     wanted, found = shapes_of(ours), shapes_of(theirs)
     if wanted == found:
         return theirs
     axes = {name: size for name, size in sizes.items() if isinstance(size, int)}
-    name = type(ours).__name__
     _require_the_very_one(name, theirs, sizes)
     _refuse_biases([one for one in found if getattr(ours, one, ours) is None], name)
+    if why := reasons(theirs, ours):
+        them = "\n".join(f"  {one}" for one in why)
+        raise LayoutError(f"the parameters of {name} are not those of the exercise:\n{them}")
     if layout := layouts.get(name):
         return _Translated(theirs, ours, layout, axes)
     raise UndeclaredError(explained(name, wanted, found, axes, layouts))
