@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 from torch.nn import Module, Parameter, TransformerEncoderLayer
+
+from transformer.learning.beginning import beginning
 
 
 class MakesFolder:
@@ -31,6 +34,25 @@ def randomise(module: Module, *, seed: int = 0, std: float = 0.7) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+
+
+def assert_begins_well(make: Callable[[], Module]) -> None:
+    """Assert that a new Module has no parameters of which no course and no published code has any.
+
+    Where weights begin is a matter of conventions, so that few beginnings are wrong.
+    """
+    found = {fault: these for fault, these in beginning(make).items() if these.any}
+    assert not found, f"a new one begins with {found}"
+
+
+def begins_of_its_own(model: Module, name: str) -> bool:
+    """Return whether a parameter is of an implementation's part that does not take `init_std`.
+
+    It may leave that out: where it begins is then its own affair.
+    """
+    part = type(model.get_submodule(name.rpartition(".")[0]))
+    is_ours = part.__module__.startswith("transformer.components.")
+    return not is_ours and "init_std" not in signature(part).parameters
 
 
 def minimise(

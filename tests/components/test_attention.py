@@ -10,7 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import ModuleList
 
-from tests.support import gradient, minimise, randomise
+from tests.support import assert_begins_well, gradient, minimise, randomise
 from transformer.components.attention import (
     Attention,
     AttentionPath,
@@ -232,6 +232,10 @@ def test_an_impossible_attention_is_refused(changes: dict[str, Any], said: str) 
 def test_rotary_without_positions_says_what_is_missing() -> None:
     with pytest.raises(ValueError, match="rotary needs `positions`"):
         make(d_head=4, rotary=Rotary(d_head=4))(stream())
+
+
+def test_a_new_one_begins_with_weights_that_can_learn() -> None:
+    assert_begins_well(lambda: Attention(d_model=97, n_heads=3, d_head=37))
 
 
 # Oracle

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from tests.support import minimise, randomise
+from tests.support import assert_begins_well, minimise, randomise
 from transformer.components.embedding import Embedding, TiedUnembedding, Unembedding
 from transformer.components.loss import cross_entropy
 
@@ -103,6 +103,11 @@ def test_an_impossible_size_is_refused(sizes: dict[str, int]) -> None:
     for part in (Embedding, Unembedding):
         with pytest.raises(ValueError, match=r"d_\w+ must be an integer of at least 1"):
             part(**sizes)  # type: ignore[arg-type]
+
+
+def test_new_ones_begin_with_weights_that_can_learn() -> None:
+    assert_begins_well(lambda: Embedding(d_vocab=151, d_model=97))
+    assert_begins_well(lambda: Unembedding(d_vocab=151, d_model=97))
 
 
 # Oracle

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.support import minimise, randomise
+from tests.support import assert_begins_well, minimise, randomise
 from transformer.components.linear import Linear, linear
 
 BATCH, POS, D_IN, D_OUT = 2, 3, 5, 7
@@ -29,6 +29,10 @@ def test_any_number_of_leading_axes_is_kept() -> None:
 def test_an_impossible_size_is_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be an integer of at least 1, got"):
         Linear(d_in=sizes["d_in"], d_out=sizes["d_out"])
+
+
+def test_a_new_one_begins_with_weights_that_can_learn() -> None:
+    assert_begins_well(lambda: Linear(d_in=97, d_out=151))
 
 
 # Oracle

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Module, ModuleList
 
-from tests.support import minimise, randomise
+from tests.support import assert_begins_well, minimise, randomise
 from transformer.components.activations import ACTIVATIONS, gelu_tanh, silu
 from transformer.components.linear import Linear
 from transformer.components.loss import cross_entropy
@@ -97,6 +97,11 @@ def test_the_parameters_are_those_of_the_equation_with_biases_or_without() -> No
 def test_an_impossible_size_is_refused(part: type[Module]) -> None:
     with pytest.raises(ValueError, match="d_mlp must be an integer of at least 1, got 0"):
         part(d_model=3, d_mlp=0)
+
+
+@pytest.mark.parametrize("part", [MLP, GatedMLP])
+def test_a_new_one_begins_with_weights_that_can_learn(part: Callable[..., Module]) -> None:
+    assert_begins_well(lambda: part(d_model=97, d_mlp=151))
 
 
 # Oracle

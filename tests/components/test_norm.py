@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Module
 
-from tests.support import randomise
+from tests.support import assert_begins_well, randomise
 from transformer.components.norm import LayerNorm, RMSNorm
 
 BATCH, POS, D_MODEL = 2, 3, 11
@@ -96,6 +96,11 @@ def test_bias_false_has_a_scale_alone() -> None:
 def test_an_impossible_size_is_refused(norm: type[Module]) -> None:
     with pytest.raises(ValueError, match="d_model must be an integer of at least 1, got 0"):
         norm(d_model=0)
+
+
+@pytest.mark.parametrize("norm", [LayerNorm, RMSNorm])
+def test_a_new_one_scales_nothing(norm: Callable[..., Module]) -> None:
+    assert_begins_well(lambda: norm(d_model=97))
 
 
 # Oracle

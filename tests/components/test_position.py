@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
-from tests.support import minimise, randomise
+from tests.support import assert_begins_well, minimise, randomise
 from transformer.components.attention import Attention, attention_scores, project
 from transformer.components.embedding import Embedding, Unembedding
 from transformer.components.loss import cross_entropy
@@ -51,6 +51,10 @@ def test_only_the_positions_in_use_get_a_gradient() -> None:
 def test_a_position_past_the_context_is_an_error() -> None:
     with pytest.raises(IndexError, match="out of bounds"):
         LearnedPosition(n_ctx=3, d_model=2)(torch.tensor([[3]]))
+
+
+def test_a_new_one_holds_no_memory_that_nothing_filled() -> None:
+    assert_begins_well(lambda: LearnedPosition(n_ctx=61, d_model=97))
 
 
 # Contract and oracle: sinusoidal

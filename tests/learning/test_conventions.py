@@ -233,8 +233,8 @@ MLP = """
 class MLP(nn.Module):
     def __init__(self, d_model, d_mlp, bias=True):
         super().__init__()
-        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp))
-        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model))
+        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp) * 0.02)
+        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model) * 0.02)
         self.b_in = nn.Parameter(torch.zeros(d_mlp)) if bias else 0
         self.b_out = nn.Parameter(torch.zeros(d_model)) if bias else 0
 

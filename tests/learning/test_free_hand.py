@@ -574,8 +574,8 @@ OWN_MLP = """
 class MLP(nn.Module):
     def __init__(self, d_model, d_mlp, bias=True):
         super().__init__()
-        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp))
-        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model))
+        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp) * 0.02)
+        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model) * 0.02)
         self.b_in = nn.Parameter(torch.zeros(d_mlp)) if bias else 0
         self.b_out = nn.Parameter(torch.zeros(d_model)) if bias else 0
 
@@ -699,7 +699,7 @@ UNASKED = """
 class Unembedding(nn.Module):
     def __init__(self, d_model, d_vocab, bias=True):
         super().__init__()
-        self.W_U = nn.Parameter(torch.randn(d_model, d_vocab))
+        self.W_U = nn.Parameter(torch.randn(d_model, d_vocab) * 0.02)
         self.b_U = nn.Parameter(torch.zeros(d_vocab))
 
     def forward(self, x):
@@ -852,7 +852,7 @@ def test_a_declaration_that_is_none_is_told_what_is_wrong_with_it(
 class Linear(nn.Module):
     def __init__(self, d_in, d_out, bias=True):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(d_out, d_in))
+        self.weight = nn.Parameter(torch.randn(d_out, d_in) * 0.02)
         self.bias = nn.Parameter(torch.zeros(d_out)) if bias else None
 
     def forward(self, x):

@@ -17,7 +17,7 @@ from torch.nn import Module
 from torch.nn.functional import layer_norm
 
 import transformer
-from tests.support import gradient, in_our_layout, minimise, randomise
+from tests.support import begins_of_its_own, gradient, in_our_layout, minimise, randomise
 from transformer.components.attention import Attention
 from transformer.components.cache import KeyValueCache
 from transformer.components.dropout import Dropout
@@ -350,9 +350,12 @@ def test_initial_weights_have_the_configs_spread_and_shrink_where_layers_add() -
     """Radford et al. 2019, section 2.3: the last weights of a layer by 1/sqrt(2 n_layers)."""
     config = replace(CONFIG, d_model=40, d_mlp=70, n_layers=3, init_std=0.5, tied=False)
     n_weights = 0
-    for name, parameter in GPT(config).named_parameters():
+    model = GPT(config)
+    for name, parameter in model.named_parameters():
         last = name.rpartition(".")[2]
-        if last.startswith("W_"):
+        if last.startswith(("W_", "b_")) and begins_of_its_own(model, name):
+            n_weights += last.startswith("W_")
+        elif last.startswith("W_"):
             std = 0.5 / math.sqrt(2 * 3) if last in ("W_O", "W_out") else 0.5
             # The spread measured on n draws is off by a share of 1/sqrt(2 n): 5 times that.
             margin = 5 / math.sqrt(2 * parameter.numel())

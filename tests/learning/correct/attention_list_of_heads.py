@@ -21,10 +21,10 @@ class Head(nn.Module):
     def __init__(self, d_model: int, d_head: int, causal: bool, bias: bool) -> None:
         super().__init__()
         self.causal = causal
-        self.query = nn.Parameter(torch.randn(d_model, d_head))
-        self.key = nn.Parameter(torch.randn(d_model, d_head))
-        self.value = nn.Parameter(torch.randn(d_model, d_head))
-        self.out = nn.Parameter(torch.randn(d_head, d_model))
+        self.query = nn.Parameter(torch.randn(d_model, d_head) / d_model**0.5)
+        self.key = nn.Parameter(torch.randn(d_model, d_head) / d_model**0.5)
+        self.value = nn.Parameter(torch.randn(d_model, d_head) / d_model**0.5)
+        self.out = nn.Parameter(torch.randn(d_head, d_model) / d_head**0.5)
         self.query_bias = nn.Parameter(torch.zeros(d_head)) if bias else 0.0
         self.key_bias = nn.Parameter(torch.zeros(d_head)) if bias else 0.0
         self.value_bias = nn.Parameter(torch.zeros(d_head)) if bias else 0.0

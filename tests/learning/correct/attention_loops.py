@@ -12,10 +12,10 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.causal = causal
-        self.W_Q = nn.Parameter(torch.randn(n_heads, d_model, d_head))
-        self.W_K = nn.Parameter(torch.randn(n_heads, d_model, d_head))
-        self.W_V = nn.Parameter(torch.randn(n_heads, d_model, d_head))
-        self.W_O = nn.Parameter(torch.randn(n_heads, d_head, d_model))
+        self.W_Q = nn.Parameter(torch.randn(n_heads, d_model, d_head) * 0.02)
+        self.W_K = nn.Parameter(torch.randn(n_heads, d_model, d_head) * 0.02)
+        self.W_V = nn.Parameter(torch.randn(n_heads, d_model, d_head) * 0.02)
+        self.W_O = nn.Parameter(torch.randn(n_heads, d_head, d_model) * 0.02)
         self.b_Q = nn.Parameter(torch.zeros(n_heads, d_head)) if bias else None
         self.b_K = nn.Parameter(torch.zeros(n_heads, d_head)) if bias else None
         self.b_V = nn.Parameter(torch.zeros(n_heads, d_head)) if bias else None

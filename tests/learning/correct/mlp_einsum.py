@@ -18,8 +18,8 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = activation
-        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp))
-        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model))
+        self.W_in = nn.Parameter(torch.randn(d_model, d_mlp) / d_model**0.5)
+        self.W_out = nn.Parameter(torch.randn(d_mlp, d_model) / d_mlp**0.5)
         self.b_in = nn.Parameter(torch.zeros(d_mlp))
         self.b_out = nn.Parameter(torch.zeros(d_model))
 

@@ -16,7 +16,7 @@ An axis in braces in the name runs over that many parameters.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -144,12 +144,31 @@ class _Translated(Module):
                 raise LayoutError(
                     f"the declared layout gives {name} the shape {made[name]}, it has {shape}"
                 )
+        if own := [p for p in self.parameters() if id(p) not in shared]:
+            self._begin_as_theirs(own)
 
-    def _theirs_from_ours(self) -> Iterator[tuple[str, Tensor]]:
+    @torch.no_grad()
+    def _begin_as_theirs(self, ours: Sequence[Parameter]) -> None:
+        """Put what theirs hold into ours: the places of ours, numbered, are laid out as theirs."""
+        values = torch.cat([p.flatten() for p in ours])
+        places = torch.arange(len(values)).split_with_sizes([p.numel() for p in ours])
+        numbered = {id(p): place.view(p.shape) for p, place in zip(ours, places, strict=True)}
+        theirs = dict(self._theirs[0].named_parameters())
+        for name, place in self._theirs_from_ours(lambda p: numbered.get(id(p))):
+            if name in theirs:
+                values[place] = theirs[name].to(values.dtype)
+        for p, place in zip(ours, places, strict=True):
+            p.copy_(values[place].view(p.shape))
+
+    def _theirs_from_ours(
+        self, value_of: Callable[[Tensor | None], Tensor | None] = lambda parameter: parameter
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield each of theirs, made of ours, or of what stands for each of ours."""
         for name, declared in self._layout.items():
             sources, _, target = declared.partition(":")
-            tensors = [getattr(self, source) for source in sources.split()]
-            if any(tensor is None for tensor in tensors):
+            found = [value_of(getattr(self, source)) for source in sources.split()]
+            tensors = [tensor for tensor in found if tensor is not None]
+            if len(tensors) < len(found):
                 continue
             axes = AXES[sources.split()[0]]
             known = {axis: size for axis, size in self._axes.items() if axis in axes.split()}

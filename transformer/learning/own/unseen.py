@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 
+import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
@@ -90,13 +91,12 @@ def _fixed(theirs: Module, ours: Module) -> Iterator[str]:
 
 
 def _is_a_mask(parameter: Tensor) -> bool:
-    """Return whether it is of two numbers, one of them above the diagonal and one on it."""
-    if parameter.ndim < 2 or parameter.shape[-1] != parameter.shape[-2] or len(parameter) < 1:
+    """Return whether it is one number above the diagonal and another on and below it."""
+    if parameter.ndim < 2 or parameter.shape[-1] != parameter.shape[-2]:
         return False
-    square = parameter.detach().flatten(0, -3)[0] if parameter.ndim > 2 else parameter.detach()
-    later = square.new_ones(square.shape).triu(1).bool()
-    return (
-        len(square[later].unique()) == 1
-        and len(square[~later].unique()) == 1
-        and bool(square[later][0] != square[~later][0])
-    )
+    square = parameter.detach().reshape(-1, *parameter.shape[-2:])[0]
+    later = torch.ones_like(square).triu(1).bool()
+    if not later.any():
+        return False
+    (low, high), (least, most) = square[later].aminmax(), square[~later].aminmax()
+    return bool(low == high and least == most and low != least)

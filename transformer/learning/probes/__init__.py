@@ -8,6 +8,7 @@ near scale 1, and everything is in float64.
 
 from transformer.learning.probes import attention as attention
 from transformer.learning.probes import basics as basics
+from transformer.learning.probes import beginnings as beginnings
 from transformer.learning.probes import bpe as bpe
 from transformer.learning.probes import data as data
 from transformer.learning.probes import family as family

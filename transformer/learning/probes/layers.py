@@ -43,7 +43,11 @@ for _title, _options in _NORMS.items():
 
     @probe("norm", f"{_title} of vectors without scale or mean", _name, pos=3, d_model=11)
     def _norm_fresh(n: Namespace, name: str = _name, options: Any = _options) -> Any:
-        return getattr(n, name)(d_model=11, **options).double()(normal(3, 11, scale=5.0))
+        module = filled(getattr(n, name)(d_model=11, **options))
+        with torch.no_grad():
+            for own, p in module.named_parameters():
+                p.fill_(1.0 if own == "scale" else 0.0)
+        return module(normal(3, 11, scale=5.0))
 
     @probe("norm", f"{_title} of a constant vector", _name, d_model=11)
     def _norm_constant(n: Namespace, name: str = _name, options: Any = _options) -> Any:
