@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn import Linear, Module, Parameter
+from transformer.learning.implementation import for_exercise, load
+from transformer.learning.suite import folder
 
 from tests.learning.by_hand import changed, diagnosed, said, verdict_on
 from transformer.learning import matching
 from transformer.learning.beginning import beginning, unfilled_memory_is_nan
 from transformer.learning.exercises import exercise
-from transformer.learning.implementation import for_exercise, load
-from transformer.learning.suite import folder
 
 ATTENTION = """
 class Attention(nn.Module):

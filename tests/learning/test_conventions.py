@@ -352,6 +352,7 @@ FROM = {
     "learned-position-counts-by-itself": "ARENA",
     "rotary-interleaved": "RoFormer",
     "rotary-other-direction": "nanochat",
+    "rotary-neighbours-put-back-as-halves": "DeepSeek",
 }
 
 

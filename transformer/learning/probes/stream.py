@@ -7,7 +7,14 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from transformer.learning.own.implementation import Namespace
-from transformer.learning.probes.base import filled, integers, normal, probe, with_gradients
+from transformer.learning.probes.base import (
+    aside,
+    filled,
+    integers,
+    normal,
+    probe,
+    with_gradients,
+)
 
 # Embedding
 
@@ -176,6 +183,11 @@ def _rotary_relative(n: Namespace) -> Any:
         return (rotary(q, far) * rotary(k, near)).sum(-1)
 
     return bool(torch.allclose(product(0), product(17), rtol=1e-4, atol=1e-4))
+
+
+@aside("position", "rotary in bfloat16 keeps the dtype", "Rotary")
+def _rotary_dtype(n: Namespace) -> Any:
+    return str(n.Rotary(d_head=4)(_queries(d_head=4).bfloat16(), positions()).dtype)
 
 
 @probe("position", "the function rotate", "rotate", batch=2, pos=3, n_heads=3, d_head=10)
