@@ -184,6 +184,28 @@ def test_a_position_that_counts_by_itself_is_right_by_arenas_convention(tmp_path
     assert verdict_on("position", changed(POS_EMBED, of_each_row), tmp_path).status == "wrong"
 
 
+LECTURE = """
+class LearnedPosition(nn.Module):
+    def __init__(self, n_ctx, d_model):
+        super().__init__()
+        self.wpe = nn.Embedding(n_ctx, d_model)
+
+    def forward(self, idx):
+        return self.wpe(torch.arange(idx.shape[1]))
+
+LAYOUT = {"LearnedPosition": {"wpe.weight": "W_pos: n_ctx d_model"}}
+"""
+
+
+def test_positions_of_one_row_for_all_are_right_by_nanogpts_convention(tmp_path: Path) -> None:
+    verdict = verdict_on("position", LECTURE, tmp_path)
+    assert verdict.named == ("learned-position-of-one-row-for-all",)
+    assert verdict.status == "convention"
+    assert "nanoGPT" in said(verdict)
+    of_each_row = [("idx.shape[1]", "idx.shape[0]")]
+    assert verdict_on("position", changed(LECTURE, of_each_row), tmp_path).status == "wrong"
+
+
 SMOOTHING = """
 def smoothed_cross_entropy(logits, targets, counted=None, *, smoothing):
     if not 0 <= smoothing < 1:
@@ -350,6 +372,7 @@ FROM = {
     "smoothing-among-the-others-as-divergence": "tensor2tensor",
     "sinusoid-halves": "tensor2tensor",
     "learned-position-counts-by-itself": "ARENA",
+    "learned-position-of-one-row-for-all": "nanoGPT",
     "rotary-interleaved": "RoFormer",
     "rotary-other-direction": "nanochat",
     "rotary-neighbours-put-back-as-halves": "DeepSeek",

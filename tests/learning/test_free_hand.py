@@ -986,3 +986,35 @@ def log_softmax(x, dim=-1):
 """
     verdict = verdict_on("softmax", source, tmp_path)
     assert verdict.named == ("log-softmax-one-maximum-for-all",)
+
+
+# The loss of a lecture: a softmax, and then the logarithm
+
+OF_A_LECTURE = """
+def cross_entropy(logits, targets, counted=None):
+    counts = logits.exp()
+    probs = counts / counts.sum(-1, keepdim=True)
+    surprise = -probs.gather(-1, targets[..., None])[..., 0].log()
+    return surprise.mean() if counted is None else surprise[counted].mean()
+
+def next_token_loss(logits, tokens, real=None):
+    n = tokens.shape[1] - 1
+    return cross_entropy(logits[:, :n], tokens[:, 1:], None if real is None else real[:, 1:])
+"""
+SHIFTED = ("logits.exp()", "(logits - logits.amax(-1, keepdim=True)).exp()")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ([], {"loss-overflow-in-a-quotient"}),
+        ([SHIFTED], {"loss-logarithm-of-a-softmax"}),
+        ([SHIFTED, ("return surprise.mean()", "return surprise.sum(-1).mean()")],
+         {"loss-logarithm-of-a-softmax", "loss-summed-over-positions"}),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("_no_hurry")
+def test_a_loss_by_way_of_a_softmax_is_told_where_it_breaks(
+    changes: list[tuple[str, str]], named: set[str], tmp_path: Path
+) -> None:
+    assert set(verdict_on("loss", changed(OF_A_LECTURE, changes), tmp_path).named) == named

@@ -163,6 +163,11 @@ def _counted(n: Namespace) -> Any:
     return n.cross_entropy(normal(2, 5, 7), integers(7, 2, 5), counted)
 
 
+@probe("loss", "cross_entropy of logits around 1000", "cross_entropy", d_vocab=7)
+def _around_1000(n: Namespace) -> Any:
+    return n.cross_entropy(normal(5, 7) + 1000.0, integers(7, 5))
+
+
 @probe("loss", "cross_entropy of logits in the thousands", "cross_entropy")
 def _large(n: Namespace) -> Any:
     return n.cross_entropy(normal(5, 7, scale=3000.0), integers(7, 5))
