@@ -373,6 +373,7 @@ FROM = {
     "sinusoid-halves": "tensor2tensor",
     "learned-position-counts-by-itself": "ARENA",
     "learned-position-of-one-row-for-all": "nanoGPT",
+    "top-k-in-place": "nanoGPT",
     "rotary-interleaved": "RoFormer",
     "rotary-other-direction": "nanochat",
     "rotary-neighbours-put-back-as-halves": "DeepSeek",
