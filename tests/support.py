@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import Module, Parameter, TransformerEncoderLayer
 
-from transformer.learning.beginning import beginning
+from transformer.learning.own.beginning import beginning
 
 
 class MakesFolder:

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn import Linear, Module, Parameter
-from transformer.learning.implementation import for_exercise, load
-from transformer.learning.suite import folder
 
 from tests.learning.by_hand import changed, diagnosed, said, verdict_on
-from transformer.learning import matching
-from transformer.learning.beginning import beginning, unfilled_memory_is_nan
+from transformer.learning.checking.suite import folder
+from transformer.learning.diagnosing import matching
 from transformer.learning.exercises import exercise
+from transformer.learning.own.beginning import beginning, unfilled_memory_is_nan
+from transformer.learning.own.implementation import for_exercise, load
+from transformer.learning.own.layout import behind
 
 ATTENTION = """
 class Attention(nn.Module):
@@ -178,7 +179,7 @@ def test_behind_our_names_a_new_module_is_still_the_learners_own(file: str) -> N
     place = f"{folder()}/tests/learning/correct/attention_{file}.py"
     names = load(place)
     ours = for_exercise(exercise("attention"), names).Attention(d_model=10, n_heads=5, d_head=3)
-    [theirs] = ours._theirs
+    [theirs] = behind(ours)
     x = torch.randn(2, 7, 10)
     assert theirs(x).std() > 0.01
     torch.testing.assert_close(ours(x), theirs(x))

@@ -98,6 +98,27 @@ def test_other_ways_to_be_where_the_input_is_are_right(made: str, tmp_path: Path
     assert not said_of("position", right, tmp_path)
 
 
+@pytest.mark.parametrize("kept", ['self.register_buffer("table", {})', "self.table = {}"])
+def test_behind_a_layout_a_buffer_moves_and_a_plain_tensor_does_not(
+    kept: str, tmp_path: Path
+) -> None:
+    source = f"""
+import torch
+class Unembedding(torch.nn.Module):
+    def __init__(self, d_model, d_vocab):
+        super().__init__()
+        self.head = torch.nn.Linear(d_model, d_vocab)
+        {kept.format("torch.ones(d_model)")}
+
+    def forward(self, x):
+        return self.head(x * self.table)
+
+LAYOUT = {{"Unembedding": {{"head.weight": "W_U: d_vocab d_model", "head.bias": "b_U: d_vocab"}}}}
+"""
+    said = said_of("embedding", source, tmp_path)
+    assert bool(said) == ("register_buffer" not in kept)
+
+
 def test_a_verdict_that_is_right_says_it(tmp_path: Path) -> None:
     file = tmp_path / "position.py"
     file.write_text(

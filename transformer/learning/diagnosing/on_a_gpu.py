@@ -26,6 +26,7 @@ from transformer.learning.diagnosing.elsewhere import (
 from transformer.learning.exercises import Exercise
 from transformer.learning.outcome import Raised
 from transformer.learning.own.implementation import Namespace
+from transformer.learning.own.layout import behind
 from transformer.learning.probes import PROBES
 from transformer.learning.probes.base import Probe
 
@@ -76,7 +77,7 @@ def _moved(value: Any) -> Any:
     @wraps(value, updated=())
     def construct(*arguments: Any, **keywords: Any) -> Module:
         module: Module = value(*arguments, **keywords)
-        vars(module)["forward"] = _called_elsewhere(module.forward, module)
+        vars(module)["forward"] = _called_elsewhere(module.forward, module, *behind(module))
         return module
 
     return construct

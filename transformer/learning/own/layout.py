@@ -201,6 +201,11 @@ class _Translated(Module):
         return self
 
 
+def behind(module: Module) -> list[Module]:
+    """Return the learner's own Module where `in_our_layout` put ours before it; its parts are."""
+    return module._theirs if isinstance(module, _Translated) else []
+
+
 def _declares(layout: Layout, name: str) -> bool:
     """Return whether a parameter has a place in a layout, by itself or as one of many."""
     patterns = (re.sub(r"\\{\w+\\}", r"\\d+", re.escape(declared)) for declared in layout)

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch.nn import Module
 
-from transformer.learning.beginning import beginning
-from transformer.learning.implementation import Namespace
+from transformer.learning.own.beginning import beginning
+from transformer.learning.own.implementation import Namespace
 from transformer.learning.probes.base import aside
 
 # Wide enough to tell 1 from 1/sqrt(d_model), and what each is called with.
