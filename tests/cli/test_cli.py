@@ -250,6 +250,50 @@ def test_ctrl_c_while_python_ends_shows_no_traceback(monkeypatch: pytest.MonkeyP
     assert after == signal.SIG_DFL
 
 
+def test_ctrl_c_while_the_options_are_made_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("transformer.cli.score.make_parser", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main(["config", "gpt2"])
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "\ntransformer: interrupted\n"
+
+
+@pytest.mark.parametrize("n_letters", [3, 300_000], ids=["at the end", "on the way"])
+def test_a_reader_that_has_enough_ends_it_without_a_word(n_letters: int, tmp_path: Path) -> None:
+    text, tokenizer = tmp_path / "text.txt", tmp_path / "tokenizer.json"
+    text.write_text("a" * n_letters, encoding="utf-8")
+    CharacterTokenizer.train("ab").save(tokenizer)
+    with subprocess.Popen(
+        [sys.executable, "-m", "transformer", "tokenize", "encode", str(tokenizer), str(text)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as call:
+        assert call.stdout is not None
+        assert call.stderr is not None
+        call.stdout.close()
+        assert call.stderr.read() == b""
+    assert call.returncode == 141
+
+
+def test_what_cannot_be_printed_is_told_the_encoding_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def prints(_: object) -> None:
+        "a ✓".encode("ascii")
+
+    monkeypatch.setattr("transformer.cli.config.run", prints)
+    said = complaint(["config", "gpt2"], capsys)
+    assert said == (
+        "transformer: what is printed has '\\u2713', and where it goes the encoding is ascii: "
+        "set PYTHONIOENCODING=utf-8 in the environment"
+    )
+
+
 @pytest.mark.parametrize(
     ("saved", "lost", "said"),
     [
