@@ -154,6 +154,20 @@ def test_prompts_come_from_standard_input(
     assert printed == ("the cat\nsat\n" if option == "--prompt" else of_lines)
 
 
+def test_a_file_of_prompts_is_read_as_any_text_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = saved(tmp_path / "run", CharacterTokenizer("".join(sorted({*TEXT, "\n"}))))
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(b"\xef\xbb\xbfthe cat\r\nsat\r\n")
+    printed = said_by(capsys, run, "--prompts", str(file), "--tokens", "0")
+    assert printed == "[prompt 1, sample 1]\nthe cat\n[prompt 2, sample 1]\nsat\n"
+    file.write_bytes(b"the cat\nsa\xff\n")
+    with pytest.raises(SystemExit):
+        main(["sample", str(run), "--prompts", str(file)])
+    assert f"{file} is not UTF-8 text (byte 10 is 0xff)" in capsys.readouterr().err
+
+
 def test_log_probabilities_stand_beside_their_tokens(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -120,6 +120,43 @@ def test_what_is_piped_in_is_read(
     assert capsys.readouterr().out == "the cat"
 
 
+@pytest.mark.parametrize("screen", ["latin-1", "ascii"])
+def test_what_is_piped_in_is_utf8_whatever_the_screen_is(
+    screen: str,
+    tokenizer: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    main(["tokenize", "encode", str(tokenizer), "--text", "der Kater\nsaß"])
+    expected = capsys.readouterr().out
+    piped = io.BytesIO("\ufeffder Kater\r\nsaß".encode())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(piped, screen, "surrogateescape"))
+    main(["tokenize", "encode", str(tokenizer)])
+    assert capsys.readouterr().out == expected
+
+
+def test_what_is_piped_in_and_no_utf8_is_said_with_its_place(
+    tokenizer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = io.TextIOWrapper(io.BytesIO(b"the c\xffat"), "utf-8", "surrogateescape")
+    monkeypatch.setattr("sys.stdin", piped)
+    with pytest.raises(SystemExit):
+        main(["tokenize", "encode", str(tokenizer)])
+    captured = capsys.readouterr()
+    assert "what is piped in is not UTF-8 text (byte 5 is 0xff): save it as" in captured.err
+    assert captured.out == ""
+
+
+def test_a_closed_standard_input_is_said(
+    tokenizer: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(SystemExit) as end:
+        main(["tokenize", "decode", str(tokenizer)])
+    assert end.value.code == 2
+    assert "standard input is closed" in capsys.readouterr().err
+
+
 def test_tokens_are_shown_in_the_terminal_and_as_a_page(
     tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
 from transformer.cli.parser import UsageError
+from transformer.cli.piped import read_piped
 
 if TYPE_CHECKING:
     from transformer.tokenizers import Tokenizer
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 def prompts_of(options: Namespace, tokenizer: "Tokenizer") -> list[str]:
     """Return the prompts that were asked for, or one for want of any."""
+    from transformer.tokenizers.stream import read_chunks
+
     if options.prompts is not None:
         from_screen = options.prompts == "-"
-        text = sys.stdin.read() if from_screen else Path(options.prompts).read_text("utf-8")
+        text = read_piped() if from_screen else "".join(read_chunks(options.prompts))
         if not (lines := text.splitlines()):
             raise UsageError(f"{options.prompts} has no line, and so no prompt")
         return lines
     given: list[str] = options.prompt or [opening(tokenizer)]
-    return [sys.stdin.read() if options.prompt and one == "-" else one for one in given]
+    return [read_piped() if options.prompt and one == "-" else one for one in given]
 
 
 def opening(tokenizer: "Tokenizer") -> str:

@@ -1,7 +1,6 @@
 """`transformer tokenize train|encode|decode|show`: make a tokenizer, use it, look at its tokens."""
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from jsonargparse import Namespace
 
 from transformer.cli.parser import Parser
+from transformer.cli.piped import read_piped
 
 if TYPE_CHECKING:
     from transformer.tokenizers import Tokenizer
@@ -122,7 +122,7 @@ def run_decode(options: Namespace) -> None:
 def _ids_of(given: list[str]) -> str:
     """Return the ids as text: those given, or in the file given, or piped in."""
     if not given:
-        return sys.stdin.read()
+        return read_piped()
     alone = given[0] if len(given) == 1 else None
     if alone is not None and (Path(alone).is_file() or not re.match(r"[+-]?\d", alone)):
         return "".join(_chunks(Path(alone)))
@@ -160,7 +160,7 @@ def _text_of(options: Namespace) -> Iterable[str]:
         raise ValueError("give a file or --text, not both")
     if options.text is not None:
         return [options.text]
-    return [sys.stdin.read()] if options.file is None else _chunks(options.file)
+    return [read_piped()] if options.file is None else _chunks(options.file)
 
 
 def _chunks(file: Path) -> Iterator[str]:
