@@ -1,5 +1,7 @@
 """Long texts: cut where no token is cut, in chunks of any size, by any number of processes."""
 
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +102,16 @@ def test_processes_take_no_more_than_they_can_work_on() -> None:
     assert next(stream) == [97, 32, 98]
     assert taken == 2 * IN_FLIGHT
     stream.close()
+
+
+def blocked_from_the_start(_: object, __: object) -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows blocks no signal")
+def test_processes_never_hear_ctrl_c_which_this_one_still_does() -> None:
+    assert list(ordered_map(blocked_from_the_start, 0, range(3), processes=2)) == [True] * 3
+    assert not blocked_from_the_start(0, 0)
 
 
 def test_no_process_at_all_is_refused() -> None:

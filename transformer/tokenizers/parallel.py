@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Shared = TypeVar("Shared")
@@ -55,13 +57,30 @@ def _in_processes(
     ) as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(_call, item))
+                with _interrupts_waiting():
+                    waiting.append(pool.submit(_call, item))
                 if len(waiting) == IN_FLIGHT * processes:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_waiting() -> Iterator[None]:
+    """Have Ctrl-C wait for what is done here; a process begun here is deaf to it from the start.
+
+    Until `_start` a worker imports, and each would show a traceback. Windows cannot have it wait.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(function: Callable[[Any, Any], Any], shared: Any) -> None:
