@@ -640,6 +640,8 @@ def test_an_option_like_none_is_only_refused(capsys: pytest.CaptureFixture[str])
         ("tokenize encoed a", "there is no action 'encoed'; is it encode? (there are train, enco"),
         ("plot atention a", "there is no picture 'atention'; is it attention? (there are attenti"),
         ("train --max_steps ten", "max_steps must be a whole number or null; got ten"),
+        ("train --max_steps 1e3", "max_steps must be a whole number or null; got 1e3: write 1000"),
+        ("train --seed 2e3", "seed must be a whole number; got 2000.0: write 2000"),
         ("train --optimizer.lr fast", "optimizer.lr must be a number; got fast"),
         (
             "train --optimizer.clip_norm inf",

@@ -52,11 +52,11 @@ def in_plain_words(complaint: str) -> str:
         near = difflib.get_close_matches(value, choices, n=1)
         question = f"; is it {near[0]}?" if near else ""
         return f"there is no {name.lower()} '{value}'{question} (there are {', '.join(choices)})"
-    if given := re.match(r'Parser key "([\w.-]+)": (.*?)(?:Got|Given) value: (.*)$', complaint):
+    if given := re.match(r'Parser key "([\w.-]+)": (.*)(?:Got|Given) value: (.*)$', complaint):
         key, types, value = given.groups()
         expected = EXPECTED.findall(types)
         if kinds := [name for kind, choices in expected for name in _kinds(kind, choices, value)]:
-            return f"{key} must be {_one_of(kinds)}; got {value}{_in_yaml(value, types)}"
+            return f"{key} must be {_one_of(kinds)}; got {value}{_written(value, types)}"
     return complaint
 
 
@@ -92,8 +92,11 @@ def _one_of(words: list[str]) -> str:
     return f"{others} or {words[-1]}" if others else words[-1]
 
 
-def _in_yaml(value: str, types: str) -> str:
-    """Return how YAML writes what it has taken for a text, where that is no finite number."""
+def _written(value: str, types: str) -> str:
+    """Return how a number is written that YAML takes for something else, such as a text."""
+    if "'int'" in types and re.fullmatch(r"[+-]?\d+\.?\d*(e\+?\d{1,2})?", value, re.IGNORECASE):
+        whole = float(value).is_integer()
+        return f": write {float(value):.0f}" if whole else ""
     if "'float'" not in types or not re.fullmatch(r"[+-]?(inf|infinity|nan)", value, re.IGNORECASE):
         return ""
     name = value.lstrip("+-").lower()[:3]
