@@ -735,12 +735,43 @@ def test_a_folder_of_runs_that_cannot_be_is_told_before_the_text_is_read(
         "tokenize train no_text.txt --out nowhere/t.json",
         "doctor --preset no_preset --picture nowhere/d.png",
         "doctor --preset no_preset --json nowhere/d.json",
+        "score --exercises [no_exercise] --json nowhere/s.json",
+        "score --exercises [no_exercise] --table nowhere/s.md",
     ],
 )
 def test_what_is_long_in_the_making_is_not_made_for_a_folder_that_is_not_there(
     call: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "there is no folder nowhere to write" in complaint(call.split(), capsys)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("doctor --picture d.xyz", "a picture ends in .svg, .png, .pdf; got d.xyz"),
+        ("doctor --learning-rate 0", "--learning-rate must be above 0 and finite, got 0"),
+        ("doctor --learning-rate .inf", "--learning-rate must be above 0 and finite, got inf"),
+        (f"doctor --seed {2**63}", f"--seed must be from -2^63 to 2^63 - 1, got {2**63}"),
+        ("score --processes 0", "--processes must be at least 1, got 0"),
+        ("check softmax --seconds 0", "seconds must be above 0 and finite; got 0.0"),
+        ("check softmax --seconds .inf", "seconds must be above 0 and finite; got inf"),
+        ("check softmax --memory .inf", "--memory must be a number of GiB, 0 for no limit; got in"),
+        ("check softmax --memory -1", "--memory must be a number of GiB, 0 for no limit; got -1"),
+        ("grade . --seconds .nan", "seconds must be above 0 and finite; got nan"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_before_anything_is_done(
+    call: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exercises").mkdir()
+    name, *options = call.split()
+    nothing = {"doctor": ["--preset", "no_preset"], "score": ["--exercises", "[no_exercise]"]}
+    assert said in complaint([name, *options, *nothing.get(name, [])], capsys)
 
 
 def test_a_number_has_its_name_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from transformer.cli.parser import Parser
 
 HELP = "check your implementation and say what is wrong with it"
 EXIT_WRONG = 1
+MOST_MEMORY = 2**30  # GiB; a limit of more the system cannot be told
 
 
 def make_parser() -> Parser:
@@ -50,6 +51,10 @@ def run(options: Namespace) -> None:
         raise ValueError(
             "there is no folder `exercises` here: transformer exercise start NAME makes one; or "
             "say where your code is with --implementation MODULE_OR_FILE"
+        )
+    if not 0 <= options.memory < MOST_MEMORY:
+        raise ValueError(
+            f"--memory must be a number of GiB, 0 for no limit; got {options.memory:g}"
         )
     limits = Limits(seconds=options.seconds, memory_bytes=int(options.memory * 2**30))
     console = Console(highlight=False)

@@ -1,6 +1,7 @@
 """`transformer doctor`: why a model does not learn, before hours are spent on training it."""
 
 import json
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -84,15 +85,23 @@ def run(options: Namespace) -> None:
     from transformer.learning.own.line import in_a_line
     from transformer.training.config import TrainConfig
     from transformer.visualisation.doctor import plot_doctor
+    from transformer.visualisation.picture import require_format
     from transformer.whole import require_folder, write_whole
 
     for file in (options.picture, options.json):
         if file is not None:
             require_folder(file)
+    require_format(options.picture)
     if options.text is not None and options.data is not None:
         raise ValueError(f"give --text or --data, not both; got {options.text} and {options.data}")
     if options.batch_size < 1:
         raise ValueError(f"--batch-size must be at least 1, got {options.batch_size}")
+    if options.learning_rate is not None and not 0 < options.learning_rate < math.inf:
+        raise ValueError(
+            f"--learning-rate must be above 0 and finite, got {options.learning_rate:g}"
+        )
+    if not -(2**63) <= options.seed < 2**63:
+        raise ValueError(f"--seed must be from -2^63 to 2^63 - 1, got {options.seed}")
     torch.set_num_threads(TrainConfig().threads)
     generator = torch.Generator().manual_seed(options.seed)
     try:

@@ -35,7 +35,13 @@ def run(options: Namespace) -> None:
     """Print a row for each exercise, and each case that is not as it should be."""
     from transformer.learning.bank import whole_bank
     from transformer.learning.checking.score import as_json, good_enough, score, summary
+    from transformer.whole import require_folder, write_whole
 
+    for file in (options.json, options.table):
+        if file is not None:
+            require_folder(file)
+    if options.processes < 1:
+        raise ValueError(f"--processes must be at least 1, got {options.processes}")
     console = Console(highlight=False)
     started = time.perf_counter()
     cases = score(options.exercises, processes=options.processes)
@@ -54,10 +60,10 @@ def run(options: Namespace) -> None:
             console.print(f"{case.name}: {caught}; named {', '.join(case.named) or 'nothing'}")
     console.print(f"{len(done)} implementations in {time.perf_counter() - started:.0f} s")
     if options.json is not None:
-        options.json.write_text(json.dumps(as_json(done), indent=1), encoding="utf-8")
+        write_whole(options.json, json.dumps(as_json(done), indent=1))
     if options.table is not None:
         lines = [" | ".join(row) for row in (COLUMNS, ["---"] * len(COLUMNS), *rows)]
         text = "\n".join(f"| {line} |" for line in lines) + "\n"
-        options.table.write_text(text, encoding="utf-8")
+        write_whole(options.table, text)
     if options.strict and not good_enough(done):
         raise SystemExit(EXIT_WORSE)

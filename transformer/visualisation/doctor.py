@@ -8,6 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from transformer.visualisation.picture import Picture
+
 BLUE, RED, GREY = "#4a7aa8", "#c0392b", "#999999"
 # Below this figure a rms is drawn at the left edge, zeros and float noise alike.
 LEAST = 1e-8
@@ -30,7 +32,7 @@ def plot_doctor(report: Mapping[str, Any], path: str | Path) -> None:
     _draw_overfit(figure.add_subplot(grid[1, 1]), report)
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(Path(path), dpi=120)
+    Picture(figure).save(path)
 
 
 def _draw_sizes(axes: Axes, sizes: Sequence[Mapping[str, Any]]) -> None:

@@ -34,8 +34,7 @@ class Picture:
         The file is replaced whole or not at all. ValueError for another ending.
         """
         target = Path(path)
-        if target.suffix.lower() not in FORMATS:
-            raise ValueError(f"a picture ends in {', '.join(FORMATS)}; got {target.name}")
+        require_format(target)
         write_whole(target, self._drawn(target.suffix.lower().removeprefix(".")))
         return target
 
@@ -59,6 +58,12 @@ class Picture:
                 stacklevel=3,
             )
         return buffer.getvalue()
+
+
+def require_format(path: Path) -> None:
+    """Raise ValueError for a file's name with another ending than a picture's."""
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"a picture ends in {', '.join(FORMATS)}; got {path.name}")
 
 
 def readable(labels: Sequence[str]) -> list[str]:

@@ -52,6 +52,10 @@ class Limits:
     patience: float = 4.0
     memory_bytes: int = 4 * 2**30
 
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds < math.inf:
+            raise ValueError(f"seconds must be above 0 and finite; got {self.seconds}")
+
 
 def check_exercises(
     names: Sequence[str], implementation: str, limits: Limits = Limits()
