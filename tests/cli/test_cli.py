@@ -604,6 +604,21 @@ def test_the_folder_of_all_runs_is_told_the_newest_in_it(
     assert said.endswith(f"expected a folder with train.yaml; the newest runs in it: {run}")
 
 
+@pytest.mark.parametrize(
+    "call", ["evaluate {} --data a.txt", "doctor --run {}", "export {} out", "plot attention {}"]
+)
+def test_the_folder_of_all_runs_is_told_the_newest_in_it_by_what_reads_a_model(
+    call: str,
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = complaint(call.format(run.parent).split(), capsys)
+    assert said.endswith(f"; the newest runs in it: {run}")
+
+
 def test_a_file_where_a_folder_is_wanted_is_named(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,7 @@ from transformer.pretrained.tokenizer import read_tokenizer, tokenizer_files
 from transformer.tokenizers import Tokenizer
 from transformer.training.saved.load import is_run, load_trained
 from transformer.training.saved.model_files import MODEL
+from transformer.training.saved.run_folder import runs_within
 from transformer.training.saved.tensor_file import tensor_file
 from transformer.whole import whole_folder
 
@@ -56,7 +57,9 @@ def load_pretrained(
     """
     folder = model_folder(where)
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} is no model in Hugging Face's layout: no config.json")
+        raise FileNotFoundError(
+            f"{folder} is no model in Hugging Face's layout: no config.json{runs_within(folder)}"
+        )
     settings = read_json(folder / "config.json")
     kind = settings.get("model_type")
     if not isinstance(kind, str) or kind not in FAMILIES:

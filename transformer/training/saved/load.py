@@ -16,7 +16,7 @@ from transformer.training.saved.checkpoint import (
     require_whole,
 )
 from transformer.training.saved.model_files import MODEL, load_model_files
-from transformer.training.saved.run_folder import CONFIG
+from transformer.training.saved.run_folder import CONFIG, runs_within
 from transformer.training.trained import TrainedModel
 
 
@@ -59,6 +59,7 @@ def load_trained(
         if not is_run(folder):
             raise FileNotFoundError(
                 f"{folder} is no run's folder: expected one with {CONFIG} or {FOLDER} in it"
+                + runs_within(folder)
             )
         folder = find_checkpoint(folder, which, warn)
     elif (folder / MANIFEST).exists():
