@@ -729,6 +729,21 @@ def test_what_cannot_be_is_said_in_one_line_with_what_can(
     assert said in complaint(call.split(), capsys)
 
 
+def test_a_path_at_home_is_sought_there_where_no_shell_has_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    file = tmp_path / "mine.yaml"
+    file.write_text("text: ~/no_text.txt\n", encoding="utf-8")
+    said = complaint(["train", "--config", str(file)], capsys)
+    assert said.startswith(f"transformer: there is no text file at {tmp_path / 'no_text.txt'}")
+    said = complaint(["train", "--data=~/no_data"], capsys)
+    assert said.startswith(f"transformer: there is no text file at {tmp_path / 'no_data'}, nor a f")
+    said = complaint(["train", "--runs=~/mine.yaml"], capsys)
+    assert said.startswith(f"transformer: {file} is a file: name a folder with --runs")
+
+
 def test_a_folder_of_runs_that_cannot_be_is_told_before_the_text_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """`transformer train`: train a model, draw its loss curve, show what it does."""
 
+import os
 import sys
 from argparse import Action
 from collections.abc import Iterator
@@ -112,7 +113,7 @@ def run(options: Namespace) -> None:
     """Train, and say on the way what is done and where it is kept."""
     from transformer.training.saved.run_folder import require_room
 
-    config = TrainConfig(**{field.name: options[field.name] for field in fields(TrainConfig)})
+    config = TrainConfig(**{one.name: at_home(options[one.name]) for one in fields(TrainConfig)})
     resumed = None if options.resume is None else Path(options.resume)
     if resumed is None:
         require_room(config.runs)
@@ -194,6 +195,12 @@ def run(options: Namespace) -> None:
     for text in outcome(load_trained(folder)[0].to(job.device), job.task, seed=config.seed):
         print(text, end="", flush=True)
     console.print(f"\n\nModel, metrics and loss curve are in {folder}")
+
+
+def at_home(value: Any) -> Any:
+    """Return a path that begins with `~` as a shell reads it: none does so in --runs=~/runs."""
+    is_path = isinstance(value, str | Path) and str(value).startswith("~")
+    return type(value)(os.path.expanduser(value)) if is_path else value
 
 
 def draw_loss_curve(
