@@ -1,5 +1,6 @@
 """Corpora: found by name, file or folder; a prepared folder is whole or is refused."""
 
+import errno
 import math
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from transformer.data.corpus import (
     prepare_corpus,
 )
 from transformer.data.sources.documents import ListOfTexts
+from transformer.data.token_file import TokenFileWriter
 from transformer.tokenizers import END_OF_TEXT, CharacterTokenizer, FastByteBPETokenizer
 
 TEXTS = [f"{number:03} to be, or not to be\n" for number in range(20)]
@@ -107,6 +109,20 @@ def test_a_first_preparation_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there are no tokens"):
         prepare_corpus(ListOfTexts(TEXTS), TOKENIZER, tmp_path / "corpus", validation_fraction=0.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_with_the_folder_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(TokenFileWriter, "write", full)
+    documents, folder = ListOfTexts(["abc" * 9]), tmp_path / "corpus"
+    with pytest.raises(OSError, match="No space left on device") as refusal:
+        prepare_corpus(documents, CharacterTokenizer.train("abc"), folder)
+    assert refusal.value.filename == str(folder)
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("fraction", [0.0, -0.5, 1.0, math.nan])

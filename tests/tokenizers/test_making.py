@@ -68,8 +68,13 @@ def test_where_texts_are_apart_nothing_comes_between(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["character", "byte"])
 def test_a_size_where_there_is_none_to_choose_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match=f"a {kind} tokenizer has no size to choose"):
+    with pytest.raises(ValueError, match=f"a {kind} tokenizer has no size to choose; .* or null"):
         make_tokenizer(kind, CHUNKS, size=300)
+
+
+def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match="no kind of tokenizer 'bpe'; there are: character, byte"):
+        make_tokenizer("bpe", CHUNKS)
 
 
 def test_what_is_saved_is_opened_without_a_look_at_the_text(tmp_path: Path) -> None:

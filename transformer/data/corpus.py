@@ -24,6 +24,7 @@ from transformer.data.splits import split_documents, split_tokens
 from transformer.data.token_file import TokenFile, copy_tokens, vocabulary_hash
 from transformer.data.windows import tokens_in
 from transformer.tokenizers import END_OF_TEXT, Tokenizer, find_tokenizer, load_tokenizer
+from transformer.whole import errors_of
 
 TRAIN, VALIDATION, TOKENIZER = "train.tokens", "validation.tokens", "tokenizer.json"
 WHOLE = "whole.tokens"  # there only while it is being cut in two
@@ -131,7 +132,10 @@ def prepare_corpus(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with TemporaryDirectory(dir=folder, prefix=".preparing-") as name:
+        with (
+            TemporaryDirectory(dir=folder, prefix=".preparing-") as name,
+            errors_of(Path(name), folder),
+        ):
             aside = Path(name)
             write = partial(
                 prepare, tokenizer=tokenizer, end_of_text=end_of_text, num_processes=num_processes

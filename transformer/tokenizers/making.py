@@ -72,12 +72,17 @@ def make_tokenizer(
     """Learn a tokenizer of a kind in `KINDS` from one text, in chunks that may cut its words.
 
     `size` counts the tokens of byte-bpe and wordpiece (4,256) and the merges of sennrich-bpe
-    (4,000); for a kind that has no size to choose it is a ValueError. `special_tokens` and
-    `processes` are byte-bpe's. The text is never held as a whole by character, byte and
-    byte-bpe.
+    (4,000); for a kind that has no size to choose it is a ValueError, and so is a kind that there
+    is not. `special_tokens` and `processes` are byte-bpe's. The text is never held as a whole by
+    character, byte and byte-bpe.
     """
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind of tokenizer {kind!r}; there are: {', '.join(KINDS)}")
     if kind in ("character", "byte") and size is not None:
-        raise ValueError(f"a {kind} tokenizer has no size to choose; byte-bpe and others have")
+        raise ValueError(
+            f"a {kind} tokenizer has no size to choose; byte-bpe and others have: give none, or "
+            "null where a recipe has one"
+        )
     if kind == "character":
         characters: set[str] = set()
         for chunk in chunks:
