@@ -25,6 +25,7 @@ from transformer.training.machine.launch import (
     next_shared,
     report,
     require_equal_shares,
+    require_few,
 )
 from transformer.training.saved.load import load_checkpoint
 from transformer.training.saved.lock import only_here
@@ -82,6 +83,19 @@ def test_the_command_says_so_once_before_it_starts_a_process(
         "transformer: --devices 2 share the rows of an update, --batch_size 5 times "
         "--accumulation 3, and 15 is no multiple of 2: try --batch_size 6 or --accumulation 4\n"
     )
+
+
+def test_far_more_processes_than_processors_are_refused_before_one_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr("torch.distributed.launcher.api.elastic_launch", pytest.fail)
+    require_few(12)
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--devices", "13", "--batch_size", "13"])
+    assert end.value.code == 2
+    said = "--devices must be at most 12 here, 4 for each of 3 processors; got 13: "
+    assert said in capsys.readouterr().err
 
 
 # What several processes say

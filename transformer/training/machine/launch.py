@@ -24,6 +24,7 @@ COMPLAINT = "transformer: "  # how the command line begins what it has to say of
 EXIT_SAID = 2  # of the command line, when an error is one of those it explains
 EXIT_SIGNAL = 128  # and the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as of a shell
 PATIENCE = 24 * 60 * 60  # seconds from a signal until torchrun kills: an update has no limit here
+PROCESSES_PER_PROCESSOR = 4  # each takes torch's memory, and Gloo connects each with each
 SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 LAUNCHER = "TRANSFORMER_LAUNCHER"  # in the environment of the processes: the command's number
 
@@ -42,6 +43,16 @@ def end_with_torchrun() -> None:
         ctypes.CDLL(None).prctl(SET_DEATH_SIGNAL, signal.SIGKILL)
         if os.environ.get(LAUNCHER, str(os.getppid())) != str(os.getppid()):
             raise SystemExit(EXIT_SIGNAL + signal.SIGKILL)
+
+
+def require_few(n: int) -> None:
+    """Raise ValueError for so many processes that the machine would stand still."""
+    processors = os.cpu_count() or 1
+    if n > (most := PROCESSES_PER_PROCESSOR * processors):
+        raise ValueError(
+            f"--devices must be at most {most} here, {PROCESSES_PER_PROCESSOR} for each of "
+            f"{processors} processors; got {n}: one process takes a GPU or a processor"
+        )
 
 
 def require_equal_shares(config: TrainConfig) -> None:
@@ -102,9 +113,11 @@ def launch(config: TrainConfig, command: Sequence[str]) -> int:
 
     Returns the exit status, which an explained error makes as in one process; a signal ends this
     process, with the status that it has there, too. When a process dies the others are ended.
-    Raises ValueError for rows that they cannot share out.
+    Raises ValueError for rows that they cannot share out, and for far more processes than
+    processors.
     """
     require_equal_shares(config)
+    require_few(config.devices)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(PATIENCE))
     os.environ[LAUNCHER] = str(os.getpid())
