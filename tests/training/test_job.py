@@ -28,7 +28,7 @@ from transformer.tokenizers.loading import KINDS
 from transformer.training.config import TrainConfig
 from transformer.training.meter import Record
 from transformer.training.run.execute import execute
-from transformer.training.run.job import prepare, with_whole_paths
+from transformer.training.run.job import prepare, with_absolute_paths
 from transformer.training.saved.load import find_checkpoint, load_checkpoint
 from transformer.training.saved.run_folder import load_train_config, read_metrics
 
@@ -245,9 +245,11 @@ def test_a_named_data_set_stays_its_name_beside_a_folder_that_is_called_so(
     (tmp_path / "counting").mkdir()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.txt").write_text("another text")
-    named = with_whole_paths(replace(config, text=None, data="counting"))
+    named = with_absolute_paths(replace(config, text=None, data="counting"))
     assert named.data == "counting"
-    assert with_whole_paths(replace(config, text=None, data="mine")).data == str(tmp_path / "mine")
+    assert with_absolute_paths(replace(config, text=None, data="mine")).data == str(
+        tmp_path / "mine"
+    )
     prepare_corpus(TextFiles("mine"), CharacterTokenizer.train("another text"), "counting")
-    tokens = with_whole_paths(replace(config, text=None, data="counting"))
+    tokens = with_absolute_paths(replace(config, text=None, data="counting"))
     assert tokens.data == str(tmp_path / "counting"), "that is what would be read"

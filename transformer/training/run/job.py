@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,60 +82,34 @@ class Job:
 def prepare(config: TrainConfig) -> Job:
     """Find the data and their tokenizer, make the model, pick device and precision.
 
-    Raises what finding the data and picking the device raise, ValueError for a text too short
-    for the model's context, a schedule that does not fit into the run or threads far beyond the
-    machine's, ImportError for a log
-    that is not installed, and MemoryError for a model that is too large by itself.
+    Raises what finding the data and picking the device raise, ValueError for a text too short for
+    the model's context, a schedule that does not fit into the run or threads far beyond the
+    machine's, ImportError for a log that is not installed, and MemoryError for a model that is too
+    large by itself.
     """
     require_installed(config.log)
-    processors = os.cpu_count() or 1
-    if config.threads > (most := THREADS_PER_PROCESSOR * processors):
-        raise ValueError(
-            f"threads must be at most {most} here, {THREADS_PER_PROCESSOR} for each of "
-            f"{processors} processors; got {config.threads}: give --threads {processors} or fewer"
-        )
-    rank = ranks()
-    device = pick_device(config.device)
-    if device.type == "cuda":
-        device = torch.device("cuda", rank.local_rank)
-    if device.type == "cpu":
-        keep_freed_memory()
-    torch.set_num_threads(config.threads)
-    set_float32_products(device, config.precision)
+    require_processors(config.threads)
+    device = _set_up_device(config)
     task = find_task(config)
     multiple = config.pad_vocab_multiple
     d_vocab = multiple * math.ceil(task.tokenizer.d_vocab / multiple)
-    model_config = replace(config.model, d_vocab=d_vocab)
-    config = replace(with_whole_paths(config), model=model_config)
-    order = BATCHES[config.order]
-    per_round = order(task.train, batch_size=1, steps=1).per_round
-    plan = make_plan(config, per_round)
+    config = replace(with_absolute_paths(config), model=replace(config.model, d_vocab=d_vocab))
+    order, rank = BATCHES[config.order], ranks()
+    plan = make_plan(config, order(task.train, batch_size=1, steps=1).per_round)
+    batches = order(
+        task.train,
+        batch_size=config.rows_per_step,
+        steps=plan.steps,
+        seed=config.seed,
+        rank=rank.rank,
+        n_ranks=rank.n_ranks,
+    )
     precision = pick_precision(device, config.precision)
-    torch.manual_seed(config.seed)
-    try:
-        model = make_model(config.objective, model_config, task.classes).to(device)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise MemoryError(
-            "out of memory: there is not enough for the model alone, try a smaller model.d_model, "
-            "model.d_mlp or model.n_layers"
-        ) from error
-    if config.checkpointing:
-        recompute_blocks(model)
+    model = _seeded_model(config, task.classes, device)
     return Job(
         config=config,
         task=task,
-        batches=task.asked(
-            order(
-                task.train,
-                batch_size=config.rows_per_step,
-                steps=plan.steps,
-                seed=config.seed,
-                rank=rank.rank,
-                n_ranks=rank.n_ranks,
-            )
-        ),
+        batches=task.asked(batches),
         plan=plan,
         state=TrainState(
             model=model,
@@ -144,6 +119,47 @@ def prepare(config: TrainConfig) -> Job:
         device=device,
         precision=precision,
     )
+
+
+def require_processors(threads: int) -> None:
+    """Raise ValueError for many more threads than the machine has processors."""
+    processors = os.cpu_count() or 1
+    if threads > (most := THREADS_PER_PROCESSOR * processors):
+        raise ValueError(
+            f"threads must be at most {most} here, {THREADS_PER_PROCESSOR} for each of "
+            f"{processors} processors; got {threads}: give --threads {processors} or fewer"
+        )
+
+
+def _set_up_device(config: TrainConfig) -> torch.device:
+    """Return this process's device; what torch has as settings of the whole process is set."""
+    device = pick_device(config.device)
+    if device.type == "cuda":
+        device = torch.device("cuda", ranks().local_rank)
+    if device.type == "cpu":
+        keep_freed_memory()
+    torch.set_num_threads(config.threads)
+    set_float32_products(device, config.precision)
+    return device
+
+
+def _seeded_model(
+    config: TrainConfig, classes: Sequence[str], device: torch.device
+) -> TrainedModel:
+    """Return the model with the initial weights that the seed decides."""
+    torch.manual_seed(config.seed)
+    try:
+        model = make_model(config.objective, config.model, classes).to(device)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(
+            "out of memory: there is not enough for the model alone, try a smaller model.d_model, "
+            "model.d_mlp or model.n_layers"
+        ) from error
+    if config.checkpointing:
+        recompute_blocks(model)
+    return model
 
 
 def make_optimizer(model: Module, config: OptimizerConfig) -> torch.optim.Optimizer:
@@ -156,7 +172,7 @@ def make_optimizer(model: Module, config: OptimizerConfig) -> torch.optim.Optimi
     )
 
 
-def with_whole_paths(config: TrainConfig) -> TrainConfig:
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
     """Return the configuration with paths that hold wherever the run is taken up again."""
     data, tokenizer = config.data, config.tokenizer
     # A name is read as a name though a folder is called so too, but for one of token files.
