@@ -46,6 +46,7 @@ from transformer.training.saved.model_files import (
 )
 from transformer.training.saved.tensor_file import tensor_file
 from transformer.training.state import TrainState
+from transformer.training.trained import TrainedModel
 from transformer.whole import PART, beside, errors_of
 
 FORMAT = "transformer.checkpoint/1"
@@ -90,18 +91,7 @@ def write_checkpoint(
         with errors_of(aside, folder):
             aside.mkdir(parents=True)
             save_model_files(aside, state.model, tokenizer)
-            entries = optimizer_entries(state.model, state.optimizer)
-            tensors = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
-            numbers = {name: value for name, value in entries.items() if name not in tensors}
-            with tensor_file(aside / OPTIMIZER) as file:
-                save_file(tensors, file)
-            with tensor_file(aside / RANDOM) as file:
-                save_file(joined_states(random or [random_states()]), file)
-            content = {name: getattr(state, name) for name in (*NUMBERS, *MEASURED)}
-            content["optimizer"] = numbers
-            if state.scaler is not None:
-                content["scaler"] = state.scaler.state_dict()
-            (aside / STATE).write_text(json.dumps(content), encoding="utf-8")
+            _save_train_state(aside, state, random or [random_states()])
             files = {file.name: fingerprint(file) for file in sorted(aside.iterdir())}
             manifest = {"format": FORMAT, "files": files}
             (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -114,6 +104,22 @@ def write_checkpoint(
     wait_for_disk(folder.parent)
     remove_old(run, keep=keep, bests=[state.best_step, *state.earlier_bests])
     return folder
+
+
+def _save_train_state(folder: Path, state: TrainState, random: Sequence[RandomStates]) -> None:
+    """Write what a run resumes from besides the model: see `resume.py`."""
+    entries = optimizer_entries(state.model, state.optimizer)
+    tensors = {name: value for name, value in entries.items() if isinstance(value, Tensor)}
+    numbers = {name: value for name, value in entries.items() if name not in tensors}
+    with tensor_file(folder / OPTIMIZER) as file:
+        save_file(tensors, file)
+    with tensor_file(folder / RANDOM) as file:
+        save_file(joined_states(random), file)
+    content = {name: getattr(state, name) for name in (*NUMBERS, *MEASURED)}
+    content["optimizer"] = numbers
+    if state.scaler is not None:
+        content["scaler"] = state.scaler.state_dict()
+    (folder / STATE).write_text(json.dumps(content), encoding="utf-8")
 
 
 def clear_leftovers(run: Path) -> None:
@@ -143,7 +149,7 @@ def wait_for_disk(path: Path) -> None:
         os.close(opened)
 
 
-def fingerprint(file: Path) -> dict[str, Any]:
+def fingerprint(file: Path) -> dict[str, int | str]:
     """Return the size and the SHA-256 of a file."""
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
@@ -180,27 +186,7 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> in
     by then.
     """
     require_whole(folder)
-    if type(tokenizer).load(folder / TOKENIZER).fingerprint() != tokenizer.fingerprint():
-        raise ValueError(
-            f"{folder} is foreign: {TOKENIZER} is not the tokenizer of this run. Was it "
-            "learned from another text? To go on with that, name the run's own with --tokenizer"
-        )
-    before, now = (
-        asdict(config)
-        for config in (type(state.model.config).from_yaml(folder / MODEL), state.model.config)
-    )
-    if changed := [name for name in now if before[name] != now[name]]:
-        differences = ", ".join(f"{name} {before[name]}, now {now[name]}" for name in changed)
-        raise ValueError(
-            f"{folder} is foreign: {MODEL} is not the model of this run (it was {differences})"
-        )
-    if isinstance(state.model, ClassifierBERT):
-        classes = tuple(read_task(folder)["classes"])
-        if classes != state.model.classes:
-            raise ValueError(
-                f"{folder} is foreign: its classes are {', '.join(classes)}, and the data's "
-                f"{', '.join(state.model.classes)}"
-            )
+    _require_same_run(folder, state.model, tokenizer)
     load_weights(state.model, folder)
     content = read_json(folder / STATE)
     try:
@@ -218,6 +204,30 @@ def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> in
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise ValueError(f"{folder} is damaged: {error!r:.200}") from error
     return len(random)
+
+
+def _require_same_run(folder: Path, model: TrainedModel, tokenizer: Tokenizer) -> None:
+    """Raise ValueError unless the checkpoint has this tokenizer and a model of this shape."""
+    if type(tokenizer).load(folder / TOKENIZER).fingerprint() != tokenizer.fingerprint():
+        raise ValueError(
+            f"{folder} is foreign: {TOKENIZER} is not the tokenizer of this run. Was it "
+            "learned from another text? To go on with that, name the run's own with --tokenizer"
+        )
+    before, now = (
+        asdict(config) for config in (type(model.config).from_yaml(folder / MODEL), model.config)
+    )
+    if changed := [name for name in now if before[name] != now[name]]:
+        differences = ", ".join(f"{name} {before[name]}, now {now[name]}" for name in changed)
+        raise ValueError(
+            f"{folder} is foreign: {MODEL} is not the model of this run (it was {differences})"
+        )
+    if isinstance(model, ClassifierBERT):
+        classes = tuple(read_task(folder)["classes"])
+        if classes != model.classes:
+            raise ValueError(
+                f"{folder} is foreign: its classes are {', '.join(classes)}, and the data's "
+                f"{', '.join(model.classes)}"
+            )
 
 
 def resume_from_newest(
