@@ -7,7 +7,7 @@ where tensors have shapes and no data: nothing here can drift from the code.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -50,19 +50,14 @@ def model_cost(config: TransformerConfig) -> Cost:
     """
     with torch.device("meta"):
         model = MaskedLanguageBERT(config) if isinstance(config, BERTConfig) else GPT(config)
-        n_targets = 1 if isinstance(model, GPT) else 0  # a window has the last one's too
-        tokens = torch.zeros(1, config.n_ctx + n_targets, dtype=torch.long)
-    sizes = {name.rpartition(".")[2]: 0 for name in EMBEDDINGS}
-    total = 0
-    for name, parameter in model.named_parameters():
-        total += parameter.numel()
-        if (last := name.rpartition(".")[2]) in sizes:
-            sizes[last] += parameter.numel()
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    total = sum(sizes.values())
+    embeddings = sum(size for name, size in sizes.items() if name.endswith(EMBEDDINGS))
     return Cost(
         parameters=total,
-        parameters_without_embeddings=total - sum(sizes.values()),
+        parameters_without_embeddings=total - embeddings,
         state_bytes=4 * 4 * total,
-        activation_bytes=_saved_bytes(model, tokens),
+        activation_bytes=_saved_bytes(model),
         flops_per_token=flops_per_token(model),
     )
 
@@ -81,8 +76,9 @@ def flops_per_token(model: GPT | MaskedLanguageBERT | ClassifierBERT) -> int:
     return 6 * multiplied + 12 * attended
 
 
-def _saved_bytes(model: GPT | MaskedLanguageBERT, tokens: Int[Tensor, "batch pos"]) -> int:
-    """Return the bytes autograd keeps for the backward pass, the parameters left out."""
+def _saved_bytes(model: GPT | MaskedLanguageBERT) -> int:
+    """Return the bytes autograd keeps for the backward pass of n_ctx positions, without weights."""
+    n_ctx = model.config.n_ctx
     saved: dict[int, int] = {}
 
     def keep(tensor: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
@@ -92,8 +88,10 @@ def _saved_bytes(model: GPT | MaskedLanguageBERT, tokens: Int[Tensor, "batch pos
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         if isinstance(model, GPT):
+            tokens = torch.zeros(1, n_ctx + 1, dtype=torch.long, device="meta")  # the last a target
             loss = next_token_loss(model(tokens[:, :-1]), tokens)
         else:
+            tokens = torch.zeros(1, n_ctx, dtype=torch.long, device="meta")
             loss = cross_entropy(model(tokens), tokens)
     for parameter in model.parameters():
         saved.pop(parameter.untyped_storage()._cdata, None)
