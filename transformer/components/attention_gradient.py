@@ -78,12 +78,17 @@ class _Attention(Function):
     @once_differentiable
     def backward(
         ctx: Any,
-        of_z: Float[Tensor, "batch n_heads query_pos d_head"],
-        _of_pattern: Float[Tensor, "batch n_heads query_pos key_pos"],
-    ) -> Any:
+        dz: Float[Tensor, "batch n_heads query_pos d_head"],
+        _dP: Float[Tensor, "batch n_heads query_pos key_pos"],
+    ) -> tuple[
+        Float[Tensor, "batch n_heads query_pos d_head"],
+        Float[Tensor, "batch n_heads key_pos d_head"],
+        Float[Tensor, "batch n_heads key_pos d_head"],
+        None,
+    ]:
         q, k, v, pattern = ctx.saved_tensors
-        of_z = of_z.to(v.dtype).contiguous()
-        P, dP = at_least_float32(pattern), at_least_float32(of_z @ v.mT)
+        dz = dz.to(v.dtype).contiguous()
+        P, dP = at_least_float32(pattern), at_least_float32(dz @ v.mT)
         dS = P * (dP - (P * dP).sum(-1, keepdim=True)) / math.sqrt(q.shape[-1])
         dS = dS.to(q.dtype)
-        return dS @ k, dS.mT @ q, pattern.mT @ of_z, None
+        return dS @ k, dS.mT @ q, pattern.mT @ dz, None

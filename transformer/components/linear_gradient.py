@@ -68,7 +68,11 @@ class _Linear(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, dy: Float[Tensor, "rows d_out"]) -> Any:
+    def backward(
+        ctx: Any, dy: Float[Tensor, "rows d_out"]
+    ) -> tuple[
+        Float[Tensor, "rows d_in"], Float[Tensor, "d_in d_out"], Float[Tensor, " d_out"] | None
+    ]:
         x, W = ctx.saved_tensors
         dx = dy @ W.mT
         if not ctx.has_bias:

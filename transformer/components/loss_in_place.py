@@ -47,7 +47,7 @@ class _InPlace(Function):
         logits: Float[Tensor, "batch forecasts d_vocab"],
         targets: Int[Tensor, "batch forecasts"],
     ) -> Float[Tensor, ""]:
-        total = logits.new_zeros((), dtype=at_least_float32(logits[:0]).dtype)
+        total = logits.new_zeros((), dtype=torch.promote_types(logits.dtype, torch.float32))
         flat = logits.view(-1, logits.shape[-1])
         for some, target in zip(
             torch.split(flat, CHUNK), torch.split(targets.flatten(), CHUNK), strict=True
@@ -65,8 +65,10 @@ class _InPlace(Function):
         return mean
 
     @staticmethod
-    def backward(ctx: Any, of_loss: Float[Tensor, ""]) -> Any:
+    def backward(
+        ctx: Any, dloss: Float[Tensor, ""]
+    ) -> tuple[Float[Tensor, "batch forecasts d_vocab"], None]:
         gradient, ctx.gradient = ctx.gradient, None
         if gradient is None:
             raise RuntimeError("next_token_loss_in_place has one backward pass, this is a second")
-        return gradient.mul_(of_loss / ctx.n_targets), None
+        return gradient.mul_(dloss / ctx.n_targets), None

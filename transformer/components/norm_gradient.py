@@ -53,9 +53,9 @@ class _Normal(Function):
     def backward(
         ctx: Any, dn: Float[Tensor, "*batch d_model"]
     ) -> tuple[Float[Tensor, "*batch d_model"], None, None]:
-        n, inverse = ctx.saved_tensors
-        wide, slope = at_least_float32(n), at_least_float32(dn)
-        dx = (slope - wide * (wide * slope).mean(-1, keepdim=True)) * inverse
+        saved, inverse = ctx.saved_tensors
+        n, dn = at_least_float32(saved), at_least_float32(dn)
+        dx = (dn - n * (n * dn).mean(-1, keepdim=True)) * inverse
         if ctx.centred:
             dx = dx - dx.mean(-1, keepdim=True)
-        return dx.to(n.dtype), None, None
+        return dx.to(saved.dtype), None, None
