@@ -7,11 +7,11 @@ left.
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from types import MethodType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Shaped
@@ -23,6 +23,7 @@ from transformer.activations.seen import Activations
 
 Edit = Callable[[Any], Any]
 Visit = Callable[[str, Any], Any]
+Kind = Literal["changes", "keeps"]
 
 
 def activation_names(model: Module) -> list[str]:
@@ -163,7 +164,7 @@ _as_written = _AsWritten()
 
 
 @contextmanager
-def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> Iterator[None]:
+def _open(model: Module, patterns: tuple[str, ...], kind: Kind, visit: Visit) -> Iterator[None]:
     """Let `visit` see the values whose names match a pattern, inside the context."""
     names = _names(model)
     every = [name for of_module in names.values() for name in of_module.values()]
@@ -171,9 +172,7 @@ def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> 
         if not any(fnmatchcase(name, pattern) for name in every):
             close = ", ".join(get_close_matches(pattern, every)) or ", ".join(every[:5]) + " ..."
             raise ValueError(f"the model has no activation {pattern}; it has {close}")
-    opened = []
-    _as_written.__enter__()
-    try:
+    with _as_written, ExitStack() as taps:
         for path, module in model.named_modules():
             wanted = {
                 variable: name
@@ -181,16 +180,21 @@ def _open(model: Module, patterns: tuple[str, ...], kind: str, visit: Visit) -> 
                 if any(fnmatchcase(name, pattern) for pattern in patterns)
             }
             if wanted:
-                tap = vars(module).get("_tap") or _Tap(module)
-                if not tap.changes and not tap.keeps:
-                    tap.put()
-                listeners = getattr(tap, kind)
-                listeners.append(mine := (wanted, visit))
-                opened.append((tap, listeners, mine))
+                taps.enter_context(_tapped(module, kind, wanted, visit))
+        yield
+
+
+@contextmanager
+def _tapped(module: Module, kind: Kind, wanted: dict[str, str], visit: Visit) -> Iterator[None]:
+    """Let `visit` see the `wanted` variables of one module, inside the context."""
+    tap = vars(module).get("_tap") or _Tap(module)
+    if not tap.changes and not tap.keeps:
+        tap.put()
+    listeners = getattr(tap, kind)
+    listeners.append(mine := (wanted, visit))
+    try:
         yield
     finally:
-        _as_written.__exit__()
-        for tap, listeners, mine in opened:
-            listeners.remove(mine)
-            if not tap.changes and not tap.keeps:
-                tap.remove()
+        listeners.remove(mine)
+        if not tap.changes and not tap.keeps:
+            tap.remove()
