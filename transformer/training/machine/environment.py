@@ -15,7 +15,7 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     """Return versions, commit and machine, as JSON has them."""
     return {
         "version": package_version(),
-        **(commit() or {}),
+        **commit(),
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "platform": platform.platform(),
@@ -41,16 +41,16 @@ def holds_the_package() -> Path:
     return Path(__file__).resolve().parents[3]
 
 
-def commit() -> dict[str, Any] | None:
-    """Return the git commit of this code, and whether it was changed since; None without git."""
+def commit() -> dict[str, str | bool]:
+    """Return the git commit of this code, and whether it was changed since; empty without git."""
     root = holds_the_package()
     if not (root / ".git").exists():
-        return None
+        return {}
     try:
         head = _git(root, "rev-parse", "HEAD")
         changed = _git(root, "status", "--porcelain", "--", "transformer")
     except (OSError, subprocess.SubprocessError):
-        return None
+        return {}
     return {"commit": head, "dirty": bool(changed)}
 
 

@@ -44,9 +44,6 @@ class Listener:
     signum: int | None = None
     under_way: bool = False
 
-    def __call__(self) -> bool:
-        return self.signum is not None
-
     def hear(self, signum: int, frame: FrameType | None) -> None:
         """Take note of the first signal, which waits for the update; a second one does not.
 
@@ -55,7 +52,7 @@ class Listener:
         """
         if is_launched() and signum == self.signum:
             return
-        first = not self()
+        first = self.signum is None
         if first:
             self.signum = signum
         if not (first and self.under_way):
@@ -78,6 +75,6 @@ def listening() -> Iterator[Listener]:
     try:
         yield listener
     finally:
-        ends = is_launched() and listener()
+        ends = is_launched() and listener.signum is not None
         for signum, handler in before.items():
             signal.signal(signum, signal.SIG_IGN if ends else handler)

@@ -5,10 +5,11 @@ al. 2020 (ZeRO), stage 3, by torch's FSDP2.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn import Module
 from torch.optim import Optimizer
@@ -38,12 +39,7 @@ def shard(state: TrainState, make_optimizer: MakeOptimizer) -> None:
 
 
 def gathered(state: TrainState, make_optimizer: MakeOptimizer) -> TrainState:
-    """Return the whole of a state on the CPU if it is sharded, else the state itself.
-
-    All processes must call this, as each has a part of it.
-    """
-    if not isinstance(state.model, FSDPModule):
-        return state
+    """Return the whole of a sharded state on the CPU: all processes must call, each has a part."""
     with torch.random.fork_rng(devices=[]):  # new weights are drawn from what dropout draws from
         model = GPT(state.model.config)
     model.load_state_dict(
@@ -55,4 +51,4 @@ def gathered(state: TrainState, make_optimizer: MakeOptimizer) -> TrainState:
         if isinstance(value, Tensor):
             entries[place] = whole(value).cpu()
     set_optimizer_entries(model, optimizer, entries)
-    return TrainState(**vars(state) | {"model": model, "optimizer": optimizer})
+    return replace(state, model=model, optimizer=optimizer)
