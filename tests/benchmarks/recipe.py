@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 import torch
+from transformer.training.saved.checkpoint_folder import checkpoints
 
 from tests.benchmarks.data_rows import Row, report, row
 from transformer.data.windows import TokenWindows

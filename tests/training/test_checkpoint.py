@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.amp.grad_scaler import GradScaler
+from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 
 from tests.support import randomise
 from transformer.config import TransformerConfig
@@ -18,8 +19,6 @@ from transformer.tokenizers import CharacterTokenizer
 from transformer.training.adamw import AdamW
 from transformer.training.optimizer import make_adamw
 from transformer.training.saved.checkpoint import (
-    checkpoint_path,
-    checkpoints,
     read_checkpoint,
     resume_from_newest,
     write_checkpoint,

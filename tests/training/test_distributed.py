@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 
 from tests.training.two_processes import (
     DIVERGED_AT,

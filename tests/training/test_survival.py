@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 
 from transformer.config import TransformerConfig
 from transformer.training.config import TrainConfig

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from transformer.training.saved.checkpoint_folder import checkpoints
 
 from tests.training.small import LINE, small_config
 from transformer.cli import main

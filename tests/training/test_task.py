@@ -10,6 +10,7 @@ import pytest
 import torch
 from jaxtyping import Float
 from torch.testing import assert_close
+from transformer.training.saved.checkpoint_folder import checkpoints
 
 from transformer.cli import main
 from transformer.config import TransformerConfig

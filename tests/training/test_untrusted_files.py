@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from transformer.training.saved.checkpoint_folder import MANIFEST, checkpoint_path, fingerprint
 
 from tests.support import MakesFolder
 from transformer.cli import main
@@ -17,9 +18,6 @@ from transformer.tokenizers import CharacterTokenizer
 from transformer.training.config import TrainConfig
 from transformer.training.optimizer import make_adamw
 from transformer.training.saved.checkpoint import (
-    MANIFEST,
-    checkpoint_path,
-    fingerprint,
     read_checkpoint,
     resume_from_newest,
     write_checkpoint,

@@ -9,7 +9,6 @@ from torch.nn import Module
 
 from transformer.data.rows import fingerprint
 from transformer.models.cost import flops_per_token
-from transformer.training.loop import train
 from transformer.training.machine.compiling import compiled
 from transformer.training.machine.distributed import (
     from_all,
@@ -28,6 +27,7 @@ from transformer.training.run.job import Job, make_optimizer
 from transformer.training.run.logs import open_logs
 from transformer.training.run.start import go_on, note_start, nothing_left, seed_apart
 from transformer.training.saved.checkpoint import checkpoint_path, checkpoints, write_checkpoint
+from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 from transformer.training.saved.lock import only_here
 from transformer.training.saved.run_folder import cut_metrics, new_run_folder, save_train_config
 from transformer.training.state import TrainState

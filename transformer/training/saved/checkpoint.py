@@ -1,25 +1,14 @@
-"""Checkpoints: folders that hold all that a run resumes from, whole or not there at all.
-
-    RUN/checkpoints/step-00000500/
-        model.yaml  model.safetensors  tokenizer.json    see `model_files.py`
-        optimizer.safetensors                            its moments, by parameter
-        random.safetensors                               the states of each process's generators
-        state.json                                       step, best loss, the optimizer's numbers
-        manifest.json                                    size and SHA-256 of every file above
+"""Checkpoints: all that a run resumes from, written whole or not at all, and read again.
 
 A checkpoint is written in a hidden folder beside the others, waited for until it is on the
-disk, and renamed: a crash at any moment leaves those before it as they were. Loading runs no
-code, and takes nothing whose size or hash is not that of the manifest.
+disk, and renamed: a crash at any moment leaves those before it as they were. Loading runs no code.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -37,6 +26,18 @@ from transformer.training.resume import (
     set_random_states,
     split_states,
 )
+from transformer.training.saved.checkpoint_folder import (
+    FOLDER,
+    OPTIMIZER,
+    RANDOM,
+    STATE,
+    checkpoint_path,
+    checkpoints,
+    read_json,
+    require_whole,
+    wait_for_disk,
+    write_manifest,
+)
 from transformer.training.saved.model_files import (
     MODEL,
     TOKENIZER,
@@ -49,26 +50,8 @@ from transformer.training.state import TrainState
 from transformer.training.trained import TrainedModel
 from transformer.whole import PART, beside, errors_of
 
-FORMAT = "transformer.checkpoint/1"
-FOLDER, PREFIX = "checkpoints", "step-"
-OPTIMIZER, RANDOM, STATE, MANIFEST = (
-    "optimizer.safetensors",
-    "random.safetensors",
-    "state.json",
-    "manifest.json",
-)
 NUMBERS = ("step", "best_loss", "best_step", "evaluations_without_gain")
 MEASURED = ("measured_on", "earlier_bests")  # older checkpoints lack them
-
-
-def checkpoints(run: Path) -> list[Path]:
-    """Return the checkpoints of a run, the oldest first."""
-    return sorted(path for path in (run / FOLDER).glob(f"{PREFIX}*[0-9]") if path.is_dir())
-
-
-def checkpoint_path(run: Path, step: int) -> Path:
-    """Return where the checkpoint of a step lies; as text they are in the order of the steps."""
-    return run / FOLDER / f"{PREFIX}{step:08d}"
 
 
 def write_checkpoint(
@@ -92,12 +75,7 @@ def write_checkpoint(
             aside.mkdir(parents=True)
             save_model_files(aside, state.model, tokenizer)
             _save_train_state(aside, state, random or [random_states()])
-            files = {file.name: fingerprint(file) for file in sorted(aside.iterdir())}
-            manifest = {"format": FORMAT, "files": files}
-            (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            for file in aside.iterdir():
-                wait_for_disk(file)
-            wait_for_disk(aside)
+            write_manifest(aside)
             aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -136,45 +114,6 @@ def remove_old(run: Path, *, keep: int, bests: Sequence[int]) -> None:
             # Renamed before it is removed: half a checkpoint is never seen under its name.
             aside = old.rename(beside(old.with_name(f".{old.name}")))
             shutil.rmtree(aside)
-
-
-def wait_for_disk(path: Path) -> None:
-    """Return when a file's content, or a folder's list of names, is on the disk."""
-    if os.name == "nt" and path.is_dir():  # Windows opens no folders
-        return
-    opened = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def fingerprint(file: Path) -> dict[str, int | str]:
-    """Return the size and the SHA-256 of a file."""
-    with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return {"bytes": file.stat().st_size, "sha256": digest}
-
-
-def require_whole(folder: Path) -> None:
-    """Raise ValueError, with the reason, unless the folder is as its manifest says."""
-    manifest = read_json(folder / MANIFEST)
-    if manifest.get("format") != FORMAT:
-        raise ValueError(f"{folder} is foreign: {MANIFEST} does not say format {FORMAT!r}")
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not {STATE, OPTIMIZER, RANDOM} < files.keys():
-        raise ValueError(f"{folder} is damaged: {MANIFEST} does not list its files")
-    for name, expected in files.items():
-        file = folder / Path(name).name
-        if not file.is_file():
-            raise ValueError(f"{folder} is damaged: {name} is missing")
-        found = fingerprint(file)
-        for what in ("bytes", "sha256"):
-            if found[what] != expected.get(what):
-                raise ValueError(
-                    f"{folder} is damaged: {name} has {what} {found[what]}, and had "
-                    f"{expected.get(what)} when it was written"
-                )
 
 
 def read_checkpoint(folder: Path, state: TrainState, tokenizer: Tokenizer) -> int:
@@ -263,16 +202,3 @@ def resume_from_newest(
         folder.rename(aside)
         refuse(f"{reason}. It is refused, and the one before it taken")
     return n_writers
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Return the JSON object in a checkpoint's file; ValueError if there is none."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{file.parent} is damaged: {file.name} is missing") from None
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file.parent} is damaged: {file.name} is no JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{file.parent} is damaged: {file.name} holds no JSON object")
-    return content

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transformer.models.gpt import GPT
 from transformer.tokenizers import Tokenizer
-from transformer.training.saved.checkpoint import (
+from transformer.training.saved.checkpoint_folder import (
     FOLDER,
     MANIFEST,
     PREFIX,

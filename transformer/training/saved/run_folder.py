@@ -3,7 +3,7 @@
 train.yaml          the resolved configuration; `transformer train --config` repeats it
 environment.jsonl   a line for each start: the step, the code's version, the machine, the data
 metrics.jsonl       a line for each report
-checkpoints/        see `checkpoint.py`
+checkpoints/        see `checkpoint_folder.py`
 loss.png            the loss curve
 """
 
