@@ -6,6 +6,7 @@ import torch
 from transformer.data.batches import ShuffledBatches
 from transformer.data.labelled_rows import LabelledRows
 from transformer.data.masked_windows import EncoderTokens
+from transformer.data.rows import require_embedded
 
 SPECIAL = EncoderTokens(pad=0, start=2, end=3, mask=4)
 TEXTS = [[7], [5, 6, 8, 9, 10, 11], [12, 13], [14, 15, 16]]
@@ -42,4 +43,4 @@ def test_rows_without_labels_and_a_foreign_vocabulary_are_refused() -> None:
     with pytest.raises(ValueError, match="got 1 texts and 2 labels"):
         LabelledRows([[2, 3]], [0, 1], pad_token=0, d_vocab=5)
     with pytest.raises(ValueError, match="d_vocab = 17 at least"):
-        ROWS.require_d_vocab(16)
+        require_embedded(ROWS, 16)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from transformer.data.batches import RandomBatches, ShuffledBatches
 from transformer.data.masked_windows import EncoderTokens, MaskedBatches, MaskedWindows
+from transformer.data.rows import require_embedded
 from transformer.tokenizers import CharacterTokenizer, WordPieceTokenizer
 
 SPECIAL = EncoderTokens(pad=0, start=2, end=3, mask=4)
@@ -86,7 +87,7 @@ def test_a_short_text_a_row_without_text_and_a_foreign_vocabulary_are_refused() 
     with pytest.raises(ValueError, match=r"a token between, got n_ctx = 2"):
         windows_of(6, n_ctx=2)
     with pytest.raises(ValueError, match=r"d_vocab = 207 at least"):
-        windows_of(9, n_ctx=9).require_d_vocab(206)
+        require_embedded(windows_of(9, n_ctx=9), 206)
 
 
 def test_the_tokens_for_the_ends_come_from_the_tokenizer() -> None:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transformer.data.rows import require_embedded
 from transformer.data.token_file import TokenFile, TokenFileWriter
 from transformer.data.windows import TokenWindows, tokens_in
 
@@ -65,11 +66,11 @@ def test_windows_of_a_file_are_those_of_the_same_tokens_in_memory(
 
 def test_an_id_at_or_over_the_models_vocabulary_is_named() -> None:
     windows = TokenWindows(torch.tensor([3, 12, 0, 5]), n_ctx=2)
-    windows.require_d_vocab(13)
+    require_embedded(windows, 13)
     with pytest.raises(ValueError, match=r"ids up to 12 and .* d_vocab = 12: .* d_vocab = 13"):
-        windows.require_d_vocab(12)
+        require_embedded(windows, 12)
     # What a file's header says is believed: the file's writer has looked at every id.
-    TokenWindows(windows.tokens, n_ctx=2, d_vocab=12).require_d_vocab(12)
+    require_embedded(TokenWindows(windows.tokens, n_ctx=2, d_vocab=12), 12)
 
 
 def test_an_id_below_zero_is_refused() -> None:

@@ -14,7 +14,6 @@ from torch import Tensor
 from transformer.data.base import IndexedData
 from transformer.data.masked_windows import EncoderTokens
 from transformer.data.padding import pad
-from transformer.data.windows import require_embedded
 
 
 class LabelledBatch(NamedTuple):
@@ -83,7 +82,3 @@ class LabelledRows(IndexedData[LabelledBatch]):
         n = max(1, int((lengths.cumsum(0) <= n_tokens).sum()))
         labels = self.labels[:n].tolist()
         return LabelledRows(self.rows[:n], labels, pad_token=self.pad_token, d_vocab=self.d_vocab)
-
-    def require_d_vocab(self, d_vocab: int) -> None:
-        """Raise ValueError if a model of that vocabulary has no embedding for some token."""
-        require_embedded(self.d_vocab, d_vocab)

@@ -15,7 +15,6 @@ from torch import Tensor
 from transformer.data.base import IndexedData
 from transformer.data.batches import Batches
 from transformer.data.masked_language import MaskedBatch, mask_tokens
-from transformer.data.windows import require_embedded
 from transformer.tokenizers import Tokenizer
 from transformer.tokenizers.wordpiece import END, MASK, PAD, START
 
@@ -122,10 +121,6 @@ class MaskedWindows(IndexedData[Int[Tensor, " pos"]]):
         """Return the rows of the first tokens: `n_tokens`, or as many as a row takes."""
         some = self.tokens[: max(n_tokens, self.stride)]
         return MaskedWindows(some, n_ctx=self.n_ctx, special=self.special, d_vocab=self.d_vocab)
-
-    def require_d_vocab(self, d_vocab: int) -> None:
-        """Raise ValueError if a model of that vocabulary has no embedding for some token."""
-        require_embedded(self.d_vocab, d_vocab)
 
     def _with_ends(self, text: Int[Tensor, "batch some"]) -> Int[Tensor, "batch pos"]:
         column = text.new_ones(len(text), 1)

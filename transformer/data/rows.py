@@ -46,9 +46,18 @@ class Rows(Protocol):
     def beginning(self, n_tokens: int) -> "Rows":
         """Return the rows at the beginning, of about so many tokens."""
 
-    @abstractmethod
-    def require_d_vocab(self, d_vocab: int) -> None:
-        """Raise ValueError if a model of that vocabulary has no embedding for some token."""
+
+def require_embedded(rows: Rows, d_vocab: int) -> None:
+    """Raise ValueError unless a model of `d_vocab` tokens has an embedding for those of the rows.
+
+    On a GPU that would be found in the middle of a step, by an error that names no cause.
+    """
+    if rows.d_vocab > d_vocab:
+        raise ValueError(
+            f"the data have token ids up to {rows.d_vocab - 1} and the model only those "
+            f"below d_vocab = {d_vocab}: make it with d_vocab = {rows.d_vocab} at least, or "
+            "prepare the data with the model's own tokenizer"
+        )
 
 
 BLOCK, MOST_BLOCKS = 4096, 256  # tokens: of a longer text some are hashed, to begin at once

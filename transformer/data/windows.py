@@ -74,23 +74,6 @@ class TokenWindows(IndexedData[Int[Tensor, " window"]]):
         some = self.tokens[: max(n_tokens, self.n_ctx + 1)]
         return TokenWindows(some, n_ctx=self.n_ctx, d_vocab=self.d_vocab)
 
-    def require_d_vocab(self, d_vocab: int) -> None:
-        """Raise ValueError if a model of that vocabulary has no embedding for some token."""
-        require_embedded(self.d_vocab, d_vocab)
-
-
-def require_embedded(needed: int, d_vocab: int) -> None:
-    """Raise ValueError unless a model of `d_vocab` tokens has those of data with `needed`.
-
-    On a GPU that would be found in the middle of a step, by an error that names no cause.
-    """
-    if needed > d_vocab:
-        raise ValueError(
-            f"the data have token ids up to {needed - 1} and the model only those "
-            f"below d_vocab = {d_vocab}: make it with d_vocab = {needed} at least, or "
-            "prepare the data with the model's own tokenizer"
-        )
-
 
 def _highest(tokens: Integer[Tensor, " n_tokens"]) -> int:
     ids = tokens.numpy()

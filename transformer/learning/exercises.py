@@ -178,7 +178,7 @@ EXERCISES: dict[str, Exercise] = {
             11,
             "data",
             "TokenWindows",
-            given=("TokenWindows.beginning", "TokenWindows.require_d_vocab"),
+            given=("TokenWindows.beginning",),
         ),
         _other("splits", 11, "data", "split_tokens"),
         _other("filters", 12, "sampling", "apply_temperature", "keep_top_k", "keep_top_p"),

@@ -8,7 +8,7 @@ from torch.nn import Module
 
 from transformer.data.batches import Batches
 from transformer.data.masked_windows import MaskedBatches
-from transformer.data.rows import Rows, batch_to_device, split_batch
+from transformer.data.rows import Rows, batch_to_device, require_embedded, split_batch
 from transformer.training.config import TrainConfig
 from transformer.training.figures import validation_figures
 from transformer.training.meter import Meter, Record
@@ -45,7 +45,7 @@ def train(
     """
     model, optimizer, device = state.model, state.optimizer, meter.device
     for rows in (batches.windows, validation):
-        rows.require_d_vocab(model.config.d_vocab)
+        require_embedded(rows, model.config.d_vocab)
     beginning = validation.beginning(config.eval_tokens)
     d_vocab = model.config.d_vocab
     objective = pick_objective(OBJECTIVES[config.objective], d_vocab)
