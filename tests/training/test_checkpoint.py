@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from torch.amp.grad_scaler import GradScaler
-from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 
 from tests.support import randomise
 from transformer.config import TransformerConfig
@@ -23,6 +22,7 @@ from transformer.training.saved.checkpoint import (
     resume_from_newest,
     write_checkpoint,
 )
+from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 from transformer.training.saved.load import find_checkpoint, load_checkpoint
 from transformer.training.scaled_step import scaled_train_step
 from transformer.training.state import TrainState

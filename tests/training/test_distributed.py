@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 
 from tests.training.two_processes import (
     DIVERGED_AT,
@@ -34,6 +33,7 @@ from transformer.training.objective import NEXT_TOKEN
 from transformer.training.run.execute import execute
 from transformer.training.run.job import prepare
 from transformer.training.saved.checkpoint import checkpoint_path, checkpoints
+from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 from transformer.training.saved.load import load_checkpoint
 from transformer.training.saved.lock import RunInUseError
 from transformer.training.saved.run_folder import load_train_config, read_metrics

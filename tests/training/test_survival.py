@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 
 from transformer.config import TransformerConfig
 from transformer.training.config import TrainConfig
@@ -25,6 +24,7 @@ from transformer.training.run.execute import execute
 from transformer.training.run.failures import BatchTooLargeError, smaller_batch
 from transformer.training.run.job import prepare
 from transformer.training.saved.checkpoint import checkpoint_path, checkpoints
+from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 from transformer.training.saved.load import load_checkpoint
 from transformer.training.saved.run_folder import load_train_config, read_metrics
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from jaxtyping import Float
 from torch.testing import assert_close
-from transformer.training.saved.checkpoint_folder import checkpoints
 
 from transformer.cli import main
 from transformer.config import TransformerConfig
@@ -27,6 +26,7 @@ from transformer.training.run.execute import execute
 from transformer.training.run.job import prepare
 from transformer.training.run.task import find_task
 from transformer.training.saved.checkpoint import checkpoints
+from transformer.training.saved.checkpoint_folder import checkpoints
 from transformer.training.saved.load import load_checkpoint, load_trained
 from transformer.training.saved.run_folder import load_train_config, read_metrics
 

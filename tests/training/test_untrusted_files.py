@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from transformer.training.saved.checkpoint_folder import MANIFEST, checkpoint_path, fingerprint
 
 from tests.support import MakesFolder
 from transformer.cli import main
@@ -22,6 +21,7 @@ from transformer.training.saved.checkpoint import (
     resume_from_newest,
     write_checkpoint,
 )
+from transformer.training.saved.checkpoint_folder import MANIFEST, checkpoint_path, fingerprint
 from transformer.training.saved.load import load_trained
 from transformer.training.saved.run_folder import load_train_config, new_run_folder
 from transformer.training.state import TrainState

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from torch.nn import Module
 
-from transformer.data.rows import fingerprint
 from transformer.models.cost import flops_per_token
 from transformer.training.machine.compiling import compiled
 from transformer.training.machine.distributed import (
@@ -22,14 +21,8 @@ from transformer.training.machine.interruption import Interrupted, listening
 from transformer.training.machine.peak import peak_flops
 from transformer.training.meter import DivergedError, Meter, Record
 from transformer.training.resume import random_states
-from transformer.training.run.failures import explained
-from transformer.training.run.job import Job, make_optimizer
-from transformer.training.run.logs import open_logs
-from transformer.training.run.start import go_on, note_start, nothing_left, seed_apart
-from transformer.training.saved.checkpoint import checkpoint_path, checkpoints, write_checkpoint
-from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
-from transformer.training.saved.lock import only_here
-from transformer.training.saved.run_folder import cut_metrics, new_run_folder, save_train_config
+from transformer.training.run.start import begin
+from transformer.training.saved.run_folder import new_run_folder
 from transformer.training.state import TrainState
 
 
@@ -58,42 +51,16 @@ def execute(
         folder = from_first(lambda: new_run_folder(job.config)) if run is None else run
         from_first(lambda: stack.enter_context(only_here(folder)))
         stack.enter_context(explained(job.config, folder, job.batches))
-        _execute(job, observe, folder, warn, tell, resume=run is not None)
+        begin(job, folder, observe, warn, tell, resume=run is not None)
+        _train_until_asked_to_end(job, folder, observe, warn)
     return folder
 
 
-def _execute(
-    job: Job,
-    observe: Callable[[Record], None],
-    folder: Path,
-    warn: Callable[[str], None],
-    tell: Callable[[str], None],
-    *,
-    resume: bool,
+def _train_until_asked_to_end(
+    job: Job, folder: Path, observe: Callable[[Record], None], warn: Callable[[str], None]
 ) -> None:
+    """Make the updates that are left; raise Interrupted if a signal ends them before the last."""
     config, state, rank = job.config, job.state, ranks()
-    if resume:
-        go_on(job, folder, warn)
-        if state.step > job.plan.steps:
-            raise ValueError(
-                f"the run has made {state.step} updates and was asked for {job.plan.steps} in "
-                "all: give a --max_steps or --epochs of more"
-            )
-    elif not rank.first:
-        seed_apart(job)
-    measured = fingerprint(job.task.validation.beginning(config.eval_tokens))
-    best_before = state.measure_on(str(measured["sha256"]))
-
-    def note() -> None:
-        if resume:
-            save_train_config(folder, config)
-            for record in cut_metrics(folder, after=state.step):
-                observe(record)
-        note_start(job, folder, best_before, warn)
-        if resume and (finished := nothing_left(job)):
-            tell(finished)
-
-    from_first(note)
     meter = Meter(
         job.device,
         tokens_per_step=job.tokens_per_step,

@@ -9,9 +9,54 @@ from transformer.data.randomness import random_at
 from transformer.data.rows import fingerprint
 from transformer.training.machine.distributed import from_all, from_first, ranks
 from transformer.training.machine.environment import describe_environment
+from transformer.training.meter import Record
 from transformer.training.run.job import Job
 from transformer.training.saved.checkpoint import resume_from_newest
-from transformer.training.saved.run_folder import append_start, data_before
+from transformer.training.saved.run_folder import (
+    append_start,
+    cut_metrics,
+    data_before,
+    save_train_config,
+)
+
+
+def begin(
+    job: Job,
+    folder: Path,
+    observe: Callable[[Record], None],
+    warn: Callable[[str], None],
+    tell: Callable[[str], None],
+    *,
+    resume: bool,
+) -> None:
+    """Bring each process to where the run begins or goes on, and note that in the run's folder.
+
+    `observe`, `warn` and `tell` get what `execute` says. Raises ValueError for a run that has made
+    more updates than it is asked for, and what `go_on` raises.
+    """
+    config, state = job.config, job.state
+    if resume:
+        go_on(job, folder, warn)
+        if state.step > job.plan.steps:
+            raise ValueError(
+                f"the run has made {state.step} updates and was asked for {job.plan.steps} in "
+                "all: give a --max_steps or --epochs of more"
+            )
+    elif not ranks().first:
+        seed_apart(job)
+    measured = fingerprint(job.task.validation.beginning(config.eval_tokens))
+    best_before = state.measure_on(str(measured["sha256"]))
+
+    def note() -> None:
+        if resume:
+            save_train_config(folder, config)
+            for record in cut_metrics(folder, after=state.step):
+                observe(record)
+        note_start(job, folder, best_before, warn)
+        if resume and (finished := nothing_left(job)):
+            tell(finished)
+
+    from_first(note)
 
 
 def go_on(job: Job, folder: Path, warn: Callable[[str], None]) -> None:
