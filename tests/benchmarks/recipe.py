@@ -32,7 +32,6 @@ from tests.benchmarks.data_rows import Row, report, row
 from transformer.data.windows import TokenWindows
 from transformer.training.evaluate import evaluate
 from transformer.training.run.job import prepare
-from transformer.training.saved.checkpoint import checkpoints
 from transformer.training.saved.checkpoint_folder import checkpoints
 from transformer.training.saved.load import load_checkpoint
 from transformer.training.saved.run_folder import load_train_config, read_metrics

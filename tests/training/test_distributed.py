@@ -32,7 +32,6 @@ from transformer.training.machine.distributed import (
 from transformer.training.objective import NEXT_TOKEN
 from transformer.training.run.execute import execute
 from transformer.training.run.job import prepare
-from transformer.training.saved.checkpoint import checkpoint_path, checkpoints
 from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 from transformer.training.saved.load import load_checkpoint
 from transformer.training.saved.lock import RunInUseError

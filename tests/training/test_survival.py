@@ -23,7 +23,6 @@ from transformer.training.meter import DivergedError, Record
 from transformer.training.run.execute import execute
 from transformer.training.run.failures import BatchTooLargeError, smaller_batch
 from transformer.training.run.job import prepare
-from transformer.training.saved.checkpoint import checkpoint_path, checkpoints
 from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
 from transformer.training.saved.load import load_checkpoint
 from transformer.training.saved.run_folder import load_train_config, read_metrics

@@ -24,7 +24,7 @@ from transformer.training.run import start
 from transformer.training.run.execute import execute
 from transformer.training.run.job import prepare
 from transformer.training.saved import checkpoint
-from transformer.training.saved.checkpoint import checkpoints, resume_from_newest, write_checkpoint
+from transformer.training.saved.checkpoint import resume_from_newest, write_checkpoint
 from transformer.training.saved.checkpoint_folder import checkpoints
 from transformer.training.saved.load import find_checkpoint, load_checkpoint
 from transformer.training.saved.run_folder import CONFIG, load_train_config, read_metrics

@@ -25,7 +25,6 @@ from transformer.training.meter import Record
 from transformer.training.run.execute import execute
 from transformer.training.run.job import prepare
 from transformer.training.run.task import find_task
-from transformer.training.saved.checkpoint import checkpoints
 from transformer.training.saved.checkpoint_folder import checkpoints
 from transformer.training.saved.load import load_checkpoint, load_trained
 from transformer.training.saved.run_folder import load_train_config, read_metrics

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch.nn import Module
 
 from transformer.models.cost import flops_per_token
+from transformer.training.loop import train
 from transformer.training.machine.compiling import compiled
 from transformer.training.machine.distributed import (
     from_all,
@@ -21,7 +22,13 @@ from transformer.training.machine.interruption import Interrupted, listening
 from transformer.training.machine.peak import peak_flops
 from transformer.training.meter import DivergedError, Meter, Record
 from transformer.training.resume import random_states
+from transformer.training.run.failures import explained
+from transformer.training.run.job import Job, make_optimizer
+from transformer.training.run.logs import open_logs
 from transformer.training.run.start import begin
+from transformer.training.saved.checkpoint import write_checkpoint
+from transformer.training.saved.checkpoint_folder import checkpoint_path, checkpoints
+from transformer.training.saved.lock import only_here
 from transformer.training.saved.run_folder import new_run_folder
 from transformer.training.state import TrainState
 

@@ -13,7 +13,6 @@ from transformer.data.rows import tensors_of
 from transformer.training.config import TrainConfig
 from transformer.training.machine.distributed import from_all, in_time, ranks
 from transformer.training.meter import DivergedError
-from transformer.training.saved.checkpoint import checkpoints
 from transformer.training.saved.checkpoint_folder import checkpoints
 from transformer.training.saved.tensor_file import tensor_file
 
