@@ -65,14 +65,8 @@ def logit_attribution(
     not know.
     """
     for name, asked in (("of", of), ("minus", minus)):
-        if asked is None:
-            continue
-        if asked.shape != tokens.shape:
-            raise ValueError(
-                f"{name} has a token for each position, {tuple(tokens.shape)} as tokens, got "
-                f"{tuple(asked.shape)}: torch.full_like(tokens, 5) asks for token 5 at all of them"
-            )
-        require_tokens(asked, model.config.d_vocab, name=name)
+        if asked is not None:
+            _require_one_each(asked, tokens, model.config.d_vocab, name=name)
     if model.config.norm_position == "post":
         raise ValueError("the stream of a post-norm model is no sum: each block normalises it")
     known = set(activation_names(model))
@@ -91,16 +85,37 @@ def logit_attribution(
     terms = {part: logit_terms(exactly(x), reading) for part, x in _written(model, seen)}
     terms["biases"] = constant + of_norm
     together = torch.stack([*terms.values()])
-    if not (together.isfinite().all() and wanted.isfinite().all()):
+    _require_whole(together, wanted, logits)
+    return Attribution(parts=tuple(terms), terms=together, logits=wanted)
+
+
+def _require_one_each(
+    asked: Int[Tensor, "..."], tokens: Int[Tensor, "batch pos"], d_vocab: int, *, name: str
+) -> None:
+    """Raise ValueError or IndexError unless it is a token of the vocabulary at each position."""
+    if asked.shape != tokens.shape:
+        raise ValueError(
+            f"{name} has a token for each position, {tuple(tokens.shape)} as tokens, got "
+            f"{tuple(asked.shape)}: torch.full_like(tokens, 5) asks for token 5 at all of them"
+        )
+    require_tokens(asked, d_vocab, name=name)
+
+
+def _require_whole(
+    terms: Float[Tensor, "parts batch pos"],
+    wanted: Float[Tensor, "batch pos"],
+    logits: Float[Tensor, "batch pos d_vocab"],
+) -> None:
+    """Raise ValueError unless the terms sum to what is wanted of these logits."""
+    if not (terms.isfinite().all() and wanted.isfinite().all()):
         raise ValueError("some logits are NaN or infinite, or their terms: has the model diverged?")
-    missed = gap(together, wanted).item()
+    missed = gap(terms, wanted).item()
     if not missed < CLOSE * (1 + logits.abs().max().item()):
         why = "is dropout at work (call model.eval()), or does a part of your own add something "
         why += "else to the stream?"
         if logits.dtype in (torch.bfloat16, torch.float16):
             why = f"{logits.dtype} rounds too much (call model.float()), or {why}"
         raise ValueError(f"the terms miss the logits by {missed:.2g}: {why}")
-    return Attribution(parts=tuple(terms), terms=together, logits=wanted)
 
 
 def _names(model: GPT) -> Iterator[str]:
