@@ -177,56 +177,42 @@ def _gpt2(n_layers: int, n_heads: int, d_model: int) -> TransformerConfig:
     )
 
 
-def _llama(
-    d_vocab: int,
-    n_ctx: int,
-    d_model: int,
-    *,
-    n_layers: int,
-    n_heads: int,
-    d_mlp: int,
-    norm_eps: float,
-    n_kv_heads: int | None = None,
-    position_base: float = 10_000.0,
-    tied: bool = False,
-) -> TransformerConfig:
-    """A decoder with RMS norm, rotary positions and a gated MLP, without biases."""
-    return TransformerConfig(
-        d_vocab=d_vocab,
-        n_ctx=n_ctx,
-        d_model=d_model,
-        n_layers=n_layers,
-        n_heads=n_heads,
-        n_kv_heads=n_kv_heads,
-        d_head=d_model // n_heads,
-        d_mlp=d_mlp,
-        activation="silu",
-        mlp="gated",
-        norm="rms",
-        position="rotary",
-        position_base=position_base,
-        bias=False,
-        tied=tied,
-        norm_eps=norm_eps,
-    )
-
-
-def _smollm2(
-    d_model: int, *, n_layers: int, n_heads: int, n_kv_heads: int, d_mlp: int
-) -> TransformerConfig:
-    return _llama(
-        49_152,
-        8192,
-        d_model,
-        n_layers=n_layers,
-        n_heads=n_heads,
-        n_kv_heads=n_kv_heads,
-        d_mlp=d_mlp,
-        norm_eps=1e-5,
-        position_base=100_000.0,
-        tied=True,
-    )
-
+# A decoder with RMS norm, rotary positions and a gated MLP, without biases: Touvron et al. 2023,
+# table 2, and its published config.
+_LLAMA = TransformerConfig(
+    d_vocab=32_000,
+    n_ctx=2048,
+    d_model=4096,
+    n_layers=32,
+    n_heads=32,
+    d_head=128,
+    d_mlp=11_008,
+    activation="silu",
+    mlp="gated",
+    norm="rms",
+    position="rotary",
+    bias=False,
+    tied=False,
+    norm_eps=1e-6,
+)
+_TINYLLAMA = replace(
+    _LLAMA, d_model=2048, n_layers=22, n_kv_heads=4, d_head=64, d_mlp=5632, norm_eps=1e-5
+)
+# Allal et al. 2025, table 7, and its published configs.
+_SMOLLM2 = replace(
+    _LLAMA,
+    d_vocab=49_152,
+    n_ctx=8192,
+    d_model=576,
+    n_layers=30,
+    n_heads=9,
+    n_kv_heads=3,
+    d_head=64,
+    d_mlp=1536,
+    position_base=100_000.0,
+    tied=True,
+    norm_eps=1e-5,
+)
 
 PRESETS: dict[str, TransformerConfig] = {
     "shakespeare-cpu": TransformerConfig(
@@ -249,14 +235,12 @@ PRESETS: dict[str, TransformerConfig] = {
     "gpt2-medium": _gpt2(n_layers=24, n_heads=16, d_model=1024),
     "gpt2-large": _gpt2(n_layers=36, n_heads=20, d_model=1280),
     "gpt2-xl": _gpt2(n_layers=48, n_heads=25, d_model=1600),
-    # The decoder as LLaMA has it (Touvron et al. 2023, table 2, and its published config), and
-    # SmolLM2 (Allal et al. 2025, table 7, and its published configs).
-    "llama-7b": _llama(32_000, 2048, 4096, n_layers=32, n_heads=32, d_mlp=11_008, norm_eps=1e-6),
-    "tinyllama-1.1b": _llama(
-        32_000, 2048, 2048, n_layers=22, n_heads=32, n_kv_heads=4, d_mlp=5632, norm_eps=1e-5
+    "llama-7b": _LLAMA,
+    "tinyllama-1.1b": _TINYLLAMA,
+    "smollm2-135m": _SMOLLM2,
+    "smollm2-360m": replace(
+        _SMOLLM2, d_model=960, n_layers=32, n_heads=15, n_kv_heads=5, d_mlp=2560
     ),
-    "smollm2-135m": _smollm2(576, n_layers=30, n_heads=9, n_kv_heads=3, d_mlp=1536),
-    "smollm2-360m": _smollm2(960, n_layers=32, n_heads=15, n_kv_heads=5, d_mlp=2560),
     # Brown et al. 2020, table 2.1; its sparse attention layers are dense here.
     "gpt3": replace(_gpt2(n_layers=96, n_heads=96, d_model=12_288), n_ctx=2048),
 }
