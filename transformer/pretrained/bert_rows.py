@@ -27,8 +27,7 @@ def _encoder(prefix: str, ours: str) -> tuple[Row, ...]:
             f"{ours}position.W_pos",
             "n_positions d_model",
         ),
-        Row(f"{prefix}embeddings.LayerNorm.weight", f"{ours}norm_embedding.scale", "d_model"),
-        Row(f"{prefix}embeddings.LayerNorm.bias", f"{ours}norm_embedding.bias", "d_model"),
+        *_norm(f"{prefix}embeddings.LayerNorm", f"{ours}norm_embedding"),
     ]
     for theirs, letter in (("query", "Q"), ("key", "K"), ("value", "V")):
         rows += [
@@ -51,16 +50,7 @@ def _encoder(prefix: str, ours: str) -> tuple[Row, ...]:
             "d_model (n_heads d_head) -> n_heads d_head d_model",
         ),
         Row(f"{block}.attention.output.dense.bias", f"{our_block}.attention.b_O", "d_model"),
-        Row(
-            f"{block}.attention.output.LayerNorm.weight",
-            f"{our_block}.norm_attention.scale",
-            "d_model",
-        ),
-        Row(
-            f"{block}.attention.output.LayerNorm.bias",
-            f"{our_block}.norm_attention.bias",
-            "d_model",
-        ),
+        *_norm(f"{block}.attention.output.LayerNorm", f"{our_block}.norm_attention"),
         Row(
             f"{block}.intermediate.dense.weight",
             f"{our_block}.mlp.W_in",
@@ -73,9 +63,14 @@ def _encoder(prefix: str, ours: str) -> tuple[Row, ...]:
             "d_model d_mlp -> d_mlp d_model",
         ),
         Row(f"{block}.output.dense.bias", f"{our_block}.mlp.b_out", "d_model"),
-        Row(f"{block}.output.LayerNorm.weight", f"{our_block}.norm_mlp.scale", "d_model"),
-        Row(f"{block}.output.LayerNorm.bias", f"{our_block}.norm_mlp.bias", "d_model"),
+        *_norm(f"{block}.output.LayerNorm", f"{our_block}.norm_mlp"),
     )
+
+
+def _norm(theirs: str, ours: str) -> tuple[Row, Row]:
+    """Return the two rows of a layer norm."""
+    scale, bias = (f"{theirs}.weight", f"{ours}.scale"), (f"{theirs}.bias", f"{ours}.bias")
+    return Row(*scale, "d_model"), Row(*bias, "d_model")
 
 
 def _dense(theirs: str, ours: str, axes: str, axis_out: str) -> tuple[Row, Row]:
@@ -95,8 +90,7 @@ def _masked_language(head: str, transform: str, norm: str) -> tuple[Row, ...]:
     """Return the rows of the head that names hidden tokens."""
     return (
         *_dense(f"{head}.{transform}", "transform", _SQUARE, "d_model"),
-        Row(f"{head}.{norm}.weight", "norm_transform.scale", "d_model"),
-        Row(f"{head}.{norm}.bias", "norm_transform.bias", "d_model"),
+        *_norm(f"{head}.{norm}", "norm_transform"),
         Row(f"{head}.bias", "unembedding.b_U", "d_vocab"),
     )
 
