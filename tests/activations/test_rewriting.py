@@ -11,28 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import Module, Parameter
 
-from tests.support import randomise
+from tests.activations.support import CONFIG, make, random_tokens
 from transformer.activations.watching import activation_names, edit, watch
 from transformer.components.attention import Attention
-from transformer.config import TransformerConfig
-from transformer.models.gpt import GPT
 from transformer.models.parts import Parts
 
 pytestmark = pytest.mark.house
-BATCH, POS = 3, 11
-CONFIG = TransformerConfig(
-    d_vocab=17, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7
-)
-
-
-def make(parts: Parts = Parts()) -> Any:
-    model = GPT(CONFIG, parts).double().eval()
-    randomise(model)
-    return model
-
-
-def random_tokens() -> Tensor:
-    return torch.randint(CONFIG.d_vocab, (BATCH, POS))
 
 
 class Scaled(Attention):

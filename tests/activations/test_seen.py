@@ -1,36 +1,18 @@
 """What was seen, and why something was not."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import Module
 
-from tests.support import randomise
+from tests.activations.support import BATCH, CONFIG, POS, make, random_tokens
 from transformer.activations.seen import Activations
 from transformer.activations.watching import activation_names, watch
 from transformer.components.block import PreNormBlock
 from transformer.components.linear import Linear
-from transformer.config import TransformerConfig
-from transformer.models.gpt import GPT
 from transformer.models.parts import Parts
 
 pytestmark = pytest.mark.house
-BATCH, POS = 3, 11
-CONFIG = TransformerConfig(
-    d_vocab=17, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7
-)
-
-
-def make(parts: Parts = Parts()) -> Any:
-    model = GPT(CONFIG, parts).double().eval()
-    randomise(model)
-    return model
-
-
-def random_tokens() -> Tensor:
-    return torch.randint(CONFIG.d_vocab, (BATCH, POS))
 
 
 def test_what_was_not_seen_is_a_key_error_that_says_what_was() -> None:

@@ -10,29 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from tests.activations.support import BATCH, CONFIG, POS, make, random_tokens
 from tests.support import randomise
 from transformer.activations.watching import activation_names, edit, watch
 from transformer.components.cache import KeyValueCache
-from transformer.config import AttentionPath, TransformerConfig
+from transformer.config import AttentionPath
 from transformer.models.bert import BERTConfig, MaskedLanguageBERT
 from transformer.models.encoder_decoder import EncoderDecoder
-from transformer.models.gpt import GPT
 
 pytestmark = pytest.mark.house
-BATCH, POS = 3, 11
-CONFIG = TransformerConfig(
-    d_vocab=17, n_ctx=13, d_model=10, n_layers=2, n_heads=5, d_head=4, d_mlp=7
-)
-
-
-def make(config: TransformerConfig = CONFIG) -> Any:
-    model = GPT(config).double().eval()
-    randomise(model)
-    return model
-
-
-def random_tokens() -> Tensor:
-    return torch.randint(CONFIG.d_vocab, (BATCH, POS))
 
 
 def traces(model: Module) -> list[str]:
