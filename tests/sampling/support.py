@@ -1,10 +1,12 @@
-"""A tiny GPT-2 of Hugging Face's and ours with the same random weights."""
+"""Small models of every kind, and a GPT-2 of Hugging Face's and ours with the same weights."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from einops import rearrange
+from hypothesis import strategies as st
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -12,6 +14,24 @@ from tests.support import randomise
 from transformer.config import TransformerConfig
 from transformer.models.gpt import GPT
 from transformer.sampling.sample import Drawn
+
+
+def variants_of(config: TransformerConfig) -> st.SearchStrategy[TransformerConfig]:
+    """Return the configs of this size, of every kind that generation has to know of."""
+    return st.builds(
+        replace,
+        st.just(config),
+        position=st.sampled_from(["learned", "sinusoidal", "rotary", "none"]),
+        n_kv_heads=st.sampled_from([None, 1, 2, 3]),
+        norm_position=st.sampled_from(["pre", "post"]),
+        norm=st.sampled_from(["layer", "rms"]),
+        mlp=st.sampled_from(["plain", "gated"]),
+        bias=st.booleans(),
+        tied=st.booleans(),
+        unembedding_bias=st.booleans(),
+        attention_path=st.sampled_from(["explicit", "fused"]),
+        n_layers=st.sampled_from([0, 1, 2]),
+    )
 
 
 def hugging_face_gpt2(config: TransformerConfig) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.sampling.support import tokens_of
+from tests.sampling.support import tokens_of, variants_of
 from tests.support import randomise
 from transformer.components.cache import KeyValueCache
 from transformer.components.static_cache import StaticKeyValueCache
@@ -24,20 +24,6 @@ CONFIG = TransformerConfig(
 )
 CPU = torch.device("cpu")
 
-configs = st.builds(
-    replace,
-    st.just(CONFIG),
-    position=st.sampled_from(["learned", "sinusoidal", "rotary", "none"]),
-    n_kv_heads=st.sampled_from([None, 1, 2, 3]),
-    norm_position=st.sampled_from(["pre", "post"]),
-    attention_path=st.sampled_from(["explicit", "fused"]),
-    norm=st.sampled_from(["layer", "rms"]),
-    mlp=st.sampled_from(["plain", "gated"]),
-    bias=st.booleans(),
-    tied=st.booleans(),
-    unembedding_bias=st.booleans(),
-    n_layers=st.sampled_from([0, 1, 2]),
-)
 some_lengths = st.lists(st.integers(1, N_CTX + 2), min_size=1, max_size=3)
 
 
@@ -75,7 +61,7 @@ def test_a_prompt_without_a_token_is_refused(prompts: list[list[int]]) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 @settings(max_examples=15, deadline=None, derandomize=True)
-@given(config=configs, lengths=some_lengths, data=st.data())
+@given(config=variants_of(CONFIG), lengths=some_lengths, data=st.data())
 def test_at_every_step_the_forecasts_are_those_of_each_text_alone_without_a_cache(
     packed: bool, config: TransformerConfig, lengths: list[int], data: st.DataObject
 ) -> None:
@@ -104,7 +90,7 @@ def test_at_every_step_the_forecasts_are_those_of_each_text_alone_without_a_cach
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
-@given(config=configs, static=st.booleans(), data=st.data())
+@given(config=variants_of(CONFIG), static=st.booleans(), data=st.data())
 def test_in_chunks_of_any_size_the_logits_with_a_cache_are_those_without(
     config: TransformerConfig, static: bool, data: st.DataObject
 ) -> None:
