@@ -1,7 +1,7 @@
 """From a job to a trained model in a run folder, and on from where a run stopped."""
 
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -84,8 +84,7 @@ def _train_until_asked_to_end(
             return bool(signum)
 
         try:
-            with ExitStack() as stack:
-                fast, save = _spread(job, folder, warn, stack)
+            with _spread(job, folder, warn) as (fast, save), ExitStack() as stack:
                 logs = open_logs(config.log, folder, config, step=state.step) if rank.first else []
                 for log in logs:
                     stack.enter_context(closing(log))
@@ -114,12 +113,13 @@ def _train_until_asked_to_end(
         raise Interrupted(signals.signum, folder, saved=bool(found), lost=lost)
 
 
+@contextmanager
 def _spread(
-    job: Job, folder: Path, warn: Callable[[str], None], stack: ExitStack
-) -> tuple[Module, Callable[[], object]]:
-    """Return what the updates call, and what writes a checkpoint, in one process or several.
+    job: Job, folder: Path, warn: Callable[[str], None]
+) -> Iterator[tuple[Module, Callable[[], object]]]:
+    """Give what the updates call, and what writes a checkpoint, in one process or several.
 
-    When `stack` ends the processes have no part in each other's updates any more.
+    Behind it the processes have no part in each other's updates any more.
     """
     config, state, rank = job.config, job.state, ranks()
 
@@ -135,8 +135,8 @@ def _spread(
 
         make = partial(make_optimizer, config=config.optimizer)
         shard(state, make)
-        return job.model, lambda: write(gathered(state, make))
+        yield job.model, lambda: write(gathered(state, make))
+        return
     fast = compiled(job.model, job.device, warn) if job.compiles else job.model
-    if rank.n_ranks > 1:
-        fast = stack.enter_context(replicated(fast, job.device))
-    return fast, lambda: write(state)
+    with replicated(fast, job.device) if rank.n_ranks > 1 else nullcontext(fast) as spread:
+        yield spread, lambda: write(state)
