@@ -26,12 +26,6 @@ def require(values: object, rules: Mapping[str, tuple[bool, str]]) -> None:
             raise ValueError(f"{name} must be {allowed}; got {getattr(values, name)!r}")
 
 
-def at_least_1(values: object, *names: str) -> dict[str, tuple[bool, str]]:
-    """Return the rule that each of the named fields is at least 1, or None where it may be."""
-    given = ((name, getattr(values, name)) for name in names)
-    return {name: (value is None or value >= 1, "at least 1") for name, value in given}
-
-
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
     """AdamW, and the clipping before it.
@@ -207,7 +201,7 @@ class TrainConfig:
         if self.sharded and self.precision == "fp16":
             raise ValueError("sharded training knows no fp16: take bf16, or replicated processes")
         runs = ("batch_size", "accumulation", "max_steps", "epochs", "max_steps_per_epoch")
-        reports = (
+        others = (
             "eval_every",
             "eval_tokens",
             "patience",
@@ -216,8 +210,10 @@ class TrainConfig:
             "log_every",
             "devices",
             "pad_vocab_multiple",
+            "threads",
         )
-        require(self, at_least_1(self, *runs, *reports, "threads"))
+        given = {name: getattr(self, name) for name in (*runs, *others)}
+        require(self, {name: (n is None or n >= 1, "at least 1") for name, n in given.items()})
         fits = -(2**63) <= self.seed < 2**63
         require(self, {"seed": (fits, "from -2^63 to 2^63 - 1")})
 

@@ -109,7 +109,7 @@ def prepare(config: TrainConfig) -> Job:
     return Job(
         config=config,
         task=task,
-        batches=task.asked(batches),
+        batches=task.masked(batches),
         plan=plan,
         state=TrainState(
             model=model,

@@ -43,8 +43,8 @@ class Task:
     tokens_per_row: float
     classes: Sequence[str] = ()
 
-    def asked(self, batches: Batches) -> Batches | MaskedBatches:
-        """Return the batches as the objective has them: with tokens hidden where it hides some."""
+    def masked(self, batches: Batches) -> Batches | MaskedBatches:
+        """Return the batches with tokens masked, for the objective that masks some."""
         if isinstance(self.train, MaskedWindows):
             return MaskedBatches(batches, self.train)
         return batches
