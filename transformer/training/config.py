@@ -3,11 +3,12 @@
 `transformer train --config gpt2-openwebtext --optimizer.lr 3e-4 --print_config` shows one.
 """
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from transformer.config import PRESETS, TransformerConfig
 
@@ -216,6 +217,11 @@ class TrainConfig:
         require(self, {name: (n is None or n >= 1, "at least 1") for name, n in given.items()})
         fits = -(2**63) <= self.seed < 2**63
         require(self, {"seed": (fits, "from -2^63 to 2^63 - 1")})
+
+    def plain(self) -> dict[str, Any]:
+        """Return every setting as YAML and JSON hold it: paths as text, tuples as lists."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return values
 
     @property
     def rows_per_step(self) -> int:

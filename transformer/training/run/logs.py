@@ -3,10 +3,8 @@
 TensorBoard and W&B come with `pip install transformer[log]`, and are imported only here.
 """
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -63,7 +61,6 @@ class WeightsAndBiases(Log):
     def __init__(self, run: Path, config: TrainConfig, *, step: int) -> None:
         import wandb
 
-        settings = json.loads(json.dumps(asdict(config), default=str))
         self.run = wandb.init(
             mode="offline",
             dir=str(run),
@@ -71,7 +68,7 @@ class WeightsAndBiases(Log):
             name=run.name,
             id=f"{run.name}-{step}" if step else run.name,
             group=run.name,
-            config=settings,
+            config=config.plain(),
         )
 
     def write(self, record: Record) -> None:

@@ -67,11 +67,7 @@ def require_room(runs: Path) -> None:
 
 def save_train_config(folder: Path, config: TrainConfig) -> None:
     """Write what the run was asked to do, every default filled in."""
-    values = asdict(config)
-    values["text"] = None if config.text is None else str(config.text)
-    values["runs"] = str(config.runs)
-    values["log"] = list(config.log)
-    write_whole(folder / CONFIG, yaml.safe_dump(values, sort_keys=False))
+    write_whole(folder / CONFIG, yaml.safe_dump(config.plain(), sort_keys=False))
 
 
 def config_file(run: str | Path) -> Path:
