@@ -144,15 +144,7 @@ def prepare_corpus(
                 write(train, path=aside / TRAIN)
                 write(validation, path=aside / VALIDATION)
             else:
-                whole = write(documents, path=aside / WHOLE)
-                parts = split_tokens(tokens_in(whole), validation_fraction=validation_fraction)
-                if not (len(parts.train) and len(parts.validation)):
-                    raise ValueError(
-                        f"there are no tokens to train or to validate on: {len(whole.tokens)} in "
-                        f"all, and a validation_fraction of {validation_fraction}: give more text"
-                    )
-                copy_tokens(parts.train.numpy(), whole, aside / TRAIN)
-                copy_tokens(parts.validation.numpy(), whole, aside / VALIDATION)
+                _cut_in_two(write(documents, path=aside / WHOLE), aside, validation_fraction)
             tokenizer.save(aside / TOKENIZER)
             (folder / TOKENIZER).unlink(missing_ok=True)
             for part in (TRAIN, VALIDATION, TOKENIZER):
@@ -160,6 +152,18 @@ def prepare_corpus(
     finally:
         with suppress(OSError):  # it holds a corpus, or else other things
             folder.rmdir()
+
+
+def _cut_in_two(whole: TokenFile, folder: Path, validation_fraction: float) -> None:
+    """Write the beginning and the end of a token file into files of their own, in `folder`."""
+    train, validation, _ = split_tokens(tokens_in(whole), validation_fraction=validation_fraction)
+    if not (len(train) and len(validation)):
+        raise ValueError(
+            f"there are no tokens to train or to validate on: {len(whole.tokens)} in all, and a "
+            f"validation_fraction of {validation_fraction}: give more text"
+        )
+    copy_tokens(train.numpy(), whole, folder / TRAIN)
+    copy_tokens(validation.numpy(), whole, folder / VALIDATION)
 
 
 def open_corpus(folder: str | Path) -> Corpus:

@@ -96,8 +96,8 @@ class TokenFile:
             raise ValueError(f"{file} is damaged: its header fails its check")
         if size != (expected := HEADER_BYTES + n_tokens * width):
             state = "truncated" if size < expected else "damaged"
-            raise ValueError(f"{file} is {state}: {n_tokens:,} tokens take {expected:,} bytes, "
-                             f"it has {size:,}")  # fmt: skip
+            need = f"{n_tokens:,} tokens take {expected:,} bytes"
+            raise ValueError(f"{file} is {state}: {need}, it has {size:,}")
         dtype = np.dtype(f"<u{width}")
         tokens = np.memmap(file, dtype, mode="r", offset=HEADER_BYTES, shape=(n_tokens,))
         if check_ids and _crc_of(tokens) != crc:
