@@ -96,7 +96,7 @@ def test_it_is_a_data_set_whose_rows_are_decided_by_seed_and_index(source: Sourc
 def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="n_ctx must be even"):
         Palindromes(d_vocab=3, n_ctx=5)
-    with pytest.raises(ValueError, match="n_rows is too small"):
+    with pytest.raises(ValueError, match="n_rows of a source must be at least 1, got 0"):
         Induction(d_vocab=3, n_rows=0)
 
 

@@ -32,11 +32,10 @@ class Source(IndexedData[Int[Tensor, " n_ctx"]]):
     """
 
     def __init__(self, *, d_vocab: int, n_ctx: int, n_rows: int, seed: int) -> None:
-        for name, value in {"d_vocab": d_vocab, "n_ctx": n_ctx - 1, "n_rows": n_rows}.items():
-            if value < 1:
-                raise ValueError(
-                    f"{name} is too small: a source has tokens, and rows of two or more"
-                )
+        sizes = {"d_vocab": (d_vocab, 1), "n_ctx": (n_ctx, 2), "n_rows": (n_rows, 1)}
+        for name, (value, least) in sizes.items():
+            if value < least:
+                raise ValueError(f"{name} of a source must be at least {least}, got {value}")
         self.d_vocab, self.n_ctx, self.n_rows, self.seed = d_vocab, n_ctx, n_rows, seed
 
     @abstractmethod
