@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import Module
 
 LAYER = "{layer}"
+MOST_LISTED = 6  # names of tensors in a complaint
 Tensors = Mapping[str, Shaped[Tensor, "..."]]
 
 
@@ -147,6 +148,6 @@ def to_theirs(
         }
 
 
-def _listed(names: Sequence[str], most: int = 6, *, between: str = ", ") -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return between.join(names[:most]) + more
+def _listed(names: Sequence[str], *, between: str = ", ") -> str:
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return between.join(names[:MOST_LISTED]) + more

@@ -12,6 +12,7 @@ from jaxtyping import Num
 
 from transformer.whole import write_whole
 
+HEIGHT = 760  # pixels in a notebook
 ENDINGS = (".html", ".htm")
 
 SHELL = """<!doctype html>
@@ -33,8 +34,8 @@ SHELL = """<!doctype html>
 class Page:
     """An interactive page made of a package's own style, body and script, and the data given."""
 
-    def __init__(self, kind: str, data: dict[str, Any], *, title: str, height: int = 760) -> None:
-        self.title, self.height = title, height
+    def __init__(self, kind: str, data: dict[str, Any], *, title: str) -> None:
+        self.title = title
         read = files("transformer.visualisation.pages").joinpath
         # Inside a script element only "</" could end it: a token may well be that.
         content = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
@@ -61,7 +62,7 @@ class Page:
     def _repr_html_(self) -> str:
         return (
             f'<iframe srcdoc="{html.escape(self.text)}" title="{html.escape(self.title)}" '
-            f'width="100%" height="{self.height}" style="border:0"></iframe>'
+            f'width="100%" height="{HEIGHT}" style="border:0"></iframe>'
         )
 
 
