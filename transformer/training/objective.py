@@ -26,9 +26,10 @@ Batch = TypeVar("Batch")
 
 
 class Objective(ABC, Generic[Batch]):
-    """Says three things of a batch; `names_answers` where a share of right ones tells something.
+    """What an update and an evaluation ask of a batch.
 
-    `target` is the word for what is forecast.
+    `target` is the word for what is forecast; `names_answers`, where a share of right ones tells
+    something.
     """
 
     names_answers: ClassVar[bool] = True
@@ -89,7 +90,7 @@ def hidden_places(chosen: Bool[Tensor, "batch pos"]) -> Int[Tensor, " places"]:
     """Return where `chosen` is True, counted row after row, and then some other places.
 
     Those fill up a whole number of quarters of the batch, for a compiled model is compiled anew for
-    every number of places.
+    every number of places. To count them is to wait for the device.
     """
     size, part = chosen.numel(), math.ceil(chosen.numel() / PARTS)
     n_places = min(size, part * math.ceil(int(chosen.sum()) / part))
