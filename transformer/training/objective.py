@@ -114,18 +114,14 @@ class MaskedLanguage(Objective[MaskedBatch]):
     def loss(
         self, logits: Float[Tensor, "places d_vocab"], batch: MaskedBatch
     ) -> Float[Tensor, ""]:
-        return cross_entropy(logits, *self._asked(batch))
+        targets = batch.targets[batch.chosen]  # the hidden places come first, in the same order
+        return cross_entropy(logits[: len(targets)], targets)
 
     def n_right(
         self, logits: Float[Tensor, "places d_vocab"], batch: MaskedBatch
     ) -> Int[Tensor, ""]:
-        targets, counted = self._asked(batch)
-        return ((logits.argmax(-1) == targets) & counted).sum()
-
-    def _asked(self, batch: MaskedBatch) -> tuple[Int[Tensor, " places"], Bool[Tensor, " places"]]:
-        """Return the tokens at the places, and which of them are hidden."""
-        places = hidden_places(batch.chosen)
-        return batch.targets.flatten()[places], batch.chosen.flatten()[places]
+        targets = batch.targets[batch.chosen]
+        return (logits[: len(targets)].argmax(-1) == targets).sum()
 
 
 class Classification(Objective[LabelledBatch]):
