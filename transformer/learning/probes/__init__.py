@@ -11,11 +11,14 @@ from transformer.learning.probes import basics as basics
 from transformer.learning.probes import beginnings as beginnings
 from transformer.learning.probes import bpe as bpe
 from transformer.learning.probes import data as data
-from transformer.learning.probes import family as family
+from transformer.learning.probes import encoder_decoder as encoder_decoder
+from transformer.learning.probes import heads as heads
 from transformer.learning.probes import layers as layers
+from transformer.learning.probes import masked_language as masked_language
 from transformer.learning.probes import model as model
 from transformer.learning.probes import optimisation as optimisation
 from transformer.learning.probes import residual as residual
+from transformer.learning.probes import resume as resume
 from transformer.learning.probes import sampling as sampling
 from transformer.learning.probes import scaling as scaling
 from transformer.learning.probes import stream as stream
